@@ -1,0 +1,60 @@
+# `make help` lists the targets. Set-up runs by itself when a target needs it, and again when its inputs change.
+
+.DEFAULT_GOAL := help
+
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+# Waiting OpenMP threads would spin on the cores that decoding and encoding need.
+export OMP_WAIT_POLICY := PASSIVE
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+# Debian ships venv without ensurepip, so both are tried. PYTHON=... names another interpreter.
+PYTHON ?=
+CANDIDATES := $(if $(PYTHON),$(PYTHON),python3 python3.13 python3.12 python3.11 python3.14)
+USABLE := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
+
+.PHONY: help venv demo test lint bench clean
+
+help: ## list the targets
+	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 14
+
+venv: $(READY) ## make the environment in .venv and install the product in it
+
+demo: $(READY) ## send and restore a real clip; compare with Lanczos and full-size H.264 (results in demo/)
+	@$(BIN)/python samples/demo.py
+
+test: $(READY) ## run every test, slow ones too
+	$(BIN)/pytest
+
+lint: $(READY) ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	MYPYPATH=samples $(BIN)/mypy samples/*.py
+
+bench: $(READY) ## measure speed; with ARGS=--memory also peak memory at 1080p (run on an idle machine)
+	@$(BIN)/python samples/bench.py $(ARGS)
+
+clean: ## remove all that was made, except the environment (rm -r .venv)
+	rm -rf demo bench build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -path ./$(VENV) -prune -o -name __pycache__ -type d -exec rm -rf {} +
+
+$(READY): pyproject.toml constraints.txt
+	@set -e; python=; \
+	for candidate in $(CANDIDATES); do \
+		if "$$candidate" -c '$(USABLE)' 2>/dev/null; then python=$$candidate; break; fi; \
+	done; \
+	if [ -z "$$python" ]; then \
+		echo "error: none of '$(CANDIDATES)' is Python 3.11 or newer with venv" \
+			"(Debian or Ubuntu: apt-get install python3 python3-venv; another one: make PYTHON=/path/to/python)" >&2; \
+		exit 1; \
+	fi; \
+	echo "setting up $(VENV) with $$("$$python" -V); this takes a few minutes the first time" >&2; \
+	"$$python" -m venv $(VENV)
+	@$(BIN)/python -m pip install -c constraints.txt -e '.[dev]'
+	@reason=$$($(BIN)/python -c 'import cv2' 2>&1) || { \
+		echo "error: OpenCV does not load: $$(echo "$$reason" | tail -n 1)" \
+			"(Debian or Ubuntu: apt-get install libgl1 libglib2.0-0; then run make again)" >&2; \
+		exit 1; \
+	}
+	@touch $@

@@ -1,0 +1,286 @@
+"""The stream card: what an LR stream says about itself, so that the receiver needs no options (DESIGN §4).
+
+One versioned JSON object, base64, in two places: an SEI message on every keyframe of H.264 and H.265, which survives
+remuxing, MPEG-TS, fragmenting and cutting, and the container's `comment` tag, which also works for AV1 and FFV1.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import math
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import av
+import av.error
+
+from .errors import BadCard
+from .opening import open_input, picture_streams
+from .picture import ColorSpec, Layout
+from .sei import find_payloads
+
+CARD_VERSION = 1
+MAX_CARD_BYTES = 65536
+"""Longer JSON, or longer base64 of it, is refused before it is parsed."""
+MAX_COMMENT = 16384
+_MAX_SEI_COMMENT = 256  # it is repeated on every keyframe; longer comments travel in the tag alone
+_TAG_PREFIX = "irn-video card "
+_MAX_SIDE = 16384
+_PACKETS_TO_SCAN = 600  # more than two default keyframe intervals, for streams joined late
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamCard:
+    """How an LR stream was made and what its restoration must look like.
+
+    Attributes:
+        model: name of the network.
+        model_sha256: SHA-256 of its weights, empty for one without weights.
+        scale: downscaling factor, 1 to 16.
+        width, height: size of the HR picture before padding, in luma samples.
+        pad_right, pad_bottom: HR samples added by edge replication, to be cropped on return.
+        layout, bit_depth, color: samples and colour of the source.
+        codec, crf, bitrate (bits/s), lossless: how the LR stream was encoded.
+        latent_std: default temperature of the latents.
+        seed: seed of the latents, 0 to 2⁶³ − 1.
+        source_name, source_bytes, source_sha256: the source file, without folders; the digest may be empty.
+        frames: number of pictures, None when not known in advance.
+        comment: the comment tag the source had.
+        version: format of the card.
+
+    Raises:
+        BadCard: a field is of the wrong type or out of range.
+    """
+
+    model: str
+    model_sha256: str
+    scale: int
+    width: int
+    height: int
+    pad_right: int
+    pad_bottom: int
+    layout: str
+    bit_depth: int
+    color: ColorSpec
+    codec: str
+    crf: float | None
+    bitrate: int | None
+    lossless: bool
+    latent_std: float
+    seed: int
+    source_name: str
+    source_bytes: int
+    source_sha256: str
+    frames: int | None
+    comment: str | None = None
+    version: int = CARD_VERSION
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            if not _CHECKS[field.name](getattr(self, field.name)):
+                raise BadCard(f"the stream card is damaged: {field.name} = {_short(getattr(self, field.name))}")
+
+    def to_json(self) -> str:
+        """Compact JSON, ASCII, keys sorted: the same card is always the same text."""
+        return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> StreamCard:
+        """Parse and check a card from anywhere.
+
+        Raises:
+            BadCard: too long, not JSON, of another version, with missing, unknown or senseless fields.
+        """
+        values = _parse(text)
+        version = values.get("version")
+        if version != CARD_VERSION or isinstance(version, bool):
+            raise BadCard(
+                f"the stream card has version {_short(version)}, this program reads version {CARD_VERSION}",
+                hint="a newer irn-video is needed",
+            )
+        names = {field.name for field in fields(cls)}
+        if names != values.keys():
+            odd = ", ".join(sorted(names ^ values.keys())[:5])
+            raise BadCard(f"the stream card has missing or unknown fields: {odd[:100]}")
+        return cls(**{**values, "color": _color(values["color"])})
+
+    def to_payload(self) -> bytes:
+        """The payload of the SEI message: base64 of the JSON, a long comment left out."""
+        card = self if len(self.comment or "") <= _MAX_SEI_COMMENT else replace(self, comment=None)
+        return base64.b64encode(card.to_json().encode())
+
+    def to_tag(self) -> str:
+        """The value of the container's `comment` tag."""
+        return _TAG_PREFIX + base64.b64encode(self.to_json().encode()).decode()
+
+
+def parse_payload(payload: bytes) -> StreamCard:
+    """Read a card from base64, as it stands in the SEI message and, after the prefix, in the tag.
+
+    Raises:
+        BadCard: see `StreamCard.from_json`.
+    """
+    if len(payload) > MAX_CARD_BYTES:
+        raise BadCard(f"the stream card is too long: {len(payload)} bytes")
+    try:
+        text = base64.b64decode(payload.rstrip(b"\0"), validate=True)
+    except binascii.Error as error:
+        raise BadCard("the stream card is not base64") from error
+    return StreamCard.from_json(text)
+
+
+def tag_payload(comment: str | None) -> bytes | None:
+    """The payload inside a `comment` tag; None when the comment is somebody's own text."""
+    if comment is None or not comment.startswith(_TAG_PREFIX):
+        return None
+    return comment[len(_TAG_PREFIX) :].strip().encode("ascii", errors="replace")
+
+
+def find_card(path: Path | str, *, stream: int = 0) -> StreamCard | None:
+    """Look for a stream card: in the SEI of the first packets of a video stream, then in the comment tag.
+
+    Returns:
+        The first card that can be read; None when the file carries none.
+
+    Raises:
+        MissingFile, UnreadableVideo: the file cannot be opened or has no such video stream.
+        BadCard: there is a card, but none that can be read.
+    """
+    trouble: BadCard | None = None
+    for payload in card_payloads(path, stream=stream):
+        try:
+            return parse_payload(payload)
+        except BadCard as error:
+            trouble = trouble or error
+    if trouble is not None:
+        trouble.path = Path(path)
+        raise trouble
+    return None
+
+
+def card_payloads(path: Path | str, *, stream: int = 0) -> Iterator[bytes]:
+    """Yield different candidates for `parse_payload`, the most trustworthy first (SEI, then tag)."""
+    seen: set[bytes] = set()
+    with open_input(path) as container:
+        video = picture_streams(container, Path(path), stream)
+        comment = next((v for k, v in container.metadata.items() if k.lower() == "comment"), None)
+        for payload in [*_sei_payloads(container, video), tag_payload(comment)]:
+            if payload and payload not in seen:
+                seen.add(payload)
+                yield payload
+
+
+def _sei_payloads(container: av.container.InputContainer, video: av.VideoStream) -> list[bytes]:
+    """Payloads of the first packet that has any, and of the keyframes after it only if that one is damaged."""
+    if video.codec_context is None or video.codec_context.name not in ("h264", "hevc"):
+        return []
+    found: list[bytes] = []
+    try:
+        for count, packet in enumerate(container.demux(video)):
+            found += find_payloads(bytes(packet))
+            if count >= _PACKETS_TO_SCAN or (found and _parses(found[-1])):
+                break
+    except av.error.FFmpegError:
+        return found  # a damaged stream: the tag may still help
+    return found
+
+
+def _parses(payload: bytes) -> bool:
+    try:
+        parse_payload(payload)
+    except BadCard:
+        return False
+    return True
+
+
+def _parse(text: str | bytes) -> dict[str, Any]:
+    if len(text) > MAX_CARD_BYTES:
+        raise BadCard(f"the stream card is too long: {len(text)} bytes")
+    try:
+        values = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise BadCard("the stream card is not JSON") from error
+    if not isinstance(values, dict):
+        raise BadCard("the stream card is not a JSON object")
+    return values
+
+
+def _color(values: object) -> ColorSpec:
+    if not isinstance(values, dict) or values.keys() != {field.name for field in fields(ColorSpec)}:
+        raise BadCard("the stream card is damaged: color")
+    return ColorSpec(**values)
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _whole(low: int, high: int) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
+
+
+def _real(low: float, high: float) -> Callable[[Any], bool]:
+    def check(value: Any) -> bool:
+        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        return number and math.isfinite(value) and low <= value <= high
+
+    return check
+
+
+def _text(most: int) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, str) and len(value) <= most and "\0" not in value
+
+
+def _optional(check: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda value: value is None or check(value)
+
+
+def _digest(value: Any) -> bool:
+    return isinstance(value, str) and (not value or _SHA256.fullmatch(value) is not None)
+
+
+def _file_name(value: Any) -> bool:
+    """A bare name: the receiver looks for the source beside its input, never elsewhere."""
+    return _text(255)(value) and value not in (".", "..") and not set(value) & set("/\\")
+
+
+def _is_color(value: Any) -> bool:
+    code = _whole(0, 255)
+    return (
+        isinstance(value, ColorSpec)
+        and all(code(v) for v in (value.matrix, value.primaries, value.transfer, value.chroma_siting))
+        and (value.full_range is None or isinstance(value.full_range, bool))
+    )
+
+
+_CHECKS: dict[str, Callable[[Any], bool]] = {
+    "model": _text(200),
+    "model_sha256": _digest,
+    "scale": _whole(1, 16),
+    "width": _whole(1, _MAX_SIDE),
+    "height": _whole(1, _MAX_SIDE),
+    "pad_right": _whole(0, 1024),
+    "pad_bottom": _whole(0, 1024),
+    "layout": lambda value: isinstance(value, str) and value in set(Layout),
+    "bit_depth": _whole(8, 16),
+    "color": _is_color,
+    "codec": _text(50),
+    "crf": _optional(_real(0, 63)),
+    "bitrate": _optional(_whole(1, 10**11)),
+    "lossless": lambda value: isinstance(value, bool),
+    "latent_std": _real(0, 100),
+    "seed": _whole(0, 2**63 - 1),
+    "source_name": _file_name,
+    "source_bytes": _whole(0, 2**63 - 1),
+    "source_sha256": _digest,
+    "frames": _optional(_whole(0, 2**53)),
+    "comment": _optional(_text(MAX_COMMENT)),
+    "version": _whole(CARD_VERSION, CARD_VERSION),
+}

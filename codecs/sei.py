@@ -1,0 +1,51 @@
+"""User-data SEI messages in H.264 and H.265 streams (ITU-T H.264 D.1.7, H.265 D.2.7), written and found.
+
+FFmpeg's `h264_metadata` filter puts a message only into access units with parameter sets in band, which MP4 and
+Matroska do not have; so the message is inserted here, in front of the first slice of a keyframe.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+from uuid import UUID
+
+Syntax = Literal["h264", "hevc"]
+
+CARD_UUID = UUID("6c1f7a52-9d3e-4b8a-a1c4-5e7d2f90b36d")
+"""Identifies this project's messages; it holds no zero bytes, so it is never escaped in a stream."""
+
+_START_CODE = re.compile(rb"\x00\x00\x01")
+_ESCAPED = re.compile(rb"\x00\x00(?=[\x00-\x03])")
+_CARD = re.compile(re.escape(CARD_UUID.bytes) + rb"([A-Za-z0-9+/=]+)")
+_NAL_HEADER: dict[Syntax, bytes] = {"h264": b"\x06", "hevc": b"\x4e\x01"}
+_USER_DATA_UNREGISTERED = 5
+
+
+def sei_nal(payload: bytes, syntax: Syntax) -> bytes:
+    """One Annex B NAL unit with `payload` as unregistered user data under our UUID."""
+    body = CARD_UUID.bytes + payload
+    size = b"\xff" * (len(body) // 255) + bytes([len(body) % 255])
+    message = bytes([_USER_DATA_UNREGISTERED]) + size + body + b"\x80"
+    return b"\x00\x00\x00\x01" + _NAL_HEADER[syntax] + _ESCAPED.sub(b"\x00\x00\x03", message)
+
+
+def insert_nal(access_unit: bytes, nal: bytes, syntax: Syntax) -> bytes:
+    """Put `nal` in front of the first slice of an Annex B access unit (after AUD, parameter sets and other SEI)."""
+    for match in _START_CODE.finditer(access_unit):
+        if match.end() < len(access_unit) and _is_slice(access_unit[match.end()], syntax):
+            at = match.start()
+            at -= at > 0 and access_unit[at - 1] == 0  # the four-byte form of the start code
+            return access_unit[:at] + nal + access_unit[at:]
+    return access_unit
+
+
+def find_payloads(packet: bytes) -> list[bytes]:
+    """Payloads under our UUID in a packet, Annex B or length-prefixed; they are base64, so escaping never hits them."""
+    return _CARD.findall(packet)
+
+
+def _is_slice(header: int, syntax: Syntax) -> bool:
+    if syntax == "h264":
+        return 1 <= header & 0x1F <= 5
+    return (header >> 1) & 0x3F < 32

@@ -1,0 +1,223 @@
+"""What all commands share: option groups, progress, exit codes, and the one place where errors become lines.
+
+Exit codes: 0 done, 1 failed or done only in part (one line says what), 2 wrong usage, 130 interrupted.
+This module must not import PyTorch, so that `--help` is quick.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any, TypeVar
+
+import click
+from irn_video.codecs.encoders import EncoderSettings, parse_bitrate
+from irn_video.codecs.errors import BadOption, IrnError
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+_PLAIN_LINE_SECONDS = 5.0
+_DEBUG = "IRN_VIDEO_DEBUG"
+
+
+class PartialResult(IrnError, RuntimeError):
+    """The work was done as far as a damaged input allowed."""
+
+
+def run_command(command: click.Command, arguments: Sequence[str] | None = None) -> int:
+    """Run a click command and return its exit code; every error becomes one line on stderr."""
+    # Idle OpenMP threads must not spin: decoder and encoder need the cores. Read when PyTorch is loaded.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        command.main(args=list(arguments) if arguments is not None else None, standalone_mode=False)
+    except click.exceptions.Exit as finished:
+        return finished.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        return _fail("interrupted; no output was written", 130)
+    except IrnError as error:
+        return _fail(str(error), 2 if isinstance(error, BadOption) else 1)
+    except MemoryError:
+        return _fail("not enough memory (try fewer --frames or a smaller picture)", 1)
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 1
+    except Exception as error:
+        if os.environ.get(_DEBUG):
+            traceback.print_exc()
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        return _fail(f"{type(error).__name__}: {first} (this is a bug; set {_DEBUG}=1 for its traceback)", 1)
+    return 0
+
+
+def warn(text: str) -> None:
+    """Say something on stderr that does not stop the work."""
+    click.echo(f"warning: {text}", err=True)
+
+
+def device_options(function: Function) -> Function:
+    """`--device` and `--precision`."""
+    function = click.option(
+        "--precision",
+        default="auto",
+        show_default=True,
+        metavar="auto|fp32|bf16|fp16",
+        help="Arithmetic of the convolutions; auto takes the fastest that the processor computes natively.",
+    )(function)
+    return click.option(
+        "--device", default="auto", show_default=True, metavar="auto|cpu|cuda[:N]", help="Where the network runs."
+    )(function)
+
+
+def encoder_options(*, crf_help: str) -> Callable[[Function], Function]:
+    """`--codec`, `--crf`, `--bitrate`, `--lossless`, `--preset`, `--tune`, `--pix-fmt`, `--keyint`."""
+    options = (
+        click.option(
+            "--codec",
+            default="h264",
+            show_default=True,
+            metavar="NAME",
+            help="h264, h265, av1, ffv1 (lossless), or h264_nvenc, hevc_nvenc, av1_nvenc with an NVIDIA GPU.",
+        ),
+        click.option("--crf", type=float, metavar="N", help=crf_help),
+        click.option("--bitrate", metavar="RATE", help="Mean bit rate in bit/s, such as 800k or 2M, instead of --crf."),
+        click.option("--lossless", is_flag=True, help="Keep every sample; large files."),
+        click.option(
+            "--preset", metavar="NAME", help="Speed against compression, in the codec's words [default: medium]."
+        ),
+        click.option("--tune", metavar="NAME", help="The codec's tuning, such as film or zerolatency."),
+        click.option(
+            "--pix-fmt",
+            "pixel_format",
+            metavar="NAME",
+            help="yuv420p, yuv444p, yuv420p10le, … [default: the source's].",
+        ),
+        click.option(
+            "--keyint", type=int, metavar="N", help="Largest distance of keyframes, in pictures [default: the codec's]."
+        ),
+    )
+
+    def decorate(function: Function) -> Function:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return decorate
+
+
+def encoder_settings(options: Mapping[str, Any], default_crf: Mapping[str, float] | None = None) -> EncoderSettings:
+    """The settings that `encoder_options` collected; `default_crf` per codec where no rate was given."""
+    bitrate, crf = options["bitrate"], options["crf"]
+    if crf is None and bitrate is None and not options["lossless"]:
+        crf = (default_crf or {}).get(options["codec"])
+    return EncoderSettings(
+        codec=options["codec"],
+        crf=crf,
+        bitrate=parse_bitrate(bitrate) if bitrate is not None else None,
+        preset=options["preset"],
+        tune=options["tune"],
+        keyint=options["keyint"],
+        pixel_format=options["pixel_format"],
+        lossless=options["lossless"],
+    )
+
+
+def summary_line(summary: Mapping[str, Mapping[str, float | None]]) -> str:
+    """Mean PSNR of each kind, in one line."""
+    parts = []
+    for metric, values in summary.items():
+        mean = values["mean"]
+        parts.append(f"{metric.removeprefix('psnr_').upper()} {'identical' if mean is None else f'{mean:.2f} dB'}")
+    return "mean PSNR: " + ", ".join(parts)
+
+
+def video_options(function: Function) -> Function:
+    """`--stream`, `--frames`, `--overwrite`, `--json`."""
+    for option in reversed(
+        (
+            click.option(
+                "--stream",
+                type=click.IntRange(0),
+                default=0,
+                show_default=True,
+                metavar="N",
+                help="Which video stream of the input, counted from 0.",
+            ),
+            click.option(
+                "--frames", type=click.IntRange(1), metavar="N", help="Only the first N pictures [default: all]."
+            ),
+            click.option("--overwrite", is_flag=True, help="Replace existing output files."),
+            click.option("--json", "as_json", is_flag=True, help="Print the report on stdout as JSON."),
+        )
+    ):
+        function = option(function)
+    return function
+
+
+@contextmanager
+def progress(title: str, total: int | None) -> Iterator[Callable[[], None]]:
+    """Yield a function to call once a picture: a bar with rate and time left on a terminal, plain lines elsewhere."""
+    if sys.stderr.isatty():
+        with _bar(title, total) as advance:
+            yield advance
+    else:
+        yield _Lines(title, total)
+
+
+class _Lines:
+    def __init__(self, title: str, total: int | None) -> None:
+        self._title, self._total, self._done = title, total, 0
+        self._start = self._said = time.monotonic()
+
+    def __call__(self) -> None:
+        self._done += 1
+        now = time.monotonic()
+        if now - self._said < _PLAIN_LINE_SECONDS:
+            return
+        self._said = now
+        rate = self._done / (now - self._start)
+        left = f" of {self._total}, {max(0, self._total - self._done) / rate:.0f} s left" if self._total else ""
+        click.echo(f"{self._title}: {self._done}{left} pictures, {rate:.1f} fps", err=True)
+
+
+@contextmanager
+def _bar(title: str, total: int | None) -> Iterator[Callable[[], None]]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[fps]:.1f} fps"),
+        TimeRemainingColumn(),
+    )
+    start = time.monotonic()
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+        task = bars.add_task(title, total=total, fps=0.0)
+        done = 0
+
+        def advance() -> None:
+            nonlocal done
+            done += 1
+            bars.update(task, advance=1, fps=done / max(1e-9, time.monotonic() - start))
+
+        yield advance
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _fail(line: str, code: int) -> int:
+    click.echo(f"error: {line}", err=True)
+    return code

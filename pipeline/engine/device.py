@@ -1,0 +1,86 @@
+"""Where networks run and in what precision, chosen once and said."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from irn_video.codecs.errors import BadOption
+
+PRECISIONS = ("auto", "fp32", "bf16", "fp16")
+_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+@dataclass(frozen=True)
+class Device:
+    """A processor and the precision of the convolutions on it.
+
+    Attributes:
+        torch_device: PyTorch's name of it.
+        precision: "fp32", "bf16" or "fp16".
+        warning: why this is not what was asked for, if so.
+    """
+
+    torch_device: torch.device
+    precision: str
+    warning: str | None = None
+
+    def __str__(self) -> str:
+        kind = self.torch_device.type
+        name = (
+            torch.cuda.get_device_name(self.torch_device)
+            if kind == "cuda"
+            else f"CPU, {torch.get_num_threads()} threads"
+        )
+        return f"{name}, {self.precision}"
+
+    @contextmanager
+    def inference(self) -> Iterator[None]:
+        """No gradients; convolutions in this precision, everything else in float32."""
+        dtype = _DTYPES[self.precision]
+        with (
+            torch.inference_mode(),
+            torch.autocast(self.torch_device.type, dtype, enabled=dtype is not torch.float32),
+        ):
+            yield
+
+
+def choose_device(device: str = "auto", precision: str = "auto") -> Device:
+    """Resolve `auto|cpu|cuda[:N]` and `auto|fp32|bf16|fp16`.
+
+    A missing GPU falls back to the CPU with a warning. On the CPU, `auto` takes bf16 where the processor multiplies
+    it natively; on a GPU, bf16 where supported, else fp16.
+
+    Raises:
+        BadOption: not a device or precision that this program knows.
+    """
+    if precision not in PRECISIONS:
+        raise BadOption(f"no precision {precision!r}", hint=", ".join(PRECISIONS))
+    chosen, warning = _resolve(device)
+    if chosen.type == "cuda":
+        best = "bf16" if torch.cuda.is_bf16_supported() else "fp16"
+    else:
+        best = "bf16" if torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported() else "fp32"
+        if precision == "fp16":
+            precision, warning = "auto", f"fp16 is for GPUs; the CPU computes in {best}"
+    return Device(chosen, best if precision == "auto" else precision, warning)
+
+
+def _resolve(device: str) -> tuple[torch.device, str | None]:
+    if device == "cpu":
+        return torch.device("cpu"), None
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu"), None
+    try:
+        wanted = torch.device(device)
+    except RuntimeError as error:
+        raise BadOption(f"no device {device!r}", hint="auto, cpu, cuda or cuda:N") from error
+    if wanted.type != "cuda":
+        raise BadOption(f"device {device!r} is not supported", hint="auto, cpu, cuda or cuda:N")
+    if not torch.cuda.is_available():
+        return torch.device("cpu"), f"{device} is not available here, running on the CPU"
+    if wanted.index is not None and wanted.index >= torch.cuda.device_count():
+        raise BadOption(f"there is no {device}", hint=f"{torch.cuda.device_count()} GPUs, counted from 0")
+    return wanted, None

@@ -1,0 +1,251 @@
+"""Pictures down and up: the one interface that sender and receiver use, for networks and for ordinary resampling."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, replace
+from typing import cast
+
+import torch
+from irn_video.codecs.errors import BadOption
+from irn_video.codecs.picture import Layout, Picture, Plane
+from irn_video.codecs.resample import Kernel, Resampler
+from irn_video.pipeline.engine.device import Device, choose_device
+from irn_video.pipeline.network import CodecAwareRescaler
+from irn_video.pipeline.network.codec_aware import pack, unpack
+from irn_video.pipeline.planes import (
+    Samples,
+    carried_color,
+    convert,
+    convert_planes,
+    crop,
+    from_rgb,
+    pad,
+    resolved_color,
+    to_picture,
+    to_planes,
+    to_rgb,
+)
+from irn_video.pipeline.zoo import DEFAULT_MODEL, LoadedModel, load_model
+from irn_video.pipeline.zoo.registry import find_model, unknown_model
+
+RESAMPLERS: dict[str, tuple[Kernel, int]] = {
+    f"{kernel}-x{scale}": (kernel, scale) for kernel in ("lanczos", "bicubic") for scale in (2, 4)
+}
+_SEED_STEP = 1_000_003
+_SEED_LIMIT = 1 << 63
+
+
+@dataclass(frozen=True)
+class Restoration:
+    """What the receiver makes of an LR picture.
+
+    Attributes:
+        samples: layout, depth and colour of the restored pictures.
+        height: of the restored picture, without padding.
+        width: likewise.
+        temperature: of the latent; 0 for its mean.
+        seed: of the latent; each picture adds its index.
+        quantiser: used where the decoder does not tell the quantiser of a picture; None if there is none.
+    """
+
+    samples: Samples
+    height: int
+    width: int
+    temperature: float = 0.0
+    seed: int = 0
+    quantiser: float | None = None
+
+
+class Rescaler(ABC):
+    """Shrinks and restores pictures; stateless, so one may be used from several threads.
+
+    Attributes:
+        name: of the network or kernel.
+        sha256: digest of the weights, empty without weights.
+        scale: HR samples per LR sample along each axis.
+        temperature: default temperature of the latent.
+    """
+
+    name: str
+    sha256: str
+    scale: int
+    temperature: float = 0.0
+
+    @staticmethod
+    def load(name: str = DEFAULT_MODEL, *, device: str = "auto", precision: str = "auto") -> Rescaler:
+        """A rescaler by name: a network of the zoo, a weights file, `lanczos-x2`, `bicubic-x4`, ….
+
+        Raises:
+            UnknownModel, MissingFile, BadWeights: see `load_model`.
+            BadOption: see `choose_device`.
+        """
+        if name in RESAMPLERS:
+            return KernelRescaler(name)
+        try:
+            path = str(find_model(name))
+        except LookupError as error:
+            raise unknown_model(name, tuple(RESAMPLERS)) from error
+        return network_rescaler(load_model(path), choose_device(device, precision))
+
+    @property
+    def multiple(self) -> int:
+        """HR sizes are padded to multiples of this, so that a 4:2:0 LR picture has even sides."""
+        return 2 * self.scale
+
+    @property
+    def where(self) -> str:
+        """What it runs on, for people."""
+        return "swscale"
+
+    def padded(self, height: int, width: int) -> tuple[int, int]:
+        """HR size with padding."""
+        step = self.multiple
+        return -(-height // step) * step, -(-width // step) * step
+
+    @abstractmethod
+    def carried(self, source: Samples, height: int) -> Samples:
+        """The nearest samples to those of the source that this rescaler restores."""
+
+    @abstractmethod
+    def sent(self, source: Samples, *, lossless: bool, height: int) -> Samples:
+        """The samples of the LR pictures it makes for such a source."""
+
+    @abstractmethod
+    def downscale(self, picture: Picture, lr: Samples) -> Picture:
+        """HR picture → LR picture of the padded size over `scale`, rounded to the depth of `lr`."""
+
+    @abstractmethod
+    def upscale(self, picture: Picture, to: Restoration, index: int = 0) -> Picture:
+        """LR picture as decoded → restored HR picture; `index` counts the pictures of a stream."""
+
+
+class KernelRescaler(Rescaler):
+    """Ordinary resampling, plane by plane, as a peer for the networks."""
+
+    sha256 = ""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.kernel, self.scale = RESAMPLERS[name]
+
+    def carried(self, source: Samples, height: int) -> Samples:
+        """Any samples."""
+        return source
+
+    def sent(self, source: Samples, *, lossless: bool, height: int) -> Samples:
+        """Any samples."""
+        return replace(source, color=resolved_color(source.color, height))
+
+    def downscale(self, picture: Picture, lr: Samples) -> Picture:
+        """Resample with an antialiased kernel."""
+        picture = convert(picture, lr)
+        height, width = self.padded(picture.height, picture.width)
+        planes = pad(to_planes(picture), picture.layout, height, width)
+        padded = to_picture(planes, lr, picture) if (height, width) != (picture.height, picture.width) else picture
+        return self._resized(padded, height // self.scale, width // self.scale)
+
+    def upscale(self, picture: Picture, to: Restoration, index: int = 0) -> Picture:
+        """Resample to the padded size, then crop."""
+        large = self._resized(picture, picture.height * self.scale, picture.width * self.scale)
+        shapes = picture.layout.plane_shapes(to.height, to.width)
+        planes = tuple(p[:h, :w] for p, (h, w) in zip(large.planes, shapes, strict=True))
+        return convert(replace(large, planes=cast("tuple[Plane, Plane, Plane]", planes)), to.samples)
+
+    def _resized(self, picture: Picture, height: int, width: int) -> Picture:
+        resampler = Resampler(self.kernel, picture.bit_depth)
+        shapes = picture.layout.plane_shapes(height, width)
+        a, b, c = (resampler.resize(p, h, w) for p, (h, w) in zip(picture.planes, shapes, strict=True))
+        return replace(picture, planes=(a, b, c))
+
+
+class _NetworkRescaler(Rescaler):
+    def __init__(self, model: LoadedModel, device: Device) -> None:
+        self.name, self.sha256 = model.card.name, model.sha256
+        self.scale, self.temperature = model.network.scale, model.card.temperature
+        self.device = device
+        self.network = model.network.to(device.torch_device)
+
+    @property
+    def where(self) -> str:
+        return str(self.device)
+
+    def _generator(self, to: Restoration, index: int) -> torch.Generator:
+        generator = torch.Generator(self.device.torch_device)
+        return generator.manual_seed((to.seed * _SEED_STEP + index) % _SEED_LIMIT)
+
+
+class PackedRescaler(_NetworkRescaler):
+    """A codec-aware network on Y′CbCr 4:2:0."""
+
+    network: CodecAwareRescaler
+
+    def carried(self, source: Samples, height: int) -> Samples:
+        """4:2:0 of the same depth."""
+        return replace(source, layout=Layout.YUV420, color=carried_color(source.color, Layout.YUV420, height))
+
+    def sent(self, source: Samples, *, lossless: bool, height: int) -> Samples:
+        """4:2:0 of the same depth."""
+        carried = self.carried(source, height)
+        return replace(carried, color=resolved_color(carried.color, height))
+
+    def downscale(self, picture: Picture, lr: Samples) -> Picture:
+        """Wavelet analysis; always in float32, so that every precision sends the same picture."""
+        if lr.layout is not Layout.YUV420:
+            raise BadOption(f"{self.name} sends 4:2:0 only, not {lr.layout}", hint="use --pix-fmt yuv420p")
+        carried = self.carried(Samples.of(picture), picture.height)
+        with torch.inference_mode():
+            planes = to_planes(picture, self.device.torch_device)
+            planes = convert_planes(planes, Samples.of(picture), carried)
+            planes = pad(planes, Layout.YUV420, *self.padded(picture.height, picture.width))
+            small, _ = self.network.downscale(pack(*planes))
+            return to_picture(unpack(small), lr, picture)
+
+    def upscale(self, picture: Picture, to: Restoration, index: int = 0) -> Picture:
+        """Prediction of the latent, one draw of it, and the reverse pass."""
+        with self.device.inference():
+            lr = pack(*to_planes(picture, self.device.torch_device))
+            quantiser = picture.qp if picture.qp is not None else to.quantiser
+            hr = self.network.restore(lr, quantiser, temperature=to.temperature, generator=self._generator(to, index))
+            planes = crop(unpack(hr), Layout.YUV420, to.height, to.width)
+            carried = replace(to.samples, layout=Layout.YUV420)
+            return to_picture(convert_planes(planes, carried, to.samples), to.samples, picture)
+
+
+class RgbRescaler(_NetworkRescaler):
+    """A network of the paper, on 8-bit RGB."""
+
+    def carried(self, source: Samples, height: int) -> Samples:
+        """Any samples: they are restored from RGB."""
+        return source
+
+    def sent(self, source: Samples, *, lossless: bool, height: int) -> Samples:
+        """The network's own 8-bit RGB without loss; else the layout of the source, at 8 bits."""
+        if lossless or source.layout is Layout.RGB:
+            return Samples(Layout.RGB, 8, carried_color(source.color, Layout.RGB, height))
+        return replace(source, bit_depth=8, color=resolved_color(source.color, height))
+
+    def downscale(self, picture: Picture, lr: Samples) -> Picture:
+        """R′G′B′ through the forward pass."""
+        with self.device.inference():
+            planes = to_planes(picture, self.device.torch_device)
+            planes = pad(planes, picture.layout, *self.padded(picture.height, picture.width))
+            small, _ = self.network.downscale(to_rgb(planes, Samples.of(picture)))
+            return to_picture(from_rgb(small.float(), lr), lr, picture)
+
+    def upscale(self, picture: Picture, to: Restoration, index: int = 0) -> Picture:
+        """R′G′B′ through the reverse pass."""
+        with self.device.inference():
+            lr = to_rgb(to_planes(picture, self.device.torch_device), Samples.of(picture))
+            hr = self.network.restore(
+                lr, picture.qp, temperature=to.temperature, generator=self._generator(to, index)
+            ).float()
+            planes = from_rgb(hr, to.samples)
+            return to_picture(crop(planes, to.samples.layout, to.height, to.width), to.samples, picture)
+
+
+def network_rescaler(model: LoadedModel, device: Device) -> Rescaler:
+    """The rescaler for a network of either family."""
+    if isinstance(model.network, CodecAwareRescaler):
+        return PackedRescaler(model, device)
+    return RgbRescaler(model, device)

@@ -1,0 +1,80 @@
+"""Stages that overlap: each runs ahead of its consumer in a thread of its own, a few items at most."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+_POLL_SECONDS = 0.1
+
+
+class _End:
+    """The last thing in a queue: how the producer ended."""
+
+    def __init__(self, error: BaseException | None) -> None:
+        self.error = error
+
+
+@contextmanager
+def ahead(items: Iterable[Item], depth: int = 2) -> Generator[Iterator[Item], None, None]:
+    """Iterate over `items` in a background thread, at most `depth` items ahead.
+
+    An exception of the producer is raised at the consumer, in its place. Leaving the context stops the thread and
+    waits for it, so nothing runs on behind an error or an interrupt.
+    """
+    ready: queue.Queue[Item | _End] = queue.Queue(depth)
+    stopped = threading.Event()
+
+    def put(item: Item | _End) -> None:
+        while not stopped.is_set():
+            try:
+                ready.put(item, timeout=_POLL_SECONDS)
+            except queue.Full:
+                continue
+            return
+
+    def produce() -> None:
+        try:
+            for item in items:
+                put(item)
+                if stopped.is_set():
+                    return
+            put(_End(None))
+        except BaseException as error:
+            put(_End(error))
+
+    thread = threading.Thread(target=produce, name="irn-stage", daemon=True)
+    thread.start()
+    try:
+        yield _drain(ready, thread)
+    finally:
+        stopped.set()
+        thread.join()
+
+
+def mapped(function: Callable[[int, Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+    """`function(index, item)` for each item."""
+    for index, item in enumerate(items):
+        yield function(index, item)
+
+
+def _drain(ready: queue.Queue[Item | _End], thread: threading.Thread) -> Iterator[Item]:
+    while True:
+        try:
+            # A timeout lets signals through on platforms where a blocking get would hold them back.
+            item = ready.get(timeout=_POLL_SECONDS)
+        except queue.Empty:
+            if not thread.is_alive() and ready.empty():
+                return
+            continue
+        if isinstance(item, _End):
+            if item.error is not None:
+                raise item.error
+            return
+        yield item

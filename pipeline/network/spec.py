@@ -1,0 +1,62 @@
+"""What network a weights file holds: the few numbers from which it can be built."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from irn_video.codecs.errors import BadWeights
+from irn_video.pipeline.network.codec_aware import CodecAwareRescaler
+from irn_video.pipeline.network.paper import PaperRescaler
+from irn_video.pipeline.network.rescaler import InvertibleRescaler
+
+# Sanity limits, since a spec may come from a file that somebody else made.
+_MAX_WIDTH, _MAX_DEPTH, _MAX_BLOCKS = 512, 64, 32
+
+
+@dataclass(frozen=True)
+class NetworkSpec:
+    """Architecture of a rescaling network.
+
+    Attributes:
+        family: "codec-aware" (packed Y′CbCr 4:2:0, made for H.264) or "paper" (RGB, made for a lossless LR).
+        scale: HR samples per LR sample along each axis.
+        width: feature channels of the codec-aware receiver.
+        depth: its convolutions between the first and the last.
+        blocks: coupling layers per ×2 step of a paper network.
+        latent_std: standard deviation of a paper network's latent.
+
+    Raises:
+        BadWeights: a number is out of range.
+    """
+
+    family: Literal["codec-aware", "paper"]
+    scale: int = 2
+    width: int = 48
+    depth: int = 3
+    blocks: int = 8
+    latent_std: float = 1.0
+
+    def __post_init__(self) -> None:
+        scales = {"codec-aware": (2,), "paper": (2, 4)}.get(self.family)
+        if scales is None:
+            raise BadWeights(f"unknown network family {self.family!r}", hint="this may need a newer irn-video")
+        if self.scale not in scales:
+            raise BadWeights(f"a {self.family} network of scale {self.scale} does not exist here")
+        in_range = (
+            1 <= self.width <= _MAX_WIDTH
+            and 0 <= self.depth <= _MAX_DEPTH
+            and 1 <= self.blocks <= _MAX_BLOCKS
+            and 0 < self.latent_std <= 100
+        )
+        if not in_range:
+            raise BadWeights(f"network sizes out of range: {self}")
+
+    def build(self) -> InvertibleRescaler:
+        """A new network with untrained weights, in evaluation mode."""
+        network: InvertibleRescaler
+        if self.family == "paper":
+            network = PaperRescaler(self.scale, self.blocks, self.latent_std)
+        else:
+            network = CodecAwareRescaler(self.width, self.depth)
+        return network.eval()

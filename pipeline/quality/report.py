@@ -1,0 +1,165 @@
+"""The report of a measurement, one JSON schema for all commands."""
+
+from __future__ import annotations
+
+import csv
+import json
+import platform
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from irn_video.codecs.errors import BadOption
+from irn_video.codecs.output import atomic_path
+from irn_video.pipeline.quality.psnr import METRICS, PictureError, decibels
+
+SCHEMA = 1
+_PACKAGES = ("irn-video", "torch", "av", "numpy")
+
+
+@dataclass(frozen=True)
+class FrameReport:
+    """One measured picture.
+
+    Attributes:
+        index: from 0.
+        pts_seconds: presentation time in the restored video.
+        error: against the source.
+    """
+
+    index: int
+    pts_seconds: float
+    error: PictureError
+
+    def as_json(self) -> dict[str, Any]:
+        """Its entry under `frames`."""
+        entry = {"index": self.index, "pts_seconds": round(self.pts_seconds, 6), **self.error.psnr()}
+        return {**entry, "identical": True} if self.error.identical else entry
+
+
+@dataclass(frozen=True)
+class StreamReport:
+    """The stream that was sent.
+
+    Attributes:
+        codec, preset, crf, bitrate: how it was encoded, None where not known.
+        bytes: of its video packets alone.
+        frames: pictures.
+        seconds: of video.
+        hr_pixels: pixels of one restored picture.
+    """
+
+    codec: str
+    preset: str | None
+    crf: float | None
+    bytes: int
+    frames: int
+    seconds: float
+    hr_pixels: int
+
+    def as_json(self) -> dict[str, Any]:
+        """Its entry, with kbit/s and bits per HR pixel."""
+        kbps = self.bytes * 8 / 1000 / self.seconds if self.seconds > 0 else None
+        bpp = self.bytes * 8 / (self.frames * self.hr_pixels) if self.frames else None
+        entry = asdict(self)
+        del entry["hr_pixels"]
+        return {**entry, "kbps": kbps, "bpp": bpp}
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a command did and measured.
+
+    Attributes:
+        command: its name.
+        device: what it ran on.
+        model: name of the network.
+        model_sha256: digest of its weights.
+        stream: the LR stream.
+        frames: measured pictures, empty without a source.
+        warnings: what was converted, concealed or left out.
+        damage: what was broken in the input, empty if nothing.
+    """
+
+    command: str
+    device: str
+    model: str
+    model_sha256: str
+    stream: StreamReport
+    frames: Sequence[FrameReport]
+    warnings: Sequence[str] = field(default_factory=tuple)
+    damage: str = ""
+
+    def summary(self) -> dict[str, dict[str, float | None]]:
+        """Mean, minimum and maximum of each metric over the pictures that have one, and PSNR of the mean error."""
+        if not self.frames:
+            return {}
+        values = [frame.error.psnr() for frame in self.frames]
+        return {name: _statistics([v[name] for v in values], self._mean_error(name)) for name in METRICS}
+
+    def as_json(self) -> dict[str, Any]:
+        """The whole report."""
+        environment = {
+            **{name: version(name) for name in _PACKAGES},
+            "python": platform.python_version(),
+            "machine": platform.machine(),
+            "device": self.device,
+            "model": self.model,
+            "model_sha256": self.model_sha256,
+        }
+        return {
+            "schema": SCHEMA,
+            "command": self.command,
+            "environment": environment,
+            "stream": self.stream.as_json(),
+            "frames": [frame.as_json() for frame in self.frames],
+            "summary": self.summary(),
+            "warnings": list(self.warnings),
+            "damage": self.damage or None,
+        }
+
+    def write(self, path: Path, *, overwrite: bool = False) -> None:
+        """Write `.json` (everything) or `.csv` (one line a picture).
+
+        Raises:
+            BadOption: another suffix.
+            OutputRefused, UnwritableOutput: see `atomic_path`.
+        """
+        check_report_name(path)
+        with atomic_path(path, overwrite=overwrite) as temporary:
+            if path.suffix.lower() == ".json":
+                temporary.write_text(json.dumps(self.as_json(), indent=1) + "\n")
+            else:
+                self._write_csv(temporary)
+
+    def _mean_error(self, name: str) -> float | None:
+        if name == "psnr_yuv":
+            return None
+        key = name.removeprefix("psnr_")
+        return sum(float(getattr(f.error, key)) for f in self.frames) / len(self.frames)
+
+    def _write_csv(self, path: Path) -> None:
+        with path.open("w", newline="") as file:
+            writer = csv.DictWriter(file, ["index", "pts_seconds", *METRICS], extrasaction="ignore")
+            writer.writeheader()
+            writer.writerows(frame.as_json() for frame in self.frames)
+
+
+def check_report_name(path: Path) -> None:
+    """Refuse a report that is neither JSON nor CSV.
+
+    Raises:
+        BadOption: another suffix.
+    """
+    if path.suffix.lower() not in (".json", ".csv"):
+        raise BadOption("a report is .json or .csv", path=path)
+
+
+def _statistics(values: list[float | None], mean_error: float | None) -> dict[str, float | None]:
+    known = [v for v in values if v is not None]
+    of_mean = decibels(mean_error) if mean_error is not None else None
+    if not known:
+        return {"mean": None, "min": None, "max": None, "of_mean_mse": of_mean}
+    return {"mean": sum(known) / len(known), "min": min(known), "max": max(known), "of_mean_mse": of_mean}

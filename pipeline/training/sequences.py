@@ -1,0 +1,132 @@
+"""Clean HR sequences: photographs set in motion, and real clips reduced until their own coding is gone."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+import numpy as np
+from irn_video.codecs.errors import TrainingFailed
+from irn_video.codecs.roundtrip import Planes, picture_planes
+from irn_video.pipeline.opencv import cv2
+from numpy.typing import NDArray
+
+Rgb = NDArray[np.uint8]
+PHOTO_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
+_GOOD_SWSCALE = "LANCZOS"
+# HR sizes of synthetic sequences, width by height: several so that the network sees no one ratio of edge to middle.
+_PHOTO_SIZES = ((768, 432), (640, 480), (512, 512), (448, 640), (960, 448))
+
+
+@dataclass(frozen=True)
+class SequenceSource:
+    """Where sequences come from.
+
+    Attributes:
+        photos: picture files.
+        clips: video files.
+        clip_fraction: share of sequences taken from clips, when there are both.
+    """
+
+    photos: tuple[Path, ...]
+    clips: tuple[Path, ...]
+    clip_fraction: float
+
+    def draw(self, rng: random.Random, frames: int) -> list[Planes]:
+        """A sequence of 8-bit 4:2:0 pictures of one size, a multiple of 8."""
+        if self.clips and (not self.photos or rng.random() < self.clip_fraction):
+            return clip_sequence(rng.choice(self.clips), rng, frames)
+        return photo_sequence(rng.choice(self.photos), rng, frames)
+
+
+def find_files(folders: tuple[Path, ...], *, photos: bool) -> tuple[Path, ...]:
+    """All files below `folders` that are (or are not) photographs by their suffix, sorted."""
+    found = [p for folder in folders for p in folder.rglob("*") if p.is_file() and not p.name.startswith(".")]
+    return tuple(sorted(p for p in found if (p.suffix.lower() in PHOTO_SUFFIXES) == photos))
+
+
+def photo_sequence(path: Path, rng: random.Random, frames: int) -> list[Planes]:
+    """A photograph under a smooth pan, zoom and rotation, with sub-pixel steps.
+
+    Raises:
+        TrainingFailed: the file is not a picture.
+    """
+    photo = cv2().imread(str(path), cv2().IMREAD_COLOR)
+    if photo is None:
+        raise TrainingFailed("not a picture that OpenCV reads", path=path, hint="remove it from the training folder")
+    width, height = rng.choice(_PHOTO_SIZES)
+    cover = max(width / photo.shape[1], height / photo.shape[0])
+    scale = max(cover * rng.uniform(1.05, 1.5), rng.uniform(0.4, 1.0))
+    if scale < 1:
+        size = (max(width, round(photo.shape[1] * scale)), max(height, round(photo.shape[0] * scale)))
+        photo = cv2().resize(photo, size, interpolation=cv2().INTER_AREA)
+        scale = 1.0
+    turn, zoom, angle = rng.random() < 0.5, rng.gauss(0, 0.002), rng.gauss(0, 0.1)
+    if turn:
+        photo = photo[:, ::-1]
+    speed = (rng.gauss(0, 3), rng.gauss(0, 1.5)) if rng.random() < 0.85 else (0.0, 0.0)
+    slack_x, slack_y = photo.shape[1] * scale - width, photo.shape[0] * scale - height
+    start = (rng.uniform(0, max(slack_x, 0)), rng.uniform(0, max(slack_y, 0)))
+    warped = (
+        _view(
+            photo,
+            (width, height),
+            scale * (1 + zoom * t),
+            angle * t,
+            (start[0] + speed[0] * t, start[1] + speed[1] * t),
+        )
+        for t in range(frames)
+    )
+    return [_to_yuv420(frame) for frame in warped]
+
+
+def _view(photo: Rgb, size: tuple[int, int], scale: float, degrees: float, origin: tuple[float, float]) -> Rgb:
+    centre = ((origin[0] + size[0] / 2) / scale, (origin[1] + size[1] / 2) / scale)
+    matrix = cv2().getRotationMatrix2D(centre, degrees, scale)
+    matrix[:, 2] += np.array(size) / 2 - np.array(centre)
+    view: Rgb = cv2().warpAffine(photo, matrix, size, flags=cv2().INTER_CUBIC, borderMode=cv2().BORDER_REFLECT_101)
+    return view
+
+
+def clip_sequence(path: Path, rng: random.Random, frames: int) -> list[Planes]:
+    """Consecutive pictures of a clip from a random place, reduced by 2 where the clip is large enough.
+
+    Raises:
+        TrainingFailed: the clip cannot be decoded.
+    """
+    try:
+        with av.open(str(path)) as container:
+            stream = container.streams.video[0]
+            stream.thread_count = 1
+            if container.duration:
+                latest = max(0.0, container.duration / av.time_base - 2 * frames / float(stream.average_rate or 25))
+                container.seek(int(rng.uniform(0, latest) * av.time_base))
+            decoded = _some(container.decode(stream), rng.randrange(8), frames)
+    except (av.FFmpegError, IndexError) as error:
+        raise TrainingFailed(f"cannot decode: {error}", path=path, hint="remove it from the training folder") from error
+    if not decoded:
+        raise TrainingFailed("no pictures", path=path, hint="remove it from the training folder")
+    factor = 2 if min(decoded[0].width, decoded[0].height) >= 480 else 1
+    width, height = (side // factor // 8 * 8 for side in (decoded[0].width, decoded[0].height))
+    reduced = [
+        f.reformat(width, height, "yuv420p", interpolation="AREA" if factor == 2 else "BICUBIC") for f in decoded
+    ]
+    return [picture_planes(frame) for frame in reduced]
+
+
+def _some(decoded: Iterator[av.VideoFrame], skip: int, frames: int) -> list[av.VideoFrame]:
+    kept: list[av.VideoFrame] = []
+    for index, frame in enumerate(decoded):
+        if index >= skip:
+            kept.append(frame)
+        if len(kept) == frames:
+            break
+    return kept
+
+
+def _to_yuv420(bgr: Rgb) -> Planes:
+    frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(bgr), "bgr24")
+    return picture_planes(frame.reformat(format="yuv420p", interpolation=_GOOD_SWSCALE))

@@ -1,0 +1,73 @@
+"""Checkpoints of the reference implementation: PyTorch state dicts with `operations.*` names."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+from irn_video.codecs.errors import BadWeights, MissingFile
+from irn_video.pipeline.network.spec import NetworkSpec
+from irn_video.pipeline.zoo.card import ModelCard, load_strictly
+from irn_video.pipeline.zoo.cost import cost_of
+from torch import Tensor
+
+_MAX_BYTES = 1 << 30
+
+
+def read_official(path: Path, name: str) -> tuple[ModelCard, dict[str, Tensor]]:
+    """Card and weights of an official IRN checkpoint (`.pth`), x2 or x4, checked tensor by tensor.
+
+    Raises:
+        MissingFile: there is no such file.
+        BadWeights: not a state dict, or one of another network; names what does not fit.
+    """
+    state = _read_state(path)
+    spec = _guess_spec(state, path)
+    network = spec.build()
+    load_strictly(network, state, path)
+    down, up = cost_of(network)
+    card = ModelCard(
+        name=name,
+        network=spec,
+        summary=f"IRN x{spec.scale} of the paper, for a losslessly carried LR picture",
+        training="imported",
+        data="as its makers state",
+        licence="as its makers state",
+        scores="not measured here",
+        macs_down=down,
+        macs_up=up,
+        temperature=0.0,
+        origin=path.name,
+    )
+    return card, network.state_dict()
+
+
+def _read_state(path: Path) -> dict[str, Tensor]:
+    if not path.is_file():
+        raise MissingFile("no such checkpoint", path=path)
+    if path.stat().st_size > _MAX_BYTES:
+        raise BadWeights(f"larger than {_MAX_BYTES >> 20} MiB", path=path)
+    try:
+        loaded: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError, OSError) as error:
+        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise BadWeights(f"not a checkpoint of plain tensors: {first[:120]}", path=path) from error
+    if not isinstance(loaded, dict) or not all(isinstance(v, Tensor) for v in loaded.values()):
+        raise BadWeights("not a state dict: a mapping of names to tensors is needed", path=path)
+    # Checkpoints saved from DataParallel carry this prefix.
+    return {str(k).removeprefix("module."): v.float() for k, v in loaded.items()}
+
+
+def _guess_spec(state: dict[str, Tensor], path: Path) -> NetworkSpec:
+    indices = {int(k.split(".")[1]) for k in state if k.startswith("operations.") and k.split(".")[1].isdigit()}
+    if not indices:
+        raise BadWeights("no tensor is called operations.…", path=path, hint="is this an IRN checkpoint?")
+    transforms = sum(k.endswith(".haar_weights") for k in state)
+    if transforms not in (1, 2):
+        raise BadWeights(f"{transforms} Haar transforms, not 1 (x2) or 2 (x4)", path=path)
+    blocks, rest = divmod(len(indices) - transforms, transforms)
+    if rest or blocks < 1:
+        raise BadWeights(f"{len(indices)} operations do not make {transforms} equal steps", path=path)
+    return NetworkSpec("paper", scale=2**transforms, blocks=blocks)

@@ -1,0 +1,154 @@
+"""Points on rate-quality curves, measured through the product: a rescaled stream, or H.264 at full size.
+
+Everything is really encoded and decoded. Rates count video packets alone; PSNR is the mean over pictures.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from irn_video.codecs.encoders import EncoderSettings, choose_samples
+from irn_video.codecs.errors import IrnError
+from irn_video.codecs.reader import VideoReader
+from irn_video.codecs.writer import VideoWriter
+from irn_video.pipeline.flow import ahead
+from irn_video.pipeline.planes import Samples, convert
+from irn_video.pipeline.quality.psnr import compare
+from irn_video.receiver import ReceiveOptions, receive
+from irn_video.sender import SendOptions, send
+
+PRESET = "medium"
+MIN_CRF, MAX_CRF = 0.0, 51.0
+_ATTEMPTS = 10
+
+
+class NoRateError(IrnError, ValueError):
+    """A point cannot be measured: no loss at all, or a rate that no CRF reaches."""
+
+
+@dataclass(frozen=True)
+class RatePoint:
+    """One encode.
+
+    Attributes:
+        crf: of x264.
+        bytes: of the video packets.
+        kbps: kbit/s.
+        psnr_y: mean over the pictures, dB.
+        psnr_yuv: (6·Y + U + V) / 8, mean over the pictures, dB.
+    """
+
+    crf: float
+    bytes: int
+    kbps: float
+    psnr_y: float
+    psnr_yuv: float
+
+
+def rescaled(model: str, source: Path, crf: float, folder: Path, frames: int | None = None) -> RatePoint:
+    """Send and receive a clip; leaves `MODEL.mp4` (the LR stream) and `MODEL_restored.mp4` in `folder`.
+
+    Args:
+        model: a network, a weights file, or `lanczos-x2` and the like.
+        source: any video.
+        crf: of the LR stream, x264 at preset medium.
+        folder: for the files.
+        frames: only the first so many pictures.
+    """
+    name = Path(model).stem
+    lr, restored = folder / f"{name}.mp4", folder / f"{name}_restored.mp4"
+    sent = send(
+        source, lr, SendOptions(model, EncoderSettings(crf=crf, preset=PRESET), frames=frames, overwrite=True)
+    )
+    # Quality is measured before the restored pictures are encoded again, so that can be as quick as possible.
+    quick = EncoderSettings(crf=30, preset="ultrafast")
+    weights = model if Path(model).is_file() else None
+    options = ReceiveOptions(source, weights, encoder=quick, frames=frames, overwrite=True)
+    summary = receive(lr, restored, options).report.summary()
+    kbps = sent.written.video_bytes * 8 / 1000 / sent.written.seconds
+    psnr_y, psnr_yuv = summary["psnr_y"]["mean"], summary["psnr_yuv"]["mean"]
+    return _point(crf, sent.written.video_bytes, kbps, psnr_y, psnr_yuv, source)
+
+
+def full_size(source: Path, crf: float, folder: Path, frames: int | None = None) -> RatePoint:
+    """Encode a clip at full size with x264 at preset medium; leaves `full_size.mp4` in `folder`."""
+    path, settings = folder / "full_size.mp4", EncoderSettings(crf=crf, preset=PRESET)
+    with VideoReader(source, frames=frames) as reader:
+        info = reader.info
+        layout, bit_depth = choose_samples(settings, info.layout, info.bit_depth)
+        samples = Samples(layout, bit_depth, info.color)
+        writer = VideoWriter(
+            path,
+            settings,
+            width=info.width,
+            height=info.height,
+            layout=layout,
+            bit_depth=bit_depth,
+            color=info.color,
+            time_base=info.time_base,
+            frame_rate=info.frame_rate,
+            overwrite=True,
+            inputs=[source],
+        )
+        with writer, ahead(reader) as pictures:
+            for picture in pictures:
+                writer.write(convert(picture, samples))
+            written = writer.finish()
+    psnr_y, psnr_yuv = _mean_psnr(source, path, frames)
+    return _point(crf, written.video_bytes, written.video_bytes * 8 / 1000 / written.seconds, psnr_y, psnr_yuv, source)
+
+
+def at_rate(wanted: int, measure: Callable[[float], RatePoint], start: float, tolerance: float = 0.02) -> RatePoint:
+    """Search the CRF at which `measure` gives `wanted` bytes, within `tolerance`.
+
+    The logarithm of the rate is nearly straight in CRF (six steps halve it), so a secant finds it in a few encodes.
+
+    Raises:
+        NoRateError: no CRF gives that rate.
+    """
+    slope, crf = -math.log(2) / 6, start
+    before: RatePoint | None = None
+    for _ in range(_ATTEMPTS):
+        point = measure(crf)
+        miss = math.log(wanted / point.bytes)
+        if abs(miss) <= math.log1p(tolerance):
+            return point
+        if before is not None and point.bytes != before.bytes:
+            # Held to plausible values: x264's rate control can be bumpy.
+            slope = min(-0.03, max(-0.3, math.log(point.bytes / before.bytes) / (point.crf - before.crf)))
+        before, crf = point, min(MAX_CRF, max(MIN_CRF, point.crf + miss / slope))
+        if crf == point.crf:
+            break
+    raise NoRateError(f"no CRF gives {wanted} bytes within {100 * tolerance:g} %; CRF {crf:g} gives {point.bytes}")
+
+
+def _mean_psnr(source: Path, path: Path, frames: int | None) -> tuple[float | None, float | None]:
+    luma, all_planes = [], []
+    with (
+        VideoReader(source, frames=frames) as original,
+        VideoReader(path) as coded,
+        ahead(original) as left,
+        ahead(coded) as right,
+    ):
+        for one, tagged in zip(left, right, strict=True):
+            other = replace(tagged, color=one.color)  # samples are compared, whatever the tags say
+            values = compare(convert(one, Samples.of(other)), other).psnr()
+            luma.append(values["psnr_y"])
+            all_planes.append(values["psnr_yuv"])
+    return _mean(luma), _mean(all_planes)
+
+
+def _mean(values: list[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None
+
+
+def _point(
+    crf: float, size: int, kbps: float, psnr_y: float | None, psnr_yuv: float | None, source: Path
+) -> RatePoint:
+    if psnr_y is None or psnr_yuv is None:
+        raise NoRateError(f"no loss at CRF {crf:g}, so there is no PSNR to plot", path=source, hint="use a larger CRF")
+    return RatePoint(crf, size, kbps, psnr_y, psnr_yuv)

@@ -1,0 +1,133 @@
+"""The command `irn-send`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+from irn_video.codecs.errors import BadOption
+from irn_video.codecs.output import check_output
+from irn_video.pipeline.commands import (
+    PartialResult,
+    device_options,
+    encoder_options,
+    encoder_settings,
+    progress,
+    run_command,
+    summary_line,
+    video_options,
+    warn,
+)
+
+_DEFAULT_MODELS = {2: "irn-h264-x2"}
+
+
+@click.command(name="irn-send", context_settings={"max_content_width": 100})
+@click.version_option(package_name="irn-video")
+@click.argument("source", metavar="INPUT", type=click.Path(path_type=Path))
+@click.argument("output", metavar="OUTPUT", type=click.Path(path_type=Path))
+@click.option(
+    "--model",
+    metavar="NAME|FILE",
+    help="A network (see irn-models list), a weights file, or lanczos-x2 and bicubic-x2 for ordinary "
+    "resampling [default: irn-h264-x2].",
+)
+@click.option("--scale", type=click.Choice(["2", "4"]), help="Shrink by this factor; must fit the model.")
+@encoder_options(
+    crf_help="Constant quality of the LR stream, 0 (best) to 51 (63 for AV1); +6 halves the bit rate [default: 23]."
+)
+@click.option(
+    "--temperature",
+    type=float,
+    metavar="T",
+    help="Default for the receiver: 0 restores the mean, 1 samples full detail [default: the network's].",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**63 - 1),
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="Default seed of the receiver's latents.",
+)
+@click.option(
+    "--verify", is_flag=True, help="Afterwards restore the LR stream and report the PSNR the receiver will see."
+)
+@click.option("--report", type=click.Path(path_type=Path), metavar="FILE", help="Write a report, .json or .csv.")
+@video_options
+@device_options
+def command(source: Path, output: Path, report: Path | None, **options: Any) -> None:
+    """Shrink every picture of INPUT and write the small stream to OUTPUT.
+
+    OUTPUT (.mp4, .mkv, .mov, .ts …) is an ordinary video that carries what irn-receive needs to restore it. Audio,
+    subtitles, chapters and tags are copied.
+    """
+    from irn_video.pipeline.quality.report import check_report_name
+    from irn_video.sender.send import SendOptions, send
+
+    if report is not None:
+        check_report_name(report)
+        check_output(report, [source, output], options["overwrite"])
+    settings = SendOptions(
+        model=_model(options["model"], options["scale"]),
+        encoder=encoder_settings(options),
+        stream=options["stream"],
+        frames=options["frames"],
+        temperature=options["temperature"],
+        seed=options["seed"],
+        verify=options["verify"],
+        overwrite=options["overwrite"],
+        device=options["device"],
+        precision=options["precision"],
+    )
+    with progress("sending", options["frames"]) as advance:
+        result = send(source, output, settings, advance=advance, say=lambda text: click.echo(text, err=True))
+    for text in result.report.warnings:
+        warn(text)
+    if report is not None:
+        result.report.write(report, overwrite=options["overwrite"])
+    if options["as_json"]:
+        click.echo(json.dumps(result.report.as_json(), indent=1))
+    else:
+        stream = result.report.stream.as_json()
+        card = result.card
+        click.echo(
+            f"{output}: {result.written.frames} pictures, {card.width}x{card.height} sent as "
+            f"{(card.width + card.pad_right) // card.scale}x{(card.height + card.pad_bottom) // card.scale}, "
+            f"{stream['bytes']} bytes of video" + (f", {stream['kbps']:.0f} kb/s" if stream["kbps"] else "")
+        )
+        if summary := result.report.summary():
+            click.echo(summary_line(summary))
+    if result.report.damage:
+        raise PartialResult(
+            f"the input is damaged: {result.report.damage}; what could be decoded was sent", path=source
+        )
+
+
+def _model(name: str | None, scale: str | None) -> str:
+    wanted = int(scale) if scale else None
+    if name is None:
+        if wanted is not None and wanted not in _DEFAULT_MODELS:
+            raise BadOption(
+                f"no network of scale {wanted} is shipped", hint=f"use --model lanczos-x{wanted} or a weights file"
+            )
+        return _DEFAULT_MODELS[wanted or 2]
+    if wanted is not None:
+        from irn_video.pipeline.engine.rescaler import Rescaler
+
+        if (has := Rescaler.load(name, device="cpu").scale) != wanted:
+            raise BadOption(f"{name} has scale {has}, not {wanted}", hint=f"use --scale {has} or another --model")
+    return name
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit code."""
+    return run_command(command, arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

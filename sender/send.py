@@ -1,0 +1,254 @@
+"""Send a video: read → downscale → encode, each in a thread of its own."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from irn_video.codecs.card import StreamCard
+from irn_video.codecs.encoders import EncoderSettings, make_encoder
+from irn_video.codecs.errors import BadOption
+from irn_video.codecs.output import check_output
+from irn_video.codecs.passthrough import Passthrough
+from irn_video.codecs.picture import Layout
+from irn_video.codecs.reader import VideoInfo, VideoReader
+from irn_video.codecs.writer import VideoWriter, WriteSummary
+from irn_video.pipeline.engine.rescaler import Rescaler
+from irn_video.pipeline.flow import ahead, mapped
+from irn_video.pipeline.planes import Samples
+from irn_video.pipeline.quality.report import FrameReport, Report, StreamReport
+from irn_video.pipeline.restoring import check_size, file_digest, restoration_of, restored_pictures
+from irn_video.pipeline.zoo import DEFAULT_MODEL
+
+Advance = Callable[[], None]
+_MAX_NAME = 255
+
+
+@dataclass(frozen=True)
+class SendOptions:
+    """How to send.
+
+    Attributes:
+        model: a network of the zoo, a weights file, or `lanczos-x2`, `bicubic-x4`, ….
+        encoder: of the LR stream.
+        stream: video stream of the input, from 0.
+        frames: only the first so many pictures.
+        temperature: default temperature of the receiver's latents; None for the network's own.
+        seed: of the receiver's latents.
+        verify: afterwards decode and restore the LR stream and measure it.
+        overwrite: replace an existing output.
+        device: `auto`, `cpu`, `cuda` or `cuda:N`.
+        precision: `auto`, `fp32`, `bf16` or `fp16`.
+    """
+
+    model: str = DEFAULT_MODEL
+    encoder: EncoderSettings = field(default_factory=EncoderSettings)
+    stream: int = 0
+    frames: int | None = None
+    temperature: float | None = None
+    seed: int = 0
+    verify: bool = False
+    overwrite: bool = False
+    device: str = "auto"
+    precision: str = "auto"
+
+
+@dataclass(frozen=True)
+class SendResult:
+    """What was sent.
+
+    Attributes:
+        written: the LR file.
+        card: its stream card.
+        report: with measured pictures if `verify` was asked for.
+    """
+
+    written: WriteSummary
+    card: StreamCard
+    report: Report
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What is carried where: samples of the restored and of the LR pictures, and what the user should know."""
+
+    carried: Samples
+    lr: Samples
+    warnings: tuple[str, ...]
+
+
+def send(
+    source: Path | str,
+    output: Path | str,
+    options: SendOptions | None = None,
+    *,
+    advance: Advance | None = None,
+    say: Callable[[str], None] | None = None,
+) -> SendResult:
+    """Shrink a video and write it as an LR stream that explains itself.
+
+    Args:
+        source: any video that FFmpeg reads.
+        output: the LR file; its suffix names the container.
+        options: see `SendOptions`.
+        advance: called after each written picture.
+        say: called with what was chosen, once, before the work starts.
+
+    Raises:
+        IrnError: see its subclasses; nothing is left under the output's name.
+    """
+    options = options or SendOptions()
+    source, output = Path(source), Path(output)
+    check_output(output, [source], options.overwrite)
+    make_encoder(options.encoder)
+    rescaler = Rescaler.load(options.model, device=options.device, precision=options.precision)
+    with VideoReader(source, stream=options.stream, frames=options.frames) as reader:
+        plan = _plan(reader.info, rescaler, options.encoder)
+        card = _card(reader.info, rescaler, plan.carried, options)
+        if say is not None:
+            say(f"{rescaler.name} on {rescaler.where}")
+        written = _write(reader, rescaler, plan, card, output, options, advance or _nothing)
+        damage = reader.damage.describe() if reader.damage else ""
+    frames = verify(source, output, rescaler, card, options) if options.verify else ()
+    settings = options.encoder
+    report = Report(
+        command="irn-send",
+        device=rescaler.where,
+        model=rescaler.name,
+        model_sha256=rescaler.sha256,
+        stream=StreamReport(
+            codec=settings.codec,
+            preset=settings.preset,
+            crf=card.crf,
+            bytes=written.video_bytes,
+            frames=written.frames,
+            seconds=written.seconds,
+            hr_pixels=card.width * card.height,
+        ),
+        frames=frames,
+        warnings=(*plan.warnings, *written.warnings),
+        damage=damage,
+    )
+    return SendResult(written, card, report)
+
+
+def verify(
+    source: Path, lr: Path, rescaler: Rescaler, card: StreamCard, options: SendOptions
+) -> tuple[FrameReport, ...]:
+    """Measure what the receiver will see: decode the LR file, restore it, compare."""
+    to = restoration_of(card, temperature=None, seed=None)
+    with (
+        VideoReader(lr, quantiser=True) as small,
+        VideoReader(source, stream=options.stream, frames=options.frames) as original,
+    ):
+        check_size(small.info, card)
+        with restored_pictures(small, rescaler, to, original, prefix=options.frames is not None) as restored:
+            return tuple(item.report for item in restored if item.report is not None)
+
+
+def _plan(info: VideoInfo, rescaler: Rescaler, settings: EncoderSettings) -> _Plan:
+    source = Samples(info.layout, info.bit_depth, info.color)
+    carried = rescaler.carried(source, info.height)
+    wanted = rescaler.sent(source, lossless=settings.lossless or settings.codec == "ffv1", height=info.height)
+    layout, depth = make_encoder(settings).choose(wanted.layout, wanted.bit_depth)
+    if wanted.layout is Layout.RGB and layout is not Layout.RGB:
+        wanted = replace(
+            wanted, color=rescaler.sent(replace(source, layout=layout), lossless=False, height=info.height).color
+        )
+    lr = replace(
+        wanted, layout=layout, bit_depth=min(depth, wanted.bit_depth) if settings.pixel_format is None else depth
+    )
+    warnings = list(info.notes)
+    if carried.layout is not source.layout:
+        warnings.append(f"{rescaler.name} carries {carried.layout}: the source's {source.layout} is converted")
+    if lr.bit_depth < carried.bit_depth:
+        warnings.append(
+            f"{settings.codec} carries {lr.bit_depth} bits here: the source's {source.bit_depth} are rounded"
+        )
+        carried = replace(carried, bit_depth=lr.bit_depth)
+    if layout is not wanted.layout:
+        warnings.append(f"{settings.codec} sends the LR pictures as {layout}, not {wanted.layout}: detail may be lost")
+    if info.interlaced:
+        warnings.append("the source is interlaced and treated as progressive (deinterlace it first for best quality)")
+    return _Plan(carried, lr, tuple(warnings))
+
+
+def _card(info: VideoInfo, rescaler: Rescaler, carried: Samples, options: SendOptions) -> StreamCard:
+    height, width = rescaler.padded(info.height, info.width)
+    name = info.path.name
+    count = info.frames if options.frames is None or info.frames is None else min(options.frames, info.frames)
+    return StreamCard(
+        model=rescaler.name,
+        model_sha256=rescaler.sha256,
+        scale=rescaler.scale,
+        width=info.width,
+        height=info.height,
+        pad_right=width - info.width,
+        pad_bottom=height - info.height,
+        layout=carried.layout,
+        bit_depth=carried.bit_depth,
+        color=carried.color,
+        codec=options.encoder.codec,
+        crf=make_encoder(options.encoder).crf,
+        bitrate=options.encoder.bitrate,
+        lossless=options.encoder.lossless,
+        latent_std=_temperature(rescaler, options),
+        seed=options.seed,
+        # A name that the card cannot hold only means that the receiver will not find the source by itself.
+        source_name=name if len(name) <= _MAX_NAME and "\\" not in name else "",
+        source_bytes=info.path.stat().st_size,
+        source_sha256=file_digest(info.path),
+        frames=count,
+    )
+
+
+def _temperature(rescaler: Rescaler, options: SendOptions) -> float:
+    temperature = rescaler.temperature if options.temperature is None else options.temperature
+    if not 0 <= temperature <= 10:
+        raise BadOption(f"a temperature of {temperature:g} makes no sense", hint="0 (the mean) to 1; at most 10")
+    return temperature
+
+
+def _write(
+    reader: VideoReader,
+    rescaler: Rescaler,
+    plan: _Plan,
+    card: StreamCard,
+    output: Path,
+    options: SendOptions,
+    advance: Advance,
+) -> WriteSummary:
+    info = reader.info
+    writer = VideoWriter(
+        output,
+        options.encoder,
+        width=(card.width + card.pad_right) // card.scale,
+        height=(card.height + card.pad_bottom) // card.scale,
+        layout=plan.lr.layout,
+        bit_depth=plan.lr.bit_depth,
+        color=plan.lr.color,
+        time_base=info.time_base,
+        frame_rate=info.frame_rate,
+        rotation=info.rotation,
+        sample_aspect_ratio=info.sample_aspect_ratio,
+        hdr=info.hdr,
+        passthrough=Passthrough(info.path, info.stream, math.inf if options.frames else None),
+        card=card,
+        overwrite=options.overwrite,
+        inputs=[info.path],
+    )
+    with (
+        writer,
+        ahead(reader) as pictures,
+        ahead(mapped(lambda _, picture: rescaler.downscale(picture, plan.lr), pictures)) as small,
+    ):
+        for picture in small:
+            writer.write(picture)
+            advance()
+        return writer.finish()
+
+
+def _nothing() -> None:
+    return None
