@@ -42,7 +42,8 @@ clean: ## remove all that was made, except the environment (rm -r .venv)
 $(READY): pyproject.toml constraints.txt
 	@set -e; python=; \
 	for candidate in $(CANDIDATES); do \
-		if "$$candidate" -c '$(USABLE)' 2>/dev/null; then python=$$candidate; break; fi; \
+		found=$$(command -v "$$candidate") || continue; \
+		if "$$found" -c '$(USABLE)' 2>/dev/null; then python=$$found; break; fi; \
 	done; \
 	if [ -z "$$python" ]; then \
 		echo "error: none of '$(CANDIDATES)' is Python 3.11 or newer with venv" \

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
 
 import av
 import numpy as np
@@ -38,4 +38,4 @@ class Resampler:
                 np.uint16
             )
             return rounded
-        return resized
+        return cast(Plane, resized)

@@ -8,7 +8,6 @@ from typing import cast
 
 import av
 import numpy as np
-from irn_video.codecs.picture import Layout
 from irn_video.codecs.pixels import pack, unpacker
 from irn_video.codecs.reader import mean_qp
 from numpy.typing import NDArray
@@ -41,7 +40,7 @@ def x264_roundtrip(
     decoder.options = {"export_side_data": "venc_params"}
     packets = []
     for index, planes in enumerate(pictures):
-        frame = pack(planes, Layout.YUV420)
+        frame = pack(planes, "yuv420p")
         frame.pts = index
         packets += encoder.encode(frame)
     packets += encoder.encode(None)

@@ -9,21 +9,28 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
-from irn_video.codecs.encoders import EncoderSettings, parse_bitrate
 from irn_video.codecs.errors import BadOption, IrnError
+
+if TYPE_CHECKING:
+    from irn_video.codecs.encoders import EncoderSettings
+    from irn_video.pipeline.flow import Advance
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 _PLAIN_LINE_SECONDS = 5.0
 _DEBUG = "IRN_VIDEO_DEBUG"
+# Signals that follow this soon after the first (a nervous Ctrl-C) must not disturb the cleaning up.
+_GRACE_SECONDS = 2.0
+_NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 
 
 class PartialResult(IrnError, RuntimeError):
@@ -34,28 +41,18 @@ def run_command(command: click.Command, arguments: Sequence[str] | None = None) 
     """Run a click command and return its exit code; every error becomes one line on stderr."""
     # Idle OpenMP threads must not spin: decoder and encoder need the cores. Read when PyTorch is loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    signal.signal(signal.SIGTERM, _interrupt)
-    try:
-        command.main(args=list(arguments) if arguments is not None else None, standalone_mode=False)
-    except click.exceptions.Exit as finished:
-        return finished.exit_code
-    except click.ClickException as error:
-        error.show()
-        return error.exit_code
-    except (KeyboardInterrupt, click.Abort):
-        return _fail("interrupted; no output was written", 130)
-    except IrnError as error:
-        return _fail(str(error), 2 if isinstance(error, BadOption) else 1)
-    except MemoryError:
-        return _fail("not enough memory (try fewer --frames or a smaller picture)", 1)
-    except BrokenPipeError:
-        sys.stderr.close()
-        return 1
-    except Exception as error:
-        if os.environ.get(_DEBUG):
-            traceback.print_exc()
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        return _fail(f"{type(error).__name__}: {first} (this is a bug; set {_DEBUG}=1 for its traceback)", 1)
+    with _interrupts() as interrupted:
+        try:
+            command.main(args=list(arguments) if arguments is not None else None, standalone_mode=False)
+        except click.Abort as error:  # what click makes of KeyboardInterrupt, but of EOFError too
+            return _failed(error.__cause__ or error, interrupted())
+        except click.ClickException as error:
+            error.show()
+            return error.exit_code
+        except SystemExit as error:  # click's answer to a closed pipe
+            return error.code if isinstance(error.code, int) else 1
+        except (Exception, KeyboardInterrupt) as error:
+            return _failed(error, interrupted())
     return 0
 
 
@@ -116,6 +113,8 @@ def encoder_options(*, crf_help: str) -> Callable[[Function], Function]:
 
 def encoder_settings(options: Mapping[str, Any], default_crf: Mapping[str, float] | None = None) -> EncoderSettings:
     """The settings that `encoder_options` collected; `default_crf` per codec where no rate was given."""
+    from irn_video.codecs.encoders import EncoderSettings, parse_bitrate
+
     bitrate, crf = options["bitrate"], options["crf"]
     if crf is None and bitrate is None and not options["lossless"]:
         crf = (default_crf or {}).get(options["codec"])
@@ -132,12 +131,10 @@ def encoder_settings(options: Mapping[str, Any], default_crf: Mapping[str, float
 
 
 def summary_line(summary: Mapping[str, Mapping[str, float | None]]) -> str:
-    """Mean PSNR of each kind, in one line."""
-    parts = []
-    for metric, values in summary.items():
-        mean = values["mean"]
-        parts.append(f"{metric.removeprefix('psnr_').upper()} {'identical' if mean is None else f'{mean:.2f} dB'}")
-    return "mean PSNR: " + ", ".join(parts)
+    """Mean PSNR of each kind that differs at all, in one line."""
+    means = {metric.removeprefix("psnr_").upper(): values["mean"] for metric, values in summary.items()}
+    parts = [f"{name} {mean:.2f} dB" for name, mean in means.items() if mean is not None]
+    return "mean PSNR: " + (", ".join(parts) or "every picture is identical")
 
 
 def video_options(function: Function) -> Function:
@@ -164,33 +161,32 @@ def video_options(function: Function) -> Function:
 
 
 @contextmanager
-def progress(title: str, total: int | None) -> Iterator[Callable[[], None]]:
-    """Yield a function to call once a picture: a bar with rate and time left on a terminal, plain lines elsewhere."""
+def progress(title: str) -> Iterator[Advance]:
+    """Yield a function to call after each picture: a bar with rate and time left on a terminal, plain lines elsewhere."""
     if sys.stderr.isatty():
-        with _bar(title, total) as advance:
+        with _bar(title) as advance:
             yield advance
     else:
-        yield _Lines(title, total)
+        yield _Lines(title)
 
 
 class _Lines:
-    def __init__(self, title: str, total: int | None) -> None:
-        self._title, self._total, self._done = title, total, 0
+    def __init__(self, title: str) -> None:
+        self._title = title
         self._start = self._said = time.monotonic()
 
-    def __call__(self) -> None:
-        self._done += 1
+    def __call__(self, done: int, total: int | None) -> None:
         now = time.monotonic()
         if now - self._said < _PLAIN_LINE_SECONDS:
             return
         self._said = now
-        rate = self._done / (now - self._start)
-        left = f" of {self._total}, {max(0, self._total - self._done) / rate:.0f} s left" if self._total else ""
-        click.echo(f"{self._title}: {self._done}{left} pictures, {rate:.1f} fps", err=True)
+        rate = done / (now - self._start)
+        of, left = (f" of {total}", f", {max(0, total - done) / rate:.0f} s left") if total else ("", "")
+        click.echo(f"{self._title}: {done}{of} pictures, {rate:.1f} fps{left}", err=True)
 
 
 @contextmanager
-def _bar(title: str, total: int | None) -> Iterator[Callable[[], None]]:
+def _bar(title: str) -> Iterator[Advance]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -203,19 +199,49 @@ def _bar(title: str, total: int | None) -> Iterator[Callable[[], None]]:
     )
     start = time.monotonic()
     with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
-        task = bars.add_task(title, total=total, fps=0.0)
-        done = 0
+        task = bars.add_task(title, total=None, fps=0.0)
 
-        def advance() -> None:
-            nonlocal done
-            done += 1
-            bars.update(task, advance=1, fps=done / max(1e-9, time.monotonic() - start))
+        def advance(done: int, total: int | None) -> None:
+            bars.update(task, completed=done, total=total, fps=done / max(1e-9, time.monotonic() - start))
 
         yield advance
 
 
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
+@contextmanager
+def _interrupts() -> Iterator[Callable[[], bool]]:
+    """SIGINT and SIGTERM raise KeyboardInterrupt; yields a function that tells whether one has come."""
+    last: float | None = None
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        nonlocal last
+        now, before = time.monotonic(), last
+        if before is None or now - before > _GRACE_SECONDS:
+            last = now
+            raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():  # only the main thread may set handlers
+        yield lambda: False
+        return
+    old = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: last is not None
+    finally:
+        for number, handler in old.items():
+            signal.signal(number, handler)
+
+
+def _failed(error: BaseException, interrupted: bool) -> int:
+    """Say in one line what has ended the work; an interrupt may surface as some library's error."""
+    if interrupted or isinstance(error, KeyboardInterrupt):
+        return _fail("interrupted; unfinished output was removed", 130)
+    if isinstance(error, IrnError):
+        return _fail(str(error), 2 if isinstance(error, BadOption) else 1)
+    if isinstance(error, MemoryError) or any(words in str(error).lower() for words in _NO_MEMORY):
+        return _fail("not enough memory (try a smaller picture, or another --device)", 1)
+    if os.environ.get(_DEBUG):
+        traceback.print_exception(error)
+    first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return _fail(f"{type(error).__name__}: {first} (this is a bug; set {_DEBUG}=1 for its traceback)", 1)
 
 
 def _fail(line: str, code: int) -> int:

@@ -11,6 +11,9 @@ from typing import TypeVar
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
+Advance = Callable[[int, int | None], None]
+"""Called after each picture: how many are done, and how many there are, None if that is not known."""
+
 _POLL_SECONDS = 0.1
 
 
@@ -71,7 +74,7 @@ def _drain(ready: queue.Queue[Item | _End], thread: threading.Thread) -> Iterato
             item = ready.get(timeout=_POLL_SECONDS)
         except queue.Empty:
             if not thread.is_alive() and ready.empty():
-                return
+                raise RuntimeError("a stage has died without saying why") from None
             continue
         if isinstance(item, _End):
             if item.error is not None:

@@ -1,8 +1,23 @@
 """The sender: read a video, shrink every picture, encode the small stream with its card.
 
-from irn_video.sender import send
+    from irn_video.sender import send
+
+Names are loaded on first use, so that a command can answer `--help` without loading PyTorch.
 """
 
-from irn_video.sender.send import SendOptions, SendResult, send
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from irn_video.sender.send import SendOptions, SendResult, send
 
 __all__ = ["SendOptions", "SendResult", "send"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
+    return getattr(importlib.import_module("irn_video.sender.send"), name)

@@ -63,5 +63,5 @@ def _antisymmetric(x: Tensor, taps: Tensor, dim: int) -> Tensor:
     total = torch.zeros_like(x)
     for k in range(1, reach + 1):
         ahead, behind = padded.narrow(dim, reach + k, size), padded.narrow(dim, reach - k, size)
-        total = total + taps[k - 1] * (ahead - behind)
+        total = torch.addcmul(total, ahead - behind, taps[k - 1])
     return total

@@ -76,7 +76,7 @@ def command(
     def report(line: Progress) -> None:
         left = max(0.0, minutes * 60 - line.seconds)
         click.echo(
-            f"step {line.step}: luma {line.gain_y:+.3f} dB over the plain wavelet, loss {line.loss:.4f}, "
+            f"step {line.step}: {line.quality:+.3f} {trainer.task.quality}, loss {line.loss:.4f}, "
             f"rate {line.learning_rate:.1e}, {line.waiting:.0%} waiting for data, {left / 60:.0f} min left",
             err=True,
         )

