@@ -7,6 +7,8 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 # Waiting OpenMP threads would spin on the cores that decoding and encoding need.
 export OMP_WAIT_POLICY := PASSIVE
+# An empty environment has no PATH.
+export PATH := $(or $(PATH),/usr/local/bin:/usr/bin:/bin)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 # Debian ships venv without ensurepip, so both are tried. PYTHON=... names another interpreter.

@@ -39,8 +39,10 @@ class PartialResult(IrnError, RuntimeError):
 
 def run_command(command: click.Command, arguments: Sequence[str] | None = None) -> int:
     """Run a click command and return its exit code; every error becomes one line on stderr."""
-    # Idle OpenMP threads must not spin: decoder and encoder need the cores. Read when PyTorch is loaded.
+    # Read when PyTorch is loaded. The stages of the pipeline share the cores with decoder and encoder, so one core is
+    # left to them, and idle threads must not spin.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, _cores() - 1)))
     with _interrupts() as interrupted:
         try:
             command.main(args=list(arguments) if arguments is not None else None, standalone_mode=False)
@@ -54,6 +56,10 @@ def run_command(command: click.Command, arguments: Sequence[str] | None = None) 
         except (Exception, KeyboardInterrupt) as error:
             return _failed(error, interrupted())
     return 0
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def warn(text: str) -> None:
@@ -75,7 +81,7 @@ def device_options(function: Function) -> Function:
     )(function)
 
 
-def encoder_options(*, crf_help: str) -> Callable[[Function], Function]:
+def encoder_options(*, crf_help: str, preset_help: str) -> Callable[[Function], Function]:
     """`--codec`, `--crf`, `--bitrate`, `--lossless`, `--preset`, `--tune`, `--pix-fmt`, `--keyint`."""
     options = (
         click.option(
@@ -88,9 +94,7 @@ def encoder_options(*, crf_help: str) -> Callable[[Function], Function]:
         click.option("--crf", type=float, metavar="N", help=crf_help),
         click.option("--bitrate", metavar="RATE", help="Mean bit rate in bit/s, such as 800k or 2M, instead of --crf."),
         click.option("--lossless", is_flag=True, help="Keep every sample; large files."),
-        click.option(
-            "--preset", metavar="NAME", help="Speed against compression, in the codec's words [default: medium]."
-        ),
+        click.option("--preset", metavar="NAME", help=preset_help),
         click.option("--tune", metavar="NAME", help="The codec's tuning, such as film or zerolatency."),
         click.option(
             "--pix-fmt",
@@ -111,18 +115,22 @@ def encoder_options(*, crf_help: str) -> Callable[[Function], Function]:
     return decorate
 
 
-def encoder_settings(options: Mapping[str, Any], default_crf: Mapping[str, float] | None = None) -> EncoderSettings:
-    """The settings that `encoder_options` collected; `default_crf` per codec where no rate was given."""
+def encoder_settings(
+    options: Mapping[str, Any], defaults: Mapping[str, EncoderSettings] | None = None
+) -> EncoderSettings:
+    """The settings that `encoder_options` collected; `defaults` hold rate and preset per codec where none was given."""
     from irn_video.codecs.encoders import EncoderSettings, parse_bitrate
 
-    bitrate, crf = options["bitrate"], options["crf"]
-    if crf is None and bitrate is None and not options["lossless"]:
-        crf = (default_crf or {}).get(options["codec"])
+    bitrate, crf, preset = options["bitrate"], options["crf"], options["preset"]
+    if default := (defaults or {}).get(options["codec"]):
+        preset = preset or default.preset
+        if crf is None and bitrate is None and not options["lossless"]:
+            crf = default.crf
     return EncoderSettings(
         codec=options["codec"],
         crf=crf,
         bitrate=parse_bitrate(bitrate) if bitrate is not None else None,
-        preset=options["preset"],
+        preset=preset,
         tune=options["tune"],
         keyint=options["keyint"],
         pixel_format=options["pixel_format"],
@@ -162,7 +170,7 @@ def video_options(function: Function) -> Function:
 
 @contextmanager
 def progress(title: str) -> Iterator[Advance]:
-    """Yield a function to call after each picture: a bar with rate and time left on a terminal, plain lines elsewhere."""
+    """Yield what to call after each picture: a bar on a terminal, plain lines elsewhere, with rate and time left."""
     if sys.stderr.isatty():
         with _bar(title) as advance:
             yield advance

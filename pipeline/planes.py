@@ -109,14 +109,7 @@ def to_rgb(planes: Planes, samples: Samples) -> Tensor:
     """Planes → R′G′B′ (1, 3, H, W) in [0, 1] (H.273, equations 11 to 45), not clamped."""
     if samples.layout is Layout.RGB:
         return torch.cat(planes, 1)
-    size = planes[0].shape[-2:]
-    luma = planes[0]
-    cb, cr = (_upsample_chroma(p, samples.layout, samples.color, size) for p in planes[1:])
-    low, luma_span, chroma_span = _range(samples.color)
-    y, cb, cr = (luma - low) / luma_span, (cb - 128 / 255) / chroma_span, (cr - 128 / 255) / chroma_span
-    kr, kb = luma_weights(samples.color, int(size[0]))
-    red, blue = y + 2 * (1 - kr) * cr, y + 2 * (1 - kb) * cb
-    return torch.cat((red, (y - kr * red - kb * blue) / (1 - kr - kb), blue), 1)
+    return _matrix_to_rgb(planes, samples, (_range(samples.color)[0], 128 / 255))
 
 
 def from_rgb(rgb: Tensor, samples: Samples) -> Planes:
@@ -134,9 +127,7 @@ def from_rgb(rgb: Tensor, samples: Samples) -> Planes:
 
 def rgb_difference(planes: Planes, samples: Samples) -> Tensor:
     """`to_rgb` of a difference of two Y′CbCr pictures: the same matrix without offsets."""
-    grey = (16 / 255 if not samples.color.full_range else 0.0, 128 / 255, 128 / 255)
-    y, u, v = (plane + offset for plane, offset in zip(planes, grey, strict=True))
-    return to_rgb((y, u, v), samples)
+    return _matrix_to_rgb(planes, samples, (0.0, 0.0))
 
 
 def luma_weights(color: ColorSpec, height: int) -> tuple[float, float]:
@@ -159,6 +150,20 @@ def crop(planes: Planes, layout: Layout, height: int, width: int) -> Planes:
     shapes = layout.plane_shapes(height, width)
     a, b, c = (p[..., :h, :w] for p, (h, w) in zip(planes, shapes, strict=True))
     return a, b, c
+
+
+def _matrix_to_rgb(planes: Planes, samples: Samples, zero: tuple[float, float]) -> Tensor:
+    """R′G′B′ from Y′CbCr whose luma and chroma have these zero points."""
+    size = planes[0].shape[-2:]
+    _, luma_span, chroma_span = _range(samples.color)
+    kr, kb = luma_weights(samples.color, int(size[0]))
+    y = (planes[0] - zero[0]) / luma_span
+    # Scaled before they are spread to the luma grid, where there are fewer of them.
+    gains = 2 * (1 - kb) / chroma_span, 2 * (1 - kr) / chroma_span
+    scaled = ((p - zero[1]) * gain for p, gain in zip(planes[1:], gains, strict=True))
+    cb, cr = (_upsample_chroma(p, samples.layout, samples.color, size) for p in scaled)
+    green = torch.add(y, cr, alpha=-kr / (1 - kr - kb)).add_(cb, alpha=-kb / (1 - kr - kb))
+    return torch.cat((y + cr, green, y + cb), 1)
 
 
 def _unit(bit_depth: int) -> float:

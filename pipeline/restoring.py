@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from irn_video.codecs.card import StreamCard
-from irn_video.codecs.errors import BadCard, SourceMismatch, WeightsMismatch
+from irn_video.codecs.errors import BadCard, SourceMismatch, UnknownModel, WeightsMismatch
+from irn_video.codecs.opening import open_input, picture_streams
 from irn_video.codecs.picture import Layout, Picture
 from irn_video.codecs.reader import VideoInfo, VideoReader
+from irn_video.codecs.wholeness import ends_early
 from irn_video.pipeline.engine.rescaler import Rescaler, Restoration
 from irn_video.pipeline.flow import ahead, mapped
-from irn_video.pipeline.planes import Samples, convert
+from irn_video.pipeline.planes import Samples, carried_color, convert
 from irn_video.pipeline.quality.psnr import compare
 from irn_video.pipeline.quality.report import FrameReport
 
 _HASH_BLOCK = 1 << 20
+# Times of the same picture in two files differ by the rounding to their time bases, 1 ms in Matroska.
+_EXACT_SECONDS = 0.0015
+_OTHER_RATE = 0.01
+_H264_RANGE, _AV1_RANGE, _TYPICAL_QUANTISER = 51, 63, 28.0
 
 
 @dataclass(frozen=True)
@@ -38,9 +45,19 @@ def load_for(card: StreamCard, name: str | None, *, device: str, precision: str)
 
     Raises:
         WeightsMismatch: these are not the weights that made the stream.
+        BadCard: the card names a file: what is read here is not for a stream to say.
         UnknownModel, BadWeights, MissingFile, BadOption: see `Rescaler.load`.
     """
-    rescaler = Rescaler.load(name or card.model, device=device, precision=precision)
+    if name is None and (Path(card.model).suffix == ".safetensors" or Path(card.model).name != card.model):
+        raise BadCard("the stream card names a file as its model", hint="give the weights with --model FILE")
+    try:
+        rescaler = Rescaler.load(name or card.model, device=device, precision=precision)
+    except UnknownModel as error:
+        if name is not None:
+            raise
+        raise UnknownModel(
+            f"the network that made this stream, {card.model!r}, is not here", hint="give it with --model FILE"
+        ) from error
     if rescaler.sha256 != card.model_sha256 or rescaler.scale != card.scale:
         raise WeightsMismatch(
             f"{rescaler.name} has other weights ({rescaler.sha256[:12] or 'none'}) than the network that made this "
@@ -58,7 +75,7 @@ def restoration_of(card: StreamCard, *, temperature: float | None, seed: int | N
         width=card.width,
         temperature=card.latent_std if temperature is None else temperature,
         seed=card.seed if seed is None else seed,
-        quantiser=card.crf,
+        quantiser=_quantiser(card),
     )
 
 
@@ -68,10 +85,10 @@ def check_size(info: VideoInfo, card: StreamCard) -> None:
     Raises:
         BadCard: says which sizes disagree.
     """
-    expected = (card.width + card.pad_right) // card.scale, (card.height + card.pad_bottom) // card.scale
-    if (info.width, info.height) != expected:
+    expected = card.width + card.pad_right, card.height + card.pad_bottom
+    if (info.width * card.scale, info.height * card.scale) != expected:
         raise BadCard(
-            f"the stream card describes LR pictures of {expected[0]}x{expected[1]}, these are "
+            f"the stream card describes pictures of {expected[0]}x{expected[1]} shrunk by {card.scale}, these are "
             f"{info.width}x{info.height}",
             path=info.path,
             hint="the stream was changed after irn-send",
@@ -101,49 +118,88 @@ def is_source(card: StreamCard, path: Path) -> bool:
 
 
 class Meter:
-    """Measures restored pictures against a source, picture by picture, paired by their times.
+    """Measures restored pictures against those of the source, paired by their times.
+
+    A damaged LR stream may lack pictures; the others are still paired, exactly by their times. Anything else that
+    does not fit means that the pictures may not belong together, and nothing is measured then.
 
     Args:
         source: reader of the source.
-        tolerant: the LR stream is damaged, so pictures may be missing from it.
+        lr: reader of the LR stream, which knows about damage.
+        prefix: the source may go on where the LR stream ends.
+        lenient: for a source that nobody asked for: give up measuring in place of raising, see `complaint`.
 
-    Raises:
-        SourceMismatch: while measuring, sizes, times or lengths differ; says how.
+    Attributes:
+        complaint: why a lenient meter has given up, empty if it has not.
     """
 
-    def __init__(self, source: VideoReader, pictures: Iterator[Picture]) -> None:
-        self._source, self._pictures = source, pictures
-        rate = source.info.frame_rate
-        self._tolerance = float(1 / rate) / 2 if rate else 0.02
-        self._starts: tuple[float, float] | None = None
+    def __init__(self, source: VideoReader, lr: VideoReader, *, prefix: bool, lenient: bool = False) -> None:
+        self.source, self._lr, self._prefix, self._lenient = source, lr, prefix, lenient
+        self.complaint = ""
+        self._offset: float | None = None
+        self._waiting: Picture | None = None
 
-    def measure(self, index: int, restored: Picture, *, tolerant: bool) -> FrameReport | None:
-        """Errors of the next picture; None where a tolerant meter finds no source picture for it."""
-        for source in self._pictures:
-            if self._starts is None:
-                self._starts = source.pts_seconds, restored.pts_seconds
-            apart = (restored.pts_seconds - self._starts[1]) - (source.pts_seconds - self._starts[0])
-            if abs(apart) <= self._tolerance:
-                matched = convert(source, Samples.of(restored))
+    def measured(self, restored: Iterator[Picture], originals: Iterator[Picture]) -> Iterator[Restored]:
+        """Each restored picture with its measurement.
+
+        Raises:
+            SourceMismatch: times or lengths differ; says how.
+        """
+        index = -1
+        for index, picture in enumerate(restored):
+            yield Restored(picture, self._forgiving(partial(self._measure, index, picture, originals)))
+        self._forgiving(partial(self._finish, index + 1, originals))
+
+    def _forgiving(self, step: Callable[[], FrameReport | None]) -> FrameReport | None:
+        if self.complaint:
+            return None
+        try:
+            return step()
+        except SourceMismatch as error:
+            if not self._lenient:
+                raise
+            self.complaint = error.what
+            return None
+
+    def _measure(self, index: int, restored: Picture, originals: Iterator[Picture]) -> FrameReport | None:
+        """Errors of a picture; None where a damaged stream has one whose source cannot be told."""
+        damaged = bool(self._lr.damage)
+        while (original := self._waiting or next(originals, None)) is not None:
+            self._waiting = None
+            if self._offset is None:
+                # The first picture may be among those that are missing.
+                start = stream_start(self._lr.info) if damaged else None
+                self._offset = (restored.pts_seconds if start is None else start) - original.pts_seconds
+            later = restored.pts_seconds - self._offset - original.pts_seconds
+            if abs(later) <= (_EXACT_SECONDS if damaged else self._tolerance()):
+                matched = convert(original, Samples.of(restored))
                 return FrameReport(index, restored.pts_seconds, compare(matched, restored))
-            if not tolerant:
+            if not damaged:
                 raise self._mismatch(
-                    f"picture {index} is {abs(apart):.3f} s {'later' if apart > 0 else 'earlier'} than in the source"
+                    f"picture {index} comes {abs(later):.3f} s {'later' if later > 0 else 'earlier'} than in the source"
                 )
-            if apart < 0:
+            if later < 0:
+                self._waiting = original
                 return None
-        if tolerant:
+        if damaged:
             return None
         raise self._mismatch(f"the source ends after {index} pictures, the LR stream goes on")
 
-    def finish(self, count: int) -> None:
-        """Check that the source ends with the stream."""
-        if next(self._pictures, None) is not None:
+    def _finish(self, count: int, originals: Iterator[Picture]) -> None:
+        """Check that the source ends where the stream does."""
+        if not self._prefix and not self._lr.damage and next(originals, None) is not None:
             raise self._mismatch(f"the LR stream ends after {count} pictures, the source goes on")
 
+    def _tolerance(self) -> float:
+        rate = self.source.info.frame_rate
+        return max(_EXACT_SECONDS, float(1 / rate) / 4) if rate else 0.01
+
     def _mismatch(self, what: str) -> SourceMismatch:
+        mine, other = self._lr.info.frame_rate, self.source.info.frame_rate
+        if mine and other and abs(mine / other - 1) > _OTHER_RATE:
+            what += f"; the LR stream has {float(mine):.4g} pictures per second, the source {float(other):.4g}"
         return SourceMismatch(
-            what, path=self._source.info.path, hint="give the file that was sent, or --frames to compare a prefix"
+            what, path=self.source.info.path, hint="give the file that was sent, or --frames to compare a prefix"
         )
 
 
@@ -161,9 +217,25 @@ def check_source(source: VideoInfo, card: StreamCard) -> None:
         )
 
 
+def check_whole(lr: VideoInfo, card: StreamCard, source: VideoInfo) -> None:
+    """Refuse to compare a prefix with a stream that was cut: its first picture may be any picture of the source.
+
+    Raises:
+        SourceMismatch: says how many pictures are missing.
+    """
+    if lr.frames is None or lr.frames in (card.frames, source.frames) or ends_early(lr.path):
+        return
+    raise SourceMismatch(
+        f"the LR stream has {lr.frames} pictures, but {card.frames or source.frames} were sent: it was cut, and which "
+        "pictures of the source these are is not known",
+        path=lr.path,
+        hint="measure the whole stream",
+    )
+
+
 @contextmanager
 def restored_pictures(
-    lr: VideoReader, rescaler: Rescaler, to: Restoration, source: VideoReader | None, *, prefix: bool
+    lr: VideoReader, rescaler: Rescaler, to: Restoration, meter: Meter | None
 ) -> Generator[Iterator[Restored], None, None]:
     """Decode, restore and measure, each stage in a thread of its own.
 
@@ -171,28 +243,35 @@ def restored_pictures(
         lr: the LR stream.
         rescaler: see `load_for`.
         to: see `restoration_of`.
-        source: to measure against, or None.
-        prefix: only the first pictures are restored, so the source may go on.
+        meter: to measure with, or None.
     """
     with ExitStack() as stack:
         decoded = stack.enter_context(ahead(lr))
-        large = stack.enter_context(ahead(mapped(lambda i, p: rescaler.upscale(p, to, i), decoded)))
-        if source is None:
+        # Two threads for the two halves of the network: together they would be the slowest stage by far.
+        received = stack.enter_context(ahead(mapped(lambda _, p: rescaler.predict(p, to), decoded)))
+        large = stack.enter_context(ahead(mapped(lambda i, r: rescaler.reverse(r, to, i), received)))
+        if meter is None:
             yield (Restored(picture, None) for picture in large)
             return
-        meter = Meter(source, stack.enter_context(ahead(source)))
-        yield stack.enter_context(ahead(_measured(lr, large, meter, prefix=prefix)))
+        originals = stack.enter_context(ahead(meter.source))
+        yield stack.enter_context(ahead(meter.measured(large, originals)))
 
 
-def _measured(lr: VideoReader, large: Iterator[Picture], meter: Meter, *, prefix: bool) -> Iterator[Restored]:
-    count = 0
-    for index, picture in enumerate(large):
-        yield Restored(picture, meter.measure(index, picture, tolerant=bool(lr.damage)))
-        count += 1
-    if not prefix and not lr.damage:
-        meter.finish(count)
+def stream_start(info: VideoInfo) -> float | None:
+    """When the first packet of a stream is shown, in seconds, whether it can be decoded or not; None if not known."""
+    with open_input(info.path) as container:
+        video = picture_streams(container, info.path, info.stream)
+        return float(video.start_time * info.time_base) if video.start_time is not None else None
 
 
 def with_samples(to: Restoration, layout: Layout, bit_depth: int) -> Restoration:
     """The same restoration with other samples, for an encoder that does not carry the source's."""
-    return replace(to, samples=replace(to.samples, layout=layout, bit_depth=bit_depth))
+    color = carried_color(to.samples.color, layout, to.height)
+    return replace(to, samples=Samples(layout, bit_depth, color))
+
+
+def _quantiser(card: StreamCard) -> float | None:
+    """An H.264 quantiser of about the card's quality, for decoders that do not tell it; None without loss."""
+    if card.crf is not None:
+        return card.crf * _H264_RANGE / _AV1_RANGE if "av1" in card.codec else card.crf
+    return None if card.bitrate is None else _TYPICAL_QUANTISER

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from irn_video.receiver.receive import ReceiveOptions, ReceiveResult, receive
+    from irn_video.receiver.receiving import ReceiveOptions, ReceiveResult, receive
 
 __all__ = ["ReceiveOptions", "ReceiveResult", "receive"]
 
@@ -20,4 +20,4 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     import importlib
 
-    return getattr(importlib.import_module("irn_video.receiver.receive"), name)
+    return getattr(importlib.import_module("irn_video.receiver.receiving"), name)

@@ -34,6 +34,14 @@ from irn_video.pipeline.commands import (
     help="Measure against this video [default: the file that was sent, if it lies beside INPUT].",
 )
 @click.option(
+    "--source-stream",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="Which video stream of the source, counted from 0.",
+)
+@click.option(
     "--report", type=click.Path(path_type=Path), metavar="FILE", help="Write the PSNR of every picture, .json or .csv."
 )
 @click.option(
@@ -55,7 +63,8 @@ from irn_video.pipeline.commands import (
 )
 @encoder_options(
     crf_help="Constant quality of the restored file, 0 (best) to 51 (63 for AV1) [default: 18 for h264 "
-    "and h265, else the codec's]."
+    "and h265, else the codec's].",
+    preset_help="Speed against compression, in the codec's words [default: veryfast for h264 and h265].",
 )
 @video_options
 @device_options
@@ -65,16 +74,17 @@ def command(lr: Path, output: Path, report: Path | None, source: Path | None, **
     PSNR is measured on the restored pictures before they are encoded again.
     """
     from irn_video.pipeline.quality.report import check_report_name
-    from irn_video.receiver.receive import RESTORED_CRF, ReceiveOptions, receive
+    from irn_video.receiver.receiving import RESTORED_ENCODERS, ReceiveOptions, receive
 
     if report is not None:
         check_report_name(report)
         check_output(report, [lr, output, *([source] if source else [])], options["overwrite"])
     settings = ReceiveOptions(
         source=source,
+        source_stream=options["source_stream"],
         model=options["model"],
         upscaler=options["upscaler"],
-        encoder=encoder_settings(options, default_crf={"h264": RESTORED_CRF, "h265": RESTORED_CRF}),
+        encoder=encoder_settings(options, RESTORED_ENCODERS),
         stream=options["stream"],
         frames=options["frames"],
         temperature=options["temperature"],
@@ -83,7 +93,7 @@ def command(lr: Path, output: Path, report: Path | None, source: Path | None, **
         device=options["device"],
         precision=options["precision"],
     )
-    with progress("receiving", options["frames"]) as advance:
+    with progress("receiving") as advance:
         result = receive(lr, output, settings, advance=advance, say=lambda text: click.echo(text, err=True))
     for text in result.report.warnings:
         warn(text)
@@ -94,7 +104,7 @@ def command(lr: Path, output: Path, report: Path | None, source: Path | None, **
     else:
         click.echo(f"{output}: {result.written.frames} pictures restored")
         summary = result.report.summary()
-        click.echo(summary_line(summary) if summary else "PSNR not measured: no source (give --source FILE)")
+        click.echo(summary_line(summary) if summary else f"PSNR not measured: {result.unmeasured}")
     if result.report.damage:
         raise PartialResult(
             f"the input is damaged: {result.report.damage}; what could be decoded was restored", path=lr

@@ -28,6 +28,7 @@ import numpy as np
 from irn_video.codecs.errors import BadOption, IrnError
 from irn_video.codecs.output import atomic_path, check_output
 from irn_video.pipeline.zoo import DEFAULT_MODEL
+
 from rates import MAX_CRF, RatePoint, full_size, rescaled
 
 DEFAULT_PEER = "lanczos-x2"

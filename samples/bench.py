@@ -27,7 +27,6 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import click
 import numpy as np
-from get_clip import DEFAULT_PATH
 from irn_video.codecs.encoders import EncoderSettings
 from irn_video.codecs.errors import IrnError, UnreadableVideo
 from irn_video.codecs.output import atomic_path, check_output
@@ -40,6 +39,8 @@ from irn_video.pipeline.restoring import load_for, restoration_of
 from irn_video.pipeline.zoo import DEFAULT_MODEL
 from irn_video.receiver import ReceiveOptions, receive
 from irn_video.sender import SendOptions, send
+
+from get_clip import DEFAULT_PATH
 
 _BUSY_LOAD = 0.5
 _POLL_SECONDS = 0.05

@@ -20,7 +20,6 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import click
 import numpy as np
-from get_clip import DEFAULT_PATH, get_clip
 from irn_video.codecs.errors import IrnError, UnreadableVideo
 from irn_video.codecs.packets import video_bytes
 from irn_video.codecs.picture import Picture
@@ -30,6 +29,8 @@ from irn_video.pipeline.planes import Samples, to_planes, to_rgb
 from irn_video.pipeline.restoring import load_for, restoration_of
 from irn_video.pipeline.zoo import DEFAULT_MODEL
 from numpy.typing import NDArray
+
+from get_clip import DEFAULT_PATH, get_clip
 from rates import PRESET, RatePoint, at_rate, full_size, rescaled
 
 LANCZOS = "lanczos-x2"

@@ -49,7 +49,7 @@ class RatePoint:
 
 
 def rescaled(model: str, source: Path, crf: float, folder: Path, frames: int | None = None) -> RatePoint:
-    """Send and receive a clip; leaves `MODEL.mp4` (the LR stream) and `MODEL_restored.mp4` in `folder`.
+    """Send and receive a clip; leaves the LR stream, `MODEL.mp4`, in `folder`.
 
     Args:
         model: a network, a weights file, or `lanczos-x2` and the like.
@@ -63,11 +63,13 @@ def rescaled(model: str, source: Path, crf: float, folder: Path, frames: int | N
     sent = send(
         source, lr, SendOptions(model, EncoderSettings(crf=crf, preset=PRESET), frames=frames, overwrite=True)
     )
-    # Quality is measured before the restored pictures are encoded again, so that can be as quick as possible.
+    # Quality is measured before the restored pictures are encoded again, so that can be as quick as possible; a file
+    # made so would mislead who looks at it, and goes.
     quick = EncoderSettings(crf=30, preset="ultrafast")
     weights = model if Path(model).is_file() else None
     options = ReceiveOptions(source, weights, encoder=quick, frames=frames, overwrite=True)
     summary = receive(lr, restored, options).report.summary()
+    restored.unlink()
     kbps = sent.written.video_bytes * 8 / 1000 / sent.written.seconds
     psnr_y, psnr_yuv = summary["psnr_y"]["mean"], summary["psnr_yuv"]["mean"]
     return _point(crf, sent.written.video_bytes, kbps, psnr_y, psnr_yuv, source)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from irn_video.sender.send import SendOptions, SendResult, send
+    from irn_video.sender.sending import SendOptions, SendResult, send
 
 __all__ = ["SendOptions", "SendResult", "send"]
 
@@ -20,4 +20,4 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     import importlib
 
-    return getattr(importlib.import_module("irn_video.sender.send"), name)
+    return getattr(importlib.import_module("irn_video.sender.sending"), name)

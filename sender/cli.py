@@ -38,7 +38,8 @@ _DEFAULT_MODELS = {2: "irn-h264-x2"}
 )
 @click.option("--scale", type=click.Choice(["2", "4"]), help="Shrink by this factor; must fit the model.")
 @encoder_options(
-    crf_help="Constant quality of the LR stream, 0 (best) to 51 (63 for AV1); +6 halves the bit rate [default: 23]."
+    crf_help="Constant quality of the LR stream, 0 (best) to 51 (63 for AV1); +6 halves the bit rate [default: 23].",
+    preset_help="Speed against compression, in the codec's words [default: medium].",
 )
 @click.option(
     "--temperature",
@@ -67,13 +68,15 @@ def command(source: Path, output: Path, report: Path | None, **options: Any) -> 
     subtitles, chapters and tags are copied.
     """
     from irn_video.pipeline.quality.report import check_report_name
-    from irn_video.sender.send import SendOptions, send
+    from irn_video.sender.sending import SendOptions, send
 
     if report is not None:
         check_report_name(report)
         check_output(report, [source, output], options["overwrite"])
+    scale = int(options["scale"]) if options["scale"] else None
     settings = SendOptions(
-        model=_model(options["model"], options["scale"]),
+        model=options["model"] or _default_model(scale),
+        scale=scale,
         encoder=encoder_settings(options),
         stream=options["stream"],
         frames=options["frames"],
@@ -84,7 +87,7 @@ def command(source: Path, output: Path, report: Path | None, **options: Any) -> 
         device=options["device"],
         precision=options["precision"],
     )
-    with progress("sending", options["frames"]) as advance:
+    with progress("sending") as advance:
         result = send(source, output, settings, advance=advance, say=lambda text: click.echo(text, err=True))
     for text in result.report.warnings:
         warn(text)
@@ -108,20 +111,12 @@ def command(source: Path, output: Path, report: Path | None, **options: Any) -> 
         )
 
 
-def _model(name: str | None, scale: str | None) -> str:
-    wanted = int(scale) if scale else None
-    if name is None:
-        if wanted is not None and wanted not in _DEFAULT_MODELS:
-            raise BadOption(
-                f"no network of scale {wanted} is shipped", hint=f"use --model lanczos-x{wanted} or a weights file"
-            )
-        return _DEFAULT_MODELS[wanted or 2]
-    if wanted is not None:
-        from irn_video.pipeline.engine.rescaler import Rescaler
-
-        if (has := Rescaler.load(name, device="cpu").scale) != wanted:
-            raise BadOption(f"{name} has scale {has}, not {wanted}", hint=f"use --scale {has} or another --model")
-    return name
+def _default_model(scale: int | None) -> str:
+    if scale is not None and scale not in _DEFAULT_MODELS:
+        raise BadOption(
+            f"no network of scale {scale} is shipped", hint=f"use --model lanczos-x{scale} or a weights file"
+        )
+    return _DEFAULT_MODELS[scale or 2]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -11,7 +11,7 @@ from irn_video.codecs.errors import BadOption
 from irn_video.codecs.picture import Layout, Picture, Plane
 from irn_video.codecs.resample import Kernel, Resampler
 from irn_video.pipeline.engine.device import Device, choose_device
-from irn_video.pipeline.network import CodecAwareRescaler
+from irn_video.pipeline.network import CodecAwareRescaler, Prediction
 from irn_video.pipeline.network.codec_aware import pack, unpack
 from irn_video.pipeline.planes import (
     Samples,
@@ -57,6 +57,19 @@ class Restoration:
     quantiser: float | None = None
 
 
+@dataclass(frozen=True)
+class Received:
+    """An LR picture between the two halves of `Rescaler.upscale`.
+
+    Attributes:
+        picture: as decoded.
+        prediction: what the network infers from it; None for ordinary resampling.
+    """
+
+    picture: Picture
+    prediction: Prediction | None
+
+
 class Rescaler(ABC):
     """Shrinks and restores pictures; stateless, so one may be used from several threads.
 
@@ -65,12 +78,14 @@ class Rescaler(ABC):
         sha256: digest of the weights, empty without weights.
         scale: HR samples per LR sample along each axis.
         temperature: default temperature of the latent.
+        warnings: where it does not run as asked for, one line each.
     """
 
     name: str
     sha256: str
     scale: int
     temperature: float = 0.0
+    warnings: tuple[str, ...] = ()
 
     @staticmethod
     def load(name: str = DEFAULT_MODEL, *, device: str = "auto", precision: str = "auto") -> Rescaler:
@@ -86,7 +101,10 @@ class Rescaler(ABC):
             path = str(find_model(name))
         except LookupError as error:
             raise unknown_model(name, tuple(RESAMPLERS)) from error
-        return network_rescaler(load_model(path), choose_device(device, precision))
+        model = load_model(path)
+        if precision == "auto" and not isinstance(model.network, CodecAwareRescaler):
+            precision = "fp32"  # the paper's networks live from exactness: bf16 costs them more than it gains
+        return network_rescaler(model, choose_device(device, precision))
 
     @property
     def multiple(self) -> int:
@@ -115,9 +133,17 @@ class Rescaler(ABC):
     def downscale(self, picture: Picture, lr: Samples) -> Picture:
         """HR picture → LR picture of the padded size over `scale`, rounded to the depth of `lr`."""
 
-    @abstractmethod
     def upscale(self, picture: Picture, to: Restoration, index: int = 0) -> Picture:
         """LR picture as decoded → restored HR picture; `index` counts the pictures of a stream."""
+        return self.reverse(self.predict(picture, to), to, index)
+
+    @abstractmethod
+    def predict(self, picture: Picture, to: Restoration) -> Received:
+        """First half of `upscale`: what can be told about the latent from the LR picture."""
+
+    @abstractmethod
+    def reverse(self, received: Received, to: Restoration, index: int = 0) -> Picture:
+        """Second half of `upscale`: draw the latent and run the reverse pass."""
 
 
 class KernelRescaler(Rescaler):
@@ -145,8 +171,13 @@ class KernelRescaler(Rescaler):
         padded = to_picture(planes, lr, picture) if (height, width) != (picture.height, picture.width) else picture
         return self._resized(padded, height // self.scale, width // self.scale)
 
-    def upscale(self, picture: Picture, to: Restoration, index: int = 0) -> Picture:
+    def predict(self, picture: Picture, to: Restoration) -> Received:
+        """Nothing to predict."""
+        return Received(picture, None)
+
+    def reverse(self, received: Received, to: Restoration, index: int = 0) -> Picture:
         """Resample to the padded size, then crop."""
+        picture = received.picture
         large = self._resized(picture, picture.height * self.scale, picture.width * self.scale)
         shapes = picture.layout.plane_shapes(to.height, to.width)
         planes = tuple(p[:h, :w] for p, (h, w) in zip(large.planes, shapes, strict=True))
@@ -164,6 +195,7 @@ class _NetworkRescaler(Rescaler):
         self.name, self.sha256 = model.card.name, model.sha256
         self.scale, self.temperature = model.network.scale, model.card.temperature
         self.device = device
+        self.warnings = (device.warning,) if device.warning else ()
         self.network = model.network.to(device.torch_device)
 
     @property
@@ -201,15 +233,24 @@ class PackedRescaler(_NetworkRescaler):
             small, _ = self.network.downscale(pack(*planes))
             return to_picture(unpack(small), lr, picture)
 
-    def upscale(self, picture: Picture, to: Restoration, index: int = 0) -> Picture:
-        """Prediction of the latent, one draw of it, and the reverse pass."""
+    def predict(self, picture: Picture, to: Restoration) -> Received:
+        """The distribution of the latent, by convolutions in the device's precision."""
         with self.device.inference():
-            lr = pack(*to_planes(picture, self.device.torch_device))
+            arrived = Samples.of(picture)
+            planes = to_planes(picture, self.device.torch_device)
+            planes = convert_planes(planes, arrived, replace(arrived, layout=Layout.YUV420))
             quantiser = picture.qp if picture.qp is not None else to.quantiser
-            hr = self.network.restore(lr, quantiser, temperature=to.temperature, generator=self._generator(to, index))
-            planes = crop(unpack(hr), Layout.YUV420, to.height, to.width)
+            return Received(picture, self.network.predict(pack(*planes), quantiser))
+
+    def reverse(self, received: Received, to: Restoration, index: int = 0) -> Picture:
+        """Wavelet synthesis with the drawn latent, in float32."""
+        assert received.prediction is not None
+        with torch.inference_mode():
+            latent = received.prediction.latent(to.temperature, self._generator(to, index))
+            planes = unpack(self.network.upscale(received.prediction.lr, latent))
+            planes = crop(planes, Layout.YUV420, to.height, to.width)
             carried = replace(to.samples, layout=Layout.YUV420)
-            return to_picture(convert_planes(planes, carried, to.samples), to.samples, picture)
+            return to_picture(convert_planes(planes, carried, to.samples), to.samples, received.picture)
 
 
 class RgbRescaler(_NetworkRescaler):
@@ -233,15 +274,19 @@ class RgbRescaler(_NetworkRescaler):
             small, _ = self.network.downscale(to_rgb(planes, Samples.of(picture)))
             return to_picture(from_rgb(small.float(), lr), lr, picture)
 
-    def upscale(self, picture: Picture, to: Restoration, index: int = 0) -> Picture:
-        """R′G′B′ through the reverse pass."""
+    def predict(self, picture: Picture, to: Restoration) -> Received:
+        """The paper's latent does not depend on the picture."""
         with self.device.inference():
             lr = to_rgb(to_planes(picture, self.device.torch_device), Samples.of(picture))
-            hr = self.network.restore(
-                lr, picture.qp, temperature=to.temperature, generator=self._generator(to, index)
-            ).float()
-            planes = from_rgb(hr, to.samples)
-            return to_picture(crop(planes, to.samples.layout, to.height, to.width), to.samples, picture)
+            return Received(picture, self.network.predict(lr))
+
+    def reverse(self, received: Received, to: Restoration, index: int = 0) -> Picture:
+        """R′G′B′ through the reverse pass."""
+        assert received.prediction is not None
+        with self.device.inference():
+            latent = received.prediction.latent(to.temperature, self._generator(to, index))
+            planes = from_rgb(self.network.upscale(received.prediction.lr, latent).float(), to.samples)
+            return to_picture(crop(planes, to.samples.layout, to.height, to.width), to.samples, received.picture)
 
 
 def network_rescaler(model: LoadedModel, device: Device) -> Rescaler:

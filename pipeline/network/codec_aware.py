@@ -123,9 +123,8 @@ class CodecAwareRescaler(InvertibleRescaler):
         """Restore the LR picture and predict the latent; without a quantiser, as if coded nearly losslessly."""
         quantiser = torch.as_tensor(0.0 if qp is None else qp, device=lr.device, dtype=torch.float32).reshape(-1)
         correction, log_std = self.restorer(lr.contiguous(memory_format=torch.channels_last), quantiser)
-        correction, log_std = correction.to(lr.dtype), log_std.to(lr.dtype)
-        std = log_std.clamp(*_LOG_STD_RANGE).exp()
-        return Prediction(lr + correction[:, :PACKED], correction[:, PACKED:], std)
+        correction = correction.to(lr.dtype)
+        return Prediction(lr + correction[:, :PACKED], correction[:, PACKED:], log_std.clamp(*_LOG_STD_RANGE))
 
     def _analyse(self, a: Tensor, b: Tensor, c: Tensor, d: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor]]:
         """Phases (top left, top right, bottom left, bottom right) → average, (horizontal, vertical, diagonal)."""

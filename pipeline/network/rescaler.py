@@ -17,12 +17,17 @@ class Prediction:
     Attributes:
         lr: the LR picture to invert, (N, C, h, w): the received one, or a restored one.
         mean: mean of the latent given what arrived, (N, C·(scale² − 1), h, w).
-        std: its standard deviation, same shape.
+        log_std: natural logarithm of its standard deviation, of a shape that expands to the mean's.
     """
 
     lr: Tensor
     mean: Tensor
-    std: Tensor
+    log_std: Tensor
+
+    @property
+    def std(self) -> Tensor:
+        """Standard deviation of the latent."""
+        return self.log_std.exp().to(self.mean.dtype)
 
     def latent(self, temperature: float, generator: torch.Generator | None = None) -> Tensor:
         """Draw mean + temperature · std · N(0, 1); the mean itself at temperature 0."""

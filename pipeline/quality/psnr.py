@@ -79,4 +79,5 @@ def _difference(one: Planes, other: Planes) -> Planes:
 
 
 def _mean_square(plane: Tensor) -> float:
-    return float(plane.square().mean(dtype=torch.float64))
+    flat = plane.flatten()
+    return float(torch.dot(flat, flat)) / flat.numel()

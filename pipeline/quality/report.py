@@ -44,7 +44,7 @@ class StreamReport:
     """The stream that was sent.
 
     Attributes:
-        codec, preset, crf, bitrate: how it was encoded, None where not known.
+        codec, preset, crf: how it was encoded, None where not known or not set.
         bytes: of its video packets alone.
         frames: pictures.
         seconds: of video.
@@ -142,7 +142,7 @@ class Report:
 
     def _write_csv(self, path: Path) -> None:
         with path.open("w", newline="") as file:
-            writer = csv.DictWriter(file, ["index", "pts_seconds", *METRICS], extrasaction="ignore")
+            writer = csv.DictWriter(file, ["index", "pts_seconds", *METRICS, "identical"])
             writer.writeheader()
             writer.writerows(frame.as_json() for frame in self.frames)
 

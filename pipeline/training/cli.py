@@ -56,13 +56,14 @@ def command(
     from irn_video.codecs.errors import MissingFile
     from irn_video.pipeline.training.config import load_config
     from irn_video.pipeline.training.sequences import SequenceSource, find_files
-    from irn_video.pipeline.training.trainer import Progress, Trainer, lower_priority
+    from irn_video.pipeline.training.trainer import Progress, Trainer, lower_priority, use_all_cores
     from irn_video.pipeline.zoo import load_model
 
     settings = load_config(config)
     for folder in (*images, *clips):
         if not folder.is_dir():
             raise MissingFile("no such folder", path=folder)
+    use_all_cores()
     if polite:
         lower_priority()
     source = SequenceSource(

@@ -223,6 +223,11 @@ class Trainer:
             raise TrainingFailed("the checkpoint is of another network", path=path, hint="choose another --out")
 
 
+def use_all_cores() -> None:
+    """Commands leave a core to decoder and encoder; here the data worker is seldom busy."""
+    torch.set_num_threads(os.cpu_count() or 1)
+
+
 def lower_priority() -> None:
     """Let everything else on this machine go first."""
     if hasattr(os, "nice"):

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from irn_video.codecs.card import StreamCard, find_card
 from irn_video.codecs.encoders import EncoderSettings, make_encoder
-from irn_video.codecs.errors import BadOption, MissingCard, MissingFile
+from irn_video.codecs.errors import BadOption, MissingCard, MissingFile, SourceMismatch
 from irn_video.codecs.output import check_output
 from irn_video.codecs.packets import video_bytes
 from irn_video.codecs.passthrough import Passthrough
@@ -18,10 +19,13 @@ from irn_video.codecs.picture import Layout
 from irn_video.codecs.reader import VideoInfo, VideoReader
 from irn_video.codecs.writer import VideoWriter, WriteSummary
 from irn_video.pipeline.engine.rescaler import Rescaler, Restoration
+from irn_video.pipeline.flow import Advance
 from irn_video.pipeline.quality.report import FrameReport, Report, StreamReport
 from irn_video.pipeline.restoring import (
+    Meter,
     check_size,
     check_source,
+    check_whole,
     find_source,
     is_source,
     load_for,
@@ -30,9 +34,9 @@ from irn_video.pipeline.restoring import (
     with_samples,
 )
 
-Advance = Callable[[], None]
-# The restored file is a second generation: by default it should cost little of what was restored.
-RESTORED_CRF = 18
+# The restored file is a second generation, so it should cost little of what was restored; and the encoder must keep up
+# with the network: at a given CRF a faster preset only makes the file larger.
+RESTORED_ENCODERS = {codec: EncoderSettings(codec=codec, crf=18, preset="veryfast") for codec in ("h264", "h265")}
 UPSCALERS = ("model", "lanczos", "bicubic")
 
 
@@ -42,6 +46,7 @@ class ReceiveOptions:
 
     Attributes:
         source: to measure against; None looks for the file the card names, beside the input.
+        source_stream: video stream of the source, from 0.
         model: weights file or name, where the card's name is not enough or there is no card.
         upscaler: `model`, or `lanczos` and `bicubic` for ordinary resampling of the same LR stream.
         encoder: of the restored file.
@@ -55,9 +60,10 @@ class ReceiveOptions:
     """
 
     source: Path | None = None
+    source_stream: int = 0
     model: str | None = None
     upscaler: str = "model"
-    encoder: EncoderSettings = field(default_factory=lambda: EncoderSettings(crf=RESTORED_CRF))
+    encoder: EncoderSettings = RESTORED_ENCODERS["h264"]
     stream: int = 0
     frames: int | None = None
     temperature: float | None = None
@@ -74,11 +80,13 @@ class ReceiveResult:
     Attributes:
         written: the restored file.
         source: what it was measured against, or None.
+        unmeasured: why it was not measured, empty if it was.
         report: of the LR stream, with measured pictures if there was a source.
     """
 
     written: WriteSummary
     source: Path | None
+    unmeasured: str
     report: Report
 
 
@@ -96,7 +104,7 @@ def receive(
         lr: a file made by `send`, remuxed or cut as you like.
         output: the restored file; its suffix names the container.
         options: see `ReceiveOptions`.
-        advance: called after each written picture.
+        advance: see `Advance`.
         say: called with what was chosen, once, before the work starts.
 
     Raises:
@@ -113,18 +121,18 @@ def receive(
         check_size(reader.info, card)
         rescaler = _rescaler(card, options)
         to, warnings = _plan(card, options)
-        source_path = options.source or find_source(card, lr)
-        source = _open_source(source_path, card, options, stack)
-        # Of the very file that was sent, only a prefix may have been sent.
-        prefix = options.frames is not None or (source_path is not None and is_source(card, source_path))
+        meter, unmeasured = _meter(reader, card, options, stack)
         if say is not None:
-            measured = f"measured against {source_path}" if source_path else "no source to measure against"
-            say(f"{rescaler.name} on {rescaler.where}; {measured}")
-        written, frames = _write(
-            reader, rescaler, to, source, card, output, options, advance or _nothing, prefix=prefix
-        )
+            against = f"measured against {meter.source.info.path}" if meter else f"not measured: {unmeasured}"
+            say(f"{rescaler.name} on {rescaler.where}; {against}")
+        written, frames = _write(reader, rescaler, to, meter, card, output, options, advance or _nothing)
         damage = reader.damage.describe() if reader.damage else ""
         stream = _stream_report(reader.info, card, written)
+    if meter is not None:
+        warnings += tuple(_complaints(meter))
+        unmeasured = meter.complaint
+    if unmeasured:
+        frames = ()
     report = Report(
         command="irn-receive",
         device=rescaler.where,
@@ -132,10 +140,10 @@ def receive(
         model_sha256=rescaler.sha256,
         stream=stream,
         frames=frames,
-        warnings=(*warnings, *written.warnings),
+        warnings=tuple(dict.fromkeys((*rescaler.warnings, *warnings, *written.warnings))),
         damage=damage,
     )
-    return ReceiveResult(written, source_path, report)
+    return ReceiveResult(written, meter.source.info.path if meter and not unmeasured else None, unmeasured, report)
 
 
 def _check_options(options: ReceiveOptions) -> None:
@@ -177,7 +185,7 @@ def _card_from_options(info: VideoInfo, options: ReceiveOptions) -> StreamCard:
         source_name="",
         source_bytes=0,
         source_sha256="",
-        frames=info.frames,
+        frames=None,
     )
 
 
@@ -191,43 +199,64 @@ def _plan(card: StreamCard, options: ReceiveOptions) -> tuple[Restoration, tuple
     """Samples that the restored file's encoder carries, and what the user should know about them."""
     to = restoration_of(card, temperature=options.temperature, seed=options.seed)
     encoder = make_encoder(options.encoder)
-    layout, depth = encoder.choose(to.samples.layout, to.samples.bit_depth)
-    warnings = []
-    if layout is Layout.YUV420 and encoder.needs_even and (card.width % 2 or card.height % 2):
-        layout = Layout.YUV444
-        warnings.append(f"{options.encoder.codec} has no 4:2:0 of odd size: the restored file is 4:4:4")
-    if (layout, depth) != (to.samples.layout, to.samples.bit_depth):
-        if not warnings:
-            warnings.append(
-                f"the restored file is {layout} at {depth} bits, the source {to.samples.layout} at "
-                f"{to.samples.bit_depth}: {options.encoder.codec} carries no better here"
-            )
-        to = with_samples(to, layout, depth)
-    return to, tuple(warnings)
+    sent = to.samples.layout, to.samples.bit_depth
+    layout, depth = encoder.choose(*sent)
+    odd = encoder.needs_even and (card.width % layout.subsampling[1] or card.height % layout.subsampling[0])
+    if odd:
+        layout, depth = encoder.choose(Layout.YUV444, depth)
+    if (layout, depth) == sent:
+        return to, ()
+    why = "has no subsampled pictures of odd size" if odd else "carries no better here"
+    text = f"the restored file is {layout} at {depth} bits, not {sent[0]} at {sent[1]}: {options.encoder.codec} {why}"
+    return with_samples(to, layout, depth), (text,)
 
 
-def _open_source(path: Path | None, card: StreamCard, options: ReceiveOptions, stack: ExitStack) -> VideoReader | None:
+def _meter(lr: VideoReader, card: StreamCard, options: ReceiveOptions, stack: ExitStack) -> tuple[Meter | None, str]:
+    """What to measure with, or why that is not possible.
+
+    Raises:
+        SourceMismatch: the source that the user named does not fit.
+    """
+    path = options.source or find_source(card, lr.info.path)
     if path is None:
-        return None
-    source = stack.enter_context(VideoReader(path, frames=options.frames))
-    check_source(source.info, card)
-    return source
+        return None, "no source (give --source FILE)"
+    stream = options.source_stream if options.source else 0
+    source = stack.enter_context(VideoReader(path, stream=stream, frames=options.frames))
+    found = options.source is None
+    # Of the very file that was sent, perhaps only the beginning was sent.
+    whole = card.frames is not None and lr.info.frames == card.frames
+    prefix = options.frames is not None or (whole and (found or is_source(card, path)))
+    try:
+        check_source(source.info, card)
+        if options.frames is not None:
+            check_whole(lr.info, card, source.info)
+    except SourceMismatch as error:
+        if not found:
+            raise
+        return None, error.what
+    return Meter(source, lr, prefix=prefix, lenient=found), ""
+
+
+def _complaints(meter: Meter) -> Iterator[str]:
+    if meter.source.damage:
+        yield f"the source is damaged: {meter.source.damage.describe()}"
+    if meter.complaint:
+        yield f"PSNR could not be measured against {meter.source.info.path}: {meter.complaint}"
 
 
 def _write(
     reader: VideoReader,
     rescaler: Rescaler,
     to: Restoration,
-    source: VideoReader | None,
+    meter: Meter | None,
     card: StreamCard,
     output: Path,
     options: ReceiveOptions,
     advance: Advance,
-    *,
-    prefix: bool,
 ) -> tuple[WriteSummary, tuple[FrameReport, ...]]:
     info = reader.info
-    writer = VideoWriter(
+    opened = partial(
+        VideoWriter,
         output,
         options.encoder,
         width=card.width,
@@ -242,15 +271,16 @@ def _write(
         hdr=info.hdr,
         passthrough=Passthrough(info.path, info.stream, math.inf if options.frames else None),
         overwrite=options.overwrite,
-        inputs=[source.info.path] if source else [],
+        inputs=[meter.source.info.path] if meter else [],
     )
+    total = info.frames if options.frames is None or info.frames is None else min(info.frames, options.frames)
     frames = []
-    with writer, restored_pictures(reader, rescaler, to, source, prefix=prefix) as restored:
-        for item in restored:
+    with opened() as writer, restored_pictures(reader, rescaler, to, meter) as restored:
+        for done, item in enumerate(restored, 1):
             writer.write(item.picture)
             if item.report is not None:
                 frames.append(item.report)
-            advance()
+            advance(done, total)
         return writer.finish(), tuple(frames)
 
 
@@ -266,5 +296,5 @@ def _stream_report(info: VideoInfo, card: StreamCard, written: WriteSummary) -> 
     )
 
 
-def _nothing() -> None:
+def _nothing(_done: int, _total: int | None) -> None:
     return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from irn_video.codecs.card import StreamCard
@@ -16,13 +17,12 @@ from irn_video.codecs.picture import Layout
 from irn_video.codecs.reader import VideoInfo, VideoReader
 from irn_video.codecs.writer import VideoWriter, WriteSummary
 from irn_video.pipeline.engine.rescaler import Rescaler
-from irn_video.pipeline.flow import ahead, mapped
-from irn_video.pipeline.planes import Samples
+from irn_video.pipeline.flow import Advance, ahead, mapped
+from irn_video.pipeline.planes import Samples, carried_color, resolved_color
 from irn_video.pipeline.quality.report import FrameReport, Report, StreamReport
-from irn_video.pipeline.restoring import check_size, file_digest, restoration_of, restored_pictures
+from irn_video.pipeline.restoring import Meter, check_size, file_digest, restoration_of, restored_pictures
 from irn_video.pipeline.zoo import DEFAULT_MODEL
 
-Advance = Callable[[], None]
 _MAX_NAME = 255
 
 
@@ -32,6 +32,7 @@ class SendOptions:
 
     Attributes:
         model: a network of the zoo, a weights file, or `lanczos-x2`, `bicubic-x4`, ….
+        scale: what the model's must be; None takes any.
         encoder: of the LR stream.
         stream: video stream of the input, from 0.
         frames: only the first so many pictures.
@@ -44,6 +45,7 @@ class SendOptions:
     """
 
     model: str = DEFAULT_MODEL
+    scale: int | None = None
     encoder: EncoderSettings = field(default_factory=EncoderSettings)
     stream: int = 0
     frames: int | None = None
@@ -93,7 +95,7 @@ def send(
         source: any video that FFmpeg reads.
         output: the LR file; its suffix names the container.
         options: see `SendOptions`.
-        advance: called after each written picture.
+        advance: see `Advance`.
         say: called with what was chosen, once, before the work starts.
 
     Raises:
@@ -104,6 +106,8 @@ def send(
     check_output(output, [source], options.overwrite)
     make_encoder(options.encoder)
     rescaler = Rescaler.load(options.model, device=options.device, precision=options.precision)
+    if options.scale not in (None, rescaler.scale):
+        raise BadOption(f"{options.model} has scale {rescaler.scale}, not {options.scale}", hint="choose another model")
     with VideoReader(source, stream=options.stream, frames=options.frames) as reader:
         plan = _plan(reader.info, rescaler, options.encoder)
         card = _card(reader.info, rescaler, plan.carried, options)
@@ -128,7 +132,7 @@ def send(
             hr_pixels=card.width * card.height,
         ),
         frames=frames,
-        warnings=(*plan.warnings, *written.warnings),
+        warnings=tuple(dict.fromkeys((*rescaler.warnings, *plan.warnings, *written.warnings))),
         damage=damage,
     )
     return SendResult(written, card, report)
@@ -144,40 +148,49 @@ def verify(
         VideoReader(source, stream=options.stream, frames=options.frames) as original,
     ):
         check_size(small.info, card)
-        with restored_pictures(small, rescaler, to, original, prefix=options.frames is not None) as restored:
+        meter = Meter(original, small, prefix=options.frames is not None)
+        with restored_pictures(small, rescaler, to, meter) as restored:
             return tuple(item.report for item in restored if item.report is not None)
 
 
 def _plan(info: VideoInfo, rescaler: Rescaler, settings: EncoderSettings) -> _Plan:
     source = Samples(info.layout, info.bit_depth, info.color)
+    lossless = settings.lossless or settings.codec == "ffv1"
+    made = rescaler.sent(source, lossless=lossless, height=info.height)
+    lr = Samples(*make_encoder(settings).choose(made.layout, made.bit_depth), made.color)
+    if made.layout is Layout.RGB and lr.layout is not Layout.RGB:
+        lr = replace(lr, color=resolved_color(carried_color(source.color, lr.layout, info.height), info.height))
     carried = rescaler.carried(source, info.height)
-    wanted = rescaler.sent(source, lossless=settings.lossless or settings.codec == "ffv1", height=info.height)
-    layout, depth = make_encoder(settings).choose(wanted.layout, wanted.bit_depth)
-    if wanted.layout is Layout.RGB and layout is not Layout.RGB:
-        wanted = replace(
-            wanted, color=rescaler.sent(replace(source, layout=layout), lossless=False, height=info.height).color
-        )
-    lr = replace(
-        wanted, layout=layout, bit_depth=min(depth, wanted.bit_depth) if settings.pixel_format is None else depth
-    )
+    carried = replace(carried, bit_depth=min(carried.bit_depth, lr.bit_depth))
+    return _Plan(carried, lr, _warnings(info, rescaler, settings, made, lr, carried))
+
+
+def _warnings(
+    info: VideoInfo, rescaler: Rescaler, settings: EncoderSettings, made: Samples, lr: Samples, carried: Samples
+) -> tuple[str, ...]:
+    """What is lost or may surprise on the way from the source to the LR stream."""
     warnings = list(info.notes)
-    if carried.layout is not source.layout:
-        warnings.append(f"{rescaler.name} carries {carried.layout}: the source's {source.layout} is converted")
-    if lr.bit_depth < carried.bit_depth:
+    if carried.layout is not info.layout:
+        warnings.append(f"{rescaler.name} carries {carried.layout}: the source's {info.layout} is converted")
+    if lr.layout is not made.layout:
+        warnings.append(f"{settings.codec} sends the LR pictures as {lr.layout}, not {made.layout}: detail may be lost")
+    if lr.bit_depth < info.bit_depth:
+        warnings.append(f"the LR pictures have {lr.bit_depth} bits: the source's {info.bit_depth} are rounded")
+    elif lr.bit_depth > 8 and settings.codec == "h264":
         warnings.append(
-            f"{settings.codec} carries {lr.bit_depth} bits here: the source's {source.bit_depth} are rounded"
+            f"few players and no hardware decoders take {lr.bit_depth}-bit H.264: use --codec h265 or av1, or "
+            "--pix-fmt yuv420p for 8 bits"
         )
-        carried = replace(carried, bit_depth=lr.bit_depth)
-    if layout is not wanted.layout:
-        warnings.append(f"{settings.codec} sends the LR pictures as {layout}, not {wanted.layout}: detail may be lost")
     if info.interlaced:
-        warnings.append("the source is interlaced and treated as progressive (deinterlace it first for best quality)")
-    return _Plan(carried, lr, tuple(warnings))
+        warnings.append("the source is interlaced and treated as progressive: deinterlace it first for best quality")
+    return tuple(warnings)
 
 
 def _card(info: VideoInfo, rescaler: Rescaler, carried: Samples, options: SendOptions) -> StreamCard:
     height, width = rescaler.padded(info.height, info.width)
-    name = info.path.name
+    # A name that the card cannot hold, or a stream that it cannot tell, only means that the receiver will not find the
+    # source by itself.
+    findable = info.stream == 0 and len(info.path.name) <= _MAX_NAME and "\\" not in info.path.name
     count = info.frames if options.frames is None or info.frames is None else min(options.frames, info.frames)
     return StreamCard(
         model=rescaler.name,
@@ -196,8 +209,7 @@ def _card(info: VideoInfo, rescaler: Rescaler, carried: Samples, options: SendOp
         lossless=options.encoder.lossless,
         latent_std=_temperature(rescaler, options),
         seed=options.seed,
-        # A name that the card cannot hold only means that the receiver will not find the source by itself.
-        source_name=name if len(name) <= _MAX_NAME and "\\" not in name else "",
+        source_name=info.path.name if findable else "",
         source_bytes=info.path.stat().st_size,
         source_sha256=file_digest(info.path),
         frames=count,
@@ -221,7 +233,8 @@ def _write(
     advance: Advance,
 ) -> WriteSummary:
     info = reader.info
-    writer = VideoWriter(
+    opened = partial(
+        VideoWriter,
         output,
         options.encoder,
         width=(card.width + card.pad_right) // card.scale,
@@ -240,15 +253,15 @@ def _write(
         inputs=[info.path],
     )
     with (
-        writer,
+        opened() as writer,
         ahead(reader) as pictures,
         ahead(mapped(lambda _, picture: rescaler.downscale(picture, plan.lr), pictures)) as small,
     ):
-        for picture in small:
+        for done, picture in enumerate(small, 1):
             writer.write(picture)
-            advance()
+            advance(done, card.frames)
         return writer.finish()
 
 
-def _nothing() -> None:
+def _nothing(_done: int, _total: int | None) -> None:
     return None

@@ -1,0 +1,113 @@
+"""Clips made by another FFmpeg than the one under test, and commands run in this process."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import imageio_ffmpeg
+import pytest
+from irn_video.codecs.picture import Picture
+from irn_video.codecs.reader import VideoReader
+
+
+@dataclass(frozen=True)
+class Ran:
+    """How a command ended and what it said."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def error(self) -> str:
+        """The error line: the only one, and no traceback beside it."""
+        lines = [line for line in self.err.splitlines() if line.startswith(("error: ", "Error: "))]
+        assert len(lines) == 1, self.err
+        assert "Traceback" not in self.err
+        assert "this is a bug" not in self.err
+        return lines[0]
+
+    @property
+    def warnings(self) -> list[str]:
+        return [line.removeprefix("warning: ") for line in self.err.splitlines() if line.startswith("warning: ")]
+
+
+class Clips:
+    """Makes clips and looks into them."""
+
+    @staticmethod
+    def ffmpeg(*arguments: object) -> str:
+        command = [imageio_ffmpeg.get_ffmpeg_exe(), "-y", "-v", "error", *map(str, arguments)]
+        done = subprocess.run(command, check=False, timeout=120, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return done.stderr
+
+    @classmethod
+    def make(
+        cls, path: Path, *arguments: object, size: str = "96x64", frames: int = 8, rate: object = 25, name: str = ""
+    ) -> Path:
+        """A moving pattern; H.264 of high quality unless the arguments say otherwise."""
+        odd = any(int(side) % 2 for side in size.split("x"))
+        name = name or ("testsrc" if odd else "testsrc2")  # the second draws even sizes only
+        coded = arguments or ("-pix_fmt", "yuv420p", "-c:v", "libx264", "-crf", 10)
+        cls.ffmpeg("-f", "lavfi", "-i", f"{name}=size={size}:rate={rate}", "-frames:v", frames, *coded, path)
+        return path
+
+    @classmethod
+    def psnr(cls, one: Path, other: Path) -> list[dict[str, float]]:
+        """What FFmpeg's psnr filter says of each picture."""
+        command = [imageio_ffmpeg.get_ffmpeg_exe(), "-i", one, "-i", other]
+        command += ["-lavfi", "psnr=stats_file=-", "-f", "null", "-"]
+        done = subprocess.run(command, check=True, timeout=60, capture_output=True, text=True)
+        values = r"psnr_([yuvrgb]):(\S+)"
+        return [
+            {f"psnr_{k}": float(v) for k, v in re.findall(values, line)}
+            for line in done.stdout.splitlines()
+            if line.startswith("n:")
+        ]
+
+    @staticmethod
+    def read(path: Path) -> list[Picture]:
+        with VideoReader(path) as reader:
+            return list(reader)
+
+
+def leftovers(folder: Path) -> list[str]:
+    """Temporary files that should be gone."""
+    return sorted(path.name for path in folder.rglob("*.part*"))
+
+
+@pytest.fixture(scope="session")
+def clips() -> Clips:
+    return Clips()
+
+
+@pytest.fixture(scope="session")
+def moving(clips: Clips, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Eight pictures of 96x64 at 25 per second."""
+    return clips.make(tmp_path_factory.mktemp("clips") / "moving.mp4")
+
+
+Run = Callable[..., Ran]
+
+
+@pytest.fixture
+def run(capfd: pytest.CaptureFixture[str]) -> Run:
+    """Run irn-send, irn-receive or irn-models in this process: `run("send", "in.mp4", "lr.mp4")`."""
+    from irn_video.pipeline.zoo.cli import main as models
+    from irn_video.receiver.cli import main as receive
+    from irn_video.sender.cli import main as send
+
+    commands = {"send": send, "receive": receive, "models": models}
+
+    def ran(command: str, *arguments: object) -> Ran:
+        capfd.readouterr()
+        code = commands[command]([str(argument) for argument in arguments])
+        captured = capfd.readouterr()
+        return Ran(code, captured.out, captured.err)
+
+    return ran

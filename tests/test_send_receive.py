@@ -1,0 +1,394 @@
+"""A video there and back: what is measured, what is kept, what repeats."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import shutil
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from irn_video.codecs.card import find_card
+from irn_video.codecs.encoders import EncoderSettings
+from irn_video.codecs.picture import Layout, Picture
+from irn_video.codecs.reader import VideoReader, probe
+from irn_video.pipeline.engine.rescaler import Rescaler
+from irn_video.pipeline.network.paper import PaperRescaler
+from irn_video.pipeline.planes import Samples
+from irn_video.receiver import ReceiveOptions, receive
+from irn_video.sender import SendOptions, send
+
+QUICK = EncoderSettings(crf=20, preset="ultrafast")
+
+
+def same(one: list[Picture], other: list[Picture]) -> bool:
+    """The same samples in every plane of every picture."""
+    return len(one) == len(other) and all(
+        np.array_equal(p, q) for a, b in zip(one, other, strict=True) for p, q in zip(a.planes, b.planes, strict=True)
+    )
+
+
+@pytest.fixture(scope="module")
+def sent(moving: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with in.mp4 and the LR stream that the default network makes of it."""
+    folder = tmp_path_factory.mktemp("sent")
+    shutil.copy(moving, folder / "in.mp4")
+    send(folder / "in.mp4", folder / "lr.mp4")
+    return folder
+
+
+class TestMeasurement:
+    @pytest.mark.parametrize("model", ["irn-h264-x2", "lanczos-x2"])
+    @pytest.mark.parametrize("pixels", ["yuv420p", "yuv444p10le"])
+    def test_agrees_with_ffmpeg(self, clips: Any, tmp_path: Path, model: str, pixels: str) -> None:
+        source = clips.make(tmp_path / "in.mkv", "-pix_fmt", pixels, "-c:v", "ffv1")
+        send(source, tmp_path / "lr.mkv", SendOptions(model, encoder=QUICK))
+        result = receive(tmp_path / "lr.mkv", tmp_path / "out.mkv", ReceiveOptions(encoder=EncoderSettings("ffv1")))
+        pixels = "yuv444p10le" if probe(tmp_path / "out.mkv").layout is Layout.YUV444 else "yuv420p"
+        if probe(tmp_path / "out.mkv").layout is not probe(source).layout:
+            return  # FFmpeg would compare other samples than ours, which are converted with their siting
+        expected = clips.psnr(tmp_path / "out.mkv", source)
+        measured = result.report.as_json()["frames"]
+        assert len(measured) == len(expected) == 8
+        for ours, theirs in zip(measured, expected, strict=True):
+            for plane in ("psnr_y", "psnr_u", "psnr_v"):
+                assert ours[plane] == pytest.approx(theirs[plane], abs=0.0101)  # they print two decimals
+            assert ours["psnr_yuv"] == pytest.approx((6 * ours["psnr_y"] + ours["psnr_u"] + ours["psnr_v"]) / 8)
+
+    def test_verify_says_what_the_receiver_sees(self, run: Any, moving: Path, tmp_path: Path) -> None:
+        there = run("send", moving, tmp_path / "lr.mp4", "--verify", "--json")
+        back = run(
+            "receive", tmp_path / "lr.mp4", tmp_path / "out.mkv", "--source", moving, "--json", "--codec", "ffv1"
+        )
+        assert there.code == back.code == 0
+        assert json.loads(there.out)["summary"]["psnr_y"]["mean"] > 25
+        assert json.loads(there.out)["frames"] == json.loads(back.out)["frames"]
+
+    def test_identical_pictures(self, clips: Any, run: Any, tmp_path: Path) -> None:
+        flat = clips.make(
+            tmp_path / "flat.mkv", "-pix_fmt", "yuv420p", "-c:v", "ffv1", name="color=c=red,format=yuv420p"
+        )
+        run("send", flat, tmp_path / "lr.mkv", "--model", "lanczos-x2", "--lossless")
+        back = run("receive", tmp_path / "lr.mkv", tmp_path / "out.mkv", "--report", tmp_path / "r.json")
+        assert "every picture is identical" in back.out
+        report = json.loads((tmp_path / "r.json").read_text())
+        assert [f["identical"] for f in report["frames"]] == [True] * 8
+        assert [f["psnr_y"] for f in report["frames"]] == [None] * 8
+        assert report["summary"]["psnr_y"] == {"mean": None, "min": None, "max": None, "of_mean_mse": None}
+
+    def test_without_a_source(self, run: Any, sent: Path, tmp_path: Path) -> None:
+        shutil.copy(sent / "lr.mp4", tmp_path / "lr.mp4")
+        back = run("receive", tmp_path / "lr.mp4", tmp_path / "out.mp4", "--report", tmp_path / "r.json")
+        assert back.code == 0
+        assert "PSNR not measured: no source" in back.out
+        report = json.loads((tmp_path / "r.json").read_text())
+        assert report["frames"] == []
+        assert report["summary"] == {}
+        assert probe(tmp_path / "out.mp4").width == 96
+
+    def test_source_is_found_by_its_digest(self, sent: Path, tmp_path: Path) -> None:
+        for name in ("in.mp4", "lr.mp4"):
+            shutil.copy(sent / name, tmp_path / name)
+        assert receive(tmp_path / "lr.mp4", tmp_path / "a.mp4").source == tmp_path / "in.mp4"
+        content = bytearray((tmp_path / "in.mp4").read_bytes())
+        content[-1] ^= 1
+        (tmp_path / "in.mp4").write_bytes(content)
+        result = receive(tmp_path / "lr.mp4", tmp_path / "b.mp4")
+        assert result.source is None
+        assert not result.report.frames
+
+    def test_frames_compares_a_prefix(self, sent: Path, tmp_path: Path) -> None:
+        whole = receive(sent / "lr.mp4", tmp_path / "a.mp4", ReceiveOptions(sent / "in.mp4"))
+        part = receive(sent / "lr.mp4", tmp_path / "b.mp4", ReceiveOptions(sent / "in.mp4", frames=3))
+        assert [f.error for f in part.report.frames] == [f.error for f in whole.report.frames[:3]]
+        assert probe(tmp_path / "b.mp4").frames == 3
+
+    def test_only_the_beginning_was_sent(self, sent: Path, tmp_path: Path) -> None:
+        send(sent / "in.mp4", tmp_path / "lr.mp4", SendOptions(frames=3, verify=True))
+        result = receive(tmp_path / "lr.mp4", tmp_path / "out.mp4", ReceiveOptions(sent / "in.mp4"))
+        assert len(result.report.frames) == 3
+
+    @pytest.mark.parametrize(
+        ("other", "said"),
+        [
+            ({"size": "128x64"}, "the source is 128x64, the video that was sent 96x64"),
+            ({"rate": 50}, "the LR stream has 25 pictures per second, the source 50"),
+            ({"frames": 5}, "the source ends after 5 pictures"),
+            ({"frames": 12}, "the LR stream ends after 8 pictures"),
+        ],
+    )
+    def test_another_source(
+        self, run: Any, clips: Any, sent: Path, tmp_path: Path, other: dict[str, Any], said: str
+    ) -> None:
+        source = clips.make(tmp_path / "other.mp4", **other)
+        back = run("receive", sent / "lr.mp4", tmp_path / "out.mp4", "--source", source)
+        assert back.code == 1
+        assert said in back.error
+        assert sorted(p.name for p in tmp_path.iterdir()) == ["other.mp4"]
+
+    def test_source_stream(self, clips: Any, tmp_path: Path) -> None:
+        """Of several video streams the one that was sent is measured, and none is guessed."""
+        clips.ffmpeg(
+            *("-f", "lavfi", "-i", "testsrc2=size=96x64:rate=25", "-f", "lavfi", "-i", "mandelbrot=size=96x64:rate=25"),
+            *("-map", 0, "-map", 1, "-frames:v", 5, "-c:v", "ffv1", "-pix_fmt", "yuv420p", tmp_path / "two.mkv"),
+        )
+        verified = send(tmp_path / "two.mkv", tmp_path / "lr.mkv", SendOptions(stream=1, verify=True)).report
+        assert receive(tmp_path / "lr.mkv", tmp_path / "a.mkv").source is None
+        options = ReceiveOptions(tmp_path / "two.mkv", source_stream=1, encoder=EncoderSettings("ffv1"))
+        assert receive(tmp_path / "lr.mkv", tmp_path / "b.mkv", options).report.frames == verified.frames
+
+
+class TestCut:
+    """A stream cut at a keyframe is restored, but which pictures of the source it holds is not known."""
+
+    @pytest.fixture
+    def cut(self, clips: Any, tmp_path: Path) -> Path:
+        source = clips.make(tmp_path / "in.mp4", frames=12)
+        send(source, tmp_path / "lr.mp4", SendOptions(encoder=replace(QUICK, keyint=4)))
+        clips.ffmpeg("-ss", 0.16, "-i", tmp_path / "lr.mp4", "-c", "copy", tmp_path / "cut.mp4")
+        return tmp_path / "cut.mp4"
+
+    def test_found_source_is_not_used(self, run: Any, cut: Path) -> None:
+        back = run("receive", cut, cut.parent / "out.mkv", "--codec", "ffv1", "--report", cut.parent / "r.json")
+        assert back.code == 0
+        assert "PSNR not measured: the LR stream ends after 8 pictures, the source goes on" in back.out
+        assert any("could not be measured" in text for text in back.warnings)
+        assert json.loads((cut.parent / "r.json").read_text())["frames"] == []
+        assert len(list(VideoReader(cut.parent / "out.mkv"))) == 8
+
+    @pytest.mark.parametrize("more", [(), ("--frames", 3)])
+    def test_named_source_is_refused(self, run: Any, cut: Path, more: tuple[object, ...]) -> None:
+        back = run("receive", cut, cut.parent / "out.mp4", "--source", cut.parent / "in.mp4", *more)
+        assert back.code == 1
+        assert "8 pictures" in back.error
+        assert not (cut.parent / "out.mp4").exists()
+
+
+class TestRepeatable:
+    def test_same_seed_same_everything(self, sent: Path, tmp_path: Path) -> None:
+        send(sent / "in.mp4", tmp_path / "again.mp4")
+        # The names of the files are in neither.
+        assert (tmp_path / "again.mp4").read_bytes() == (sent / "lr.mp4").read_bytes()
+        lossless = EncoderSettings("ffv1")
+        for name in ("a.mkv", "b.mkv"):
+            receive(sent / "lr.mp4", tmp_path / name, ReceiveOptions(encoder=lossless, temperature=1.0, seed=5))
+        assert (tmp_path / "a.mkv").read_bytes() == (tmp_path / "b.mkv").read_bytes()
+
+    def test_seed_and_temperature(self, clips: Any, sent: Path, tmp_path: Path) -> None:
+        def restored(temperature: float, seed: int) -> list[Picture]:
+            path = tmp_path / f"{temperature}-{seed}.mkv"
+            options = ReceiveOptions(encoder=EncoderSettings("ffv1"), temperature=temperature, seed=seed)
+            receive(sent / "lr.mp4", path, options)
+            read: list[Picture] = clips.read(path)
+            return read
+
+        assert not same(restored(1.0, 1), restored(1.0, 2))
+        assert same(restored(0.0, 1), restored(0.0, 2))
+
+    def test_sender_chooses_seed_and_temperature(self, moving: Path, tmp_path: Path) -> None:
+        result = send(moving, tmp_path / "lr.mp4", SendOptions(temperature=0.25, seed=77, encoder=QUICK))
+        assert (result.card.latent_std, result.card.seed) == (0.25, 77)
+        assert find_card(tmp_path / "lr.mp4") == result.card
+
+
+class TestReport:
+    def test_json(self, run: Any, sent: Path, tmp_path: Path) -> None:
+        report = tmp_path / "r.json"
+        run("receive", sent / "lr.mp4", tmp_path / "out.mp4", "--source", sent / "in.mp4", "--report", report)
+        values = json.loads(report.read_text())
+        assert values.keys() == {
+            *("schema", "command", "environment", "stream", "frames", "summary", "warnings", "damage")
+        }
+        assert (values["schema"], values["command"], values["damage"]) == (1, "irn-receive", None)
+        stream = values["stream"]
+        assert (stream["codec"], stream["crf"], stream["frames"]) == ("h264", 23, 8)
+        assert stream["seconds"] == pytest.approx(8 / 25)
+        assert stream["kbps"] == pytest.approx(stream["bytes"] * 8 / 1000 / stream["seconds"])
+        assert stream["bpp"] == pytest.approx(stream["bytes"] * 8 / (8 * 96 * 64))
+        assert 500 < stream["bytes"] < (sent / "lr.mp4").stat().st_size
+        assert len(values["environment"]["model_sha256"]) == 64
+        psnr = [frame["psnr_y"] for frame in values["frames"]]
+        summary = values["summary"]["psnr_y"]
+        assert (summary["min"], summary["max"]) == (min(psnr), max(psnr))
+        assert summary["mean"] == pytest.approx(sum(psnr) / 8)
+        mean_error = sum(10 ** (-v / 10) for v in psnr) / 8
+        assert summary["of_mean_mse"] == pytest.approx(-10 * math.log10(mean_error))
+        assert [frame["pts_seconds"] for frame in values["frames"]] == pytest.approx([i / 25 for i in range(8)])
+
+    def test_csv(self, run: Any, sent: Path, tmp_path: Path) -> None:
+        report = tmp_path / "r.csv"
+        out = ("receive", sent / "lr.mp4", tmp_path / "out.mp4", "--source", sent / "in.mp4", "--report", report)
+        values = json.loads(run(*out, "--json").out)
+        with report.open(newline="") as file:
+            rows = list(csv.DictReader(file))
+        assert [int(row["index"]) for row in rows] == list(range(8))
+        assert [float(row["psnr_rgb"]) for row in rows] == [frame["psnr_rgb"] for frame in values["frames"]]
+
+    def test_sender_and_receiver_count_the_same_bytes(self, sent: Path, tmp_path: Path) -> None:
+        there = send(sent / "in.mp4", tmp_path / "lr.mp4", SendOptions(encoder=QUICK))
+        back = receive(tmp_path / "lr.mp4", tmp_path / "out.mp4")
+        headers = 100  # of the parameter sets, which MP4 keeps elsewhere
+        assert back.report.stream.bytes == pytest.approx(there.report.stream.bytes, abs=headers)
+
+
+class TestStreams:
+    @pytest.mark.parametrize(
+        ("name", "settings"),
+        [
+            ("lr.mkv", EncoderSettings("h264", preset="fast")),
+            ("lr.ts", EncoderSettings("h264", preset="fast")),
+            ("lr.mp4", EncoderSettings("h265", preset="fast", crf=24)),
+            ("lr.mkv", EncoderSettings("av1", preset="10", crf=24)),
+            ("lr.mkv", EncoderSettings("ffv1")),
+            ("lr.mp4", EncoderSettings("h264", bitrate=200_000)),
+            ("lr.mp4", EncoderSettings("h264", lossless=True)),
+        ],
+        ids=lambda value: value if isinstance(value, str) else f"{value.codec}-{value.bitrate or value.lossless}",
+    )
+    def test_codecs_and_containers(self, moving: Path, tmp_path: Path, name: str, settings: EncoderSettings) -> None:
+        sent = send(moving, tmp_path / name, SendOptions(encoder=settings))
+        result = receive(tmp_path / name, tmp_path / "out.mkv", ReceiveOptions(moving))
+        assert sent.card.codec == settings.codec
+        assert len(result.report.frames) == 8
+        mean = result.report.summary()["psnr_y"]["mean"]
+        assert mean is not None
+        assert mean > 22
+
+    @pytest.mark.parametrize("upscaler", ["lanczos", "bicubic"])
+    def test_upscaler(self, sent: Path, tmp_path: Path, upscaler: str) -> None:
+        options = ReceiveOptions(sent / "in.mp4", upscaler=upscaler)
+        network = receive(sent / "lr.mp4", tmp_path / "a.mp4", ReceiveOptions(sent / "in.mp4")).report
+        other = receive(sent / "lr.mp4", tmp_path / "b.mp4", options).report
+        assert other.model == f"{upscaler}-x2"
+        assert network.summary()["psnr_y"]["mean"] != other.summary()["psnr_y"]["mean"]
+
+    @pytest.mark.parametrize("name", ["lanczos-x4", "bicubic-x2"])
+    def test_scale(self, moving: Path, tmp_path: Path, name: str) -> None:
+        scale = int(name[-1])
+        send(moving, tmp_path / "lr.mp4", SendOptions(name, scale=scale))
+        assert (probe(tmp_path / "lr.mp4").width, probe(tmp_path / "lr.mp4").height) == (96 // scale, 64 // scale)
+        receive(tmp_path / "lr.mp4", tmp_path / "out.mp4")
+        assert (probe(tmp_path / "out.mp4").width, probe(tmp_path / "out.mp4").height) == (96, 64)
+
+    @pytest.mark.parametrize("size", ["97x63", "99x65", "98x66"])
+    def test_sizes_that_do_not_divide(self, clips: Any, tmp_path: Path, size: str) -> None:
+        source = clips.make(tmp_path / "in.mkv", "-pix_fmt", "yuv420p", "-c:v", "ffv1", size=size, frames=3)
+        verified = send(source, tmp_path / "lr.mp4", SendOptions(encoder=QUICK, verify=True))
+        width, height = map(int, size.split("x"))
+        assert probe(tmp_path / "lr.mp4").width == -(-width // 4) * 2
+        result = receive(tmp_path / "lr.mp4", tmp_path / "out.mkv", ReceiveOptions(encoder=EncoderSettings("ffv1")))
+        assert (probe(tmp_path / "out.mkv").width, probe(tmp_path / "out.mkv").height) == (width, height)
+        assert result.report.frames == verified.report.frames
+        shown = receive(tmp_path / "lr.mp4", tmp_path / "out.mp4")
+        assert probe(tmp_path / "out.mp4").layout is (Layout.YUV444 if width % 2 else Layout.YUV420)
+        assert any("odd size" in text for text in shown.report.warnings) == bool(width % 2)
+
+    @pytest.mark.parametrize("suffix", ["mp4", "mkv"])
+    def test_variable_frame_rate(self, clips: Any, tmp_path: Path, suffix: str) -> None:
+        vfr = ("-vf", "select='not(between(n,3,5))*not(eq(n,8))'", "-fps_mode", "vfr")
+        source = clips.make(tmp_path / f"in.{suffix}", *vfr, "-c:v", "libx264", "-pix_fmt", "yuv420p", frames=9)
+        send(source, tmp_path / f"lr.{suffix}", SendOptions(encoder=QUICK, verify=True))
+        result = receive(tmp_path / f"lr.{suffix}", tmp_path / f"out.{suffix}")
+        times = [picture.pts_seconds for picture in clips.read(source)]
+        assert len(result.report.frames) == len(times) == 9
+        assert max(b - a for a, b in zip(times, times[1:], strict=False)) > 0.1
+        for name in ("lr", "out"):
+            there = [picture.pts_seconds for picture in clips.read(tmp_path / f"{name}.{suffix}")]
+            assert there == pytest.approx(times, abs=0.0011)
+
+    def test_card_lost(self, run: Any, clips: Any, sent: Path, tmp_path: Path) -> None:
+        bare = tmp_path / "bare.mp4"
+        clips.ffmpeg("-i", sent / "lr.mp4", "-map_metadata", -1, "-c:v", "libx264", "-crf", 5, bare)
+        lost = run("receive", bare, tmp_path / "out.mp4")
+        assert lost.code == 1
+        assert "no stream card" in lost.error
+        named = ("--model", "irn-h264-x2", "--source", sent / "in.mp4", "--json")
+        back = run("receive", bare, tmp_path / "out.mp4", *named)
+        assert back.code == 0
+        assert json.loads(back.out)["summary"]["psnr_y"]["mean"] > 25
+
+
+class TestLossless:
+    """The route of the paper's networks: the LR picture arrives bit for bit."""
+
+    @pytest.fixture(scope="class")
+    def home(self, tmp_path_factory: pytest.TempPathFactory) -> Path:
+        """An official checkpoint, of random weights."""
+        folder = tmp_path_factory.mktemp("home")
+        torch.manual_seed(3)
+        network = PaperRescaler(2)
+        with torch.no_grad():
+            for parameter in network.parameters():
+                parameter.add_(0.005 * torch.randn_like(parameter))
+        torch.save(network.state_dict(), folder / "official.pth")
+        return folder
+
+    @pytest.mark.parametrize("suffix", ["mp4", "mkv"])
+    @pytest.mark.parametrize("pixels", ["yuv420p", "gbrp"])
+    def test_exact(
+        self,
+        run: Any,
+        clips: Any,
+        home: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        tmp_path: Path,
+        suffix: str,
+        pixels: str,
+    ) -> None:
+        monkeypatch.setenv("IRN_VIDEO_HOME", str(home))
+        name = f"my-{suffix}-{pixels}"
+        assert run("models", "import", home / "official.pth", "--name", name).code == 0
+        source = clips.make(tmp_path / "in.mkv", "-pix_fmt", pixels, "-c:v", "ffv1", frames=3)
+        lr = tmp_path / f"lr.{suffix}"
+        assert run("send", source, lr, "--model", name, "--lossless").code == 0
+        rescaler = Rescaler.load(name)
+        made = []
+        for picture in clips.read(source):
+            to = rescaler.sent(Samples.of(picture), lossless=True, height=picture.height)
+            made.append(rescaler.downscale(picture, to))
+        arrived = clips.read(lr)
+        assert {p.layout for p in arrived} == {Layout.RGB}
+        assert len({int(plane.min()) for picture in arrived for plane in picture.planes}) > 1
+        assert same(arrived, made)
+        back = run("receive", lr, tmp_path / "out.mkv", "--codec", "ffv1", "--json")
+        assert len(json.loads(back.out)["frames"]) == 3
+
+
+class TestPythonApi:
+    def test_three_lines_to_send(self, moving: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        shutil.copy(moving, tmp_path / "in.mp4")
+        monkeypatch.chdir(tmp_path)
+        from irn_video.sender import SendOptions, send
+
+        result = send("in.mp4", "lr.mp4", SendOptions(verify=True))
+        assert result.report.summary()["psnr_y"]["mean"] > 25  # type: ignore[operator]
+        from irn_video.receiver import receive
+
+        again = receive("lr.mp4", "out.mp4").report.summary()
+        assert again == result.report.summary()
+
+    def test_three_lines_for_a_tensor(self) -> None:
+        from irn_video.pipeline import load_model
+
+        network = load_model().network
+        hr = torch.rand(1, network.channels, 32, 32)
+        lr, latent = network.downscale(hr)
+        assert torch.allclose(network.upscale(lr, latent), hr, atol=1e-4)
+
+    def test_progress(self, moving: Path, tmp_path: Path) -> None:
+        seen: list[tuple[int, int | None]] = []
+        send(moving, tmp_path / "lr.mp4", SendOptions(frames=4), advance=lambda done, total: seen.append((done, total)))
+        receive(tmp_path / "lr.mp4", tmp_path / "out.mp4", advance=lambda done, total: seen.append((done, total)))
+        assert seen == [(i, 4) for i in range(1, 5)] * 2
+
+    def test_frame_rate_is_kept(self, clips: Any, tmp_path: Path) -> None:
+        source = clips.make(tmp_path / "in.mp4", rate="30000/1001")
+        send(source, tmp_path / "lr.mp4", SendOptions(encoder=QUICK))
+        receive(tmp_path / "lr.mp4", tmp_path / "out.mp4")
+        assert probe(tmp_path / "out.mp4").frame_rate == Fraction(30000, 1001)
