@@ -255,7 +255,8 @@ def _is_color(value: Any) -> bool:
     code = _whole(0, 255)
     return (
         isinstance(value, ColorSpec)
-        and all(code(v) for v in (value.matrix, value.primaries, value.transfer, value.chroma_siting))
+        and all(code(v) for v in (value.matrix, value.primaries, value.transfer))
+        and _whole(0, 6)(value.chroma_siting)
         and (value.full_range is None or isinstance(value.full_range, bool))
     )
 

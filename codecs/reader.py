@@ -364,14 +364,18 @@ def _hdr(frame: VideoFrame) -> HdrMetadata | None:
 
 
 def mean_qp(frame: VideoFrame) -> float | None:
-    """Mean quantiser over the macroblocks, from the decoder; 0.1 ms at 720p (PyAV's qp_map takes 20 times that)."""
+    """Mean quantiser over the macroblocks, from the decoder; 0.1 ms at 720p (PyAV's qp_map takes 20 times that).
+
+    FFmpeg counts from QpBdOffset (6 per bit above 8); here the same quality is the same number at every depth.
+    """
+    offset = 6 * (frame.format.components[0].bits - 8)
     for item in _side_data(frame):
         if isinstance(item, VideoEncParams):
             if not item.nb_blocks:
-                return float(item.qp)
+                return float(item.qp - offset)
             data = np.frombuffer(item, np.uint8)  # type: ignore[call-overload]
             blocks = data[item.blocks_offset :][: item.nb_blocks * item.block_size].view(np.int32)
-            return float(item.qp + blocks.reshape(item.nb_blocks, -1)[:, 4].mean())  # x, y, w, h, delta_qp
+            return float(item.qp - offset + blocks.reshape(item.nb_blocks, -1)[:, 4].mean())  # x, y, w, h, delta_qp
     return None
 
 

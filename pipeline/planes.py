@@ -109,7 +109,8 @@ def to_rgb(planes: Planes, samples: Samples) -> Tensor:
     """Planes → R′G′B′ (1, 3, H, W) in [0, 1] (H.273, equations 11 to 45), not clamped."""
     if samples.layout is Layout.RGB:
         return torch.cat(planes, 1)
-    return _matrix_to_rgb(planes, samples, (_range(samples.color)[0], 128 / 255))
+    y, cb, cr, (a, b) = _rgb_terms(planes, samples, (_range(samples.color)[0], 128 / 255))
+    return torch.cat((y + cr, torch.add(y, cb, alpha=-a).sub_(cr, alpha=b), y + cb), 1)
 
 
 def from_rgb(rgb: Tensor, samples: Samples) -> Planes:
@@ -125,9 +126,17 @@ def from_rgb(rgb: Tensor, samples: Samples) -> Planes:
     return y * luma_span + low, u, v
 
 
-def rgb_difference(planes: Planes, samples: Samples) -> Tensor:
-    """`to_rgb` of a difference of two Y′CbCr pictures: the same matrix without offsets."""
-    return _matrix_to_rgb(planes, samples, (0.0, 0.0))
+def rgb_mean_square(planes: Planes, samples: Samples) -> float:
+    """Mean square over R′, G′ and B′ of a difference of two pictures.
+
+    R = Y + Cr, B = Y + Cb and G = Y − a·Cb − b·Cr, with scaled chroma, so six inner products are all it takes.
+    """
+    y, cb, cr, (a, b) = _rgb_terms(planes, samples, (0.0, 0.0))
+    yy, bb, rr = _mean_product(y, y), _mean_product(cb, cb), _mean_product(cr, cr)
+    yb, yr, br = _mean_product(y, cb), _mean_product(y, cr), _mean_product(cb, cr)
+    red, blue = yy + 2 * yr + rr, yy + 2 * yb + bb
+    green = yy + a * a * bb + b * b * rr - 2 * a * yb - 2 * b * yr + 2 * a * b * br
+    return max(0.0, red + green + blue) / 3
 
 
 def luma_weights(color: ColorSpec, height: int) -> tuple[float, float]:
@@ -152,18 +161,22 @@ def crop(planes: Planes, layout: Layout, height: int, width: int) -> Planes:
     return a, b, c
 
 
-def _matrix_to_rgb(planes: Planes, samples: Samples, zero: tuple[float, float]) -> Tensor:
-    """R′G′B′ from Y′CbCr whose luma and chroma have these zero points."""
+def _rgb_terms(
+    planes: Planes, samples: Samples, zero: tuple[float, float]
+) -> tuple[Tensor, Tensor, Tensor, tuple[float, float]]:
+    """Y, scaled Cb and Cr on the luma grid, and what G takes of them; `zero` is the zero point of luma and chroma."""
     size = planes[0].shape[-2:]
     _, luma_span, chroma_span = _range(samples.color)
     kr, kb = luma_weights(samples.color, int(size[0]))
-    y = (planes[0] - zero[0]) / luma_span
     # Scaled before they are spread to the luma grid, where there are fewer of them.
     gains = 2 * (1 - kb) / chroma_span, 2 * (1 - kr) / chroma_span
     scaled = ((p - zero[1]) * gain for p, gain in zip(planes[1:], gains, strict=True))
     cb, cr = (_upsample_chroma(p, samples.layout, samples.color, size) for p in scaled)
-    green = torch.add(y, cr, alpha=-kr / (1 - kr - kb)).add_(cb, alpha=-kb / (1 - kr - kb))
-    return torch.cat((y + cr, green, y + cb), 1)
+    return (planes[0] - zero[0]) / luma_span, cb, cr, (kb / (1 - kr - kb), kr / (1 - kr - kb))
+
+
+def _mean_product(one: Tensor, other: Tensor) -> float:
+    return float(torch.dot(one.flatten(), other.flatten())) / one.numel()
 
 
 def _unit(bit_depth: int) -> float:

@@ -10,6 +10,7 @@ overlap the whole takes as long as its slowest stage. Memory (Linux only) is the
 from __future__ import annotations
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -56,6 +57,7 @@ class Speed:
         device: the network ran on it.
         send_seconds, receive_seconds: everything, files included; the receiver measures against the source.
         stage_seconds: of the receiver, each alone.
+        network_seconds: the two halves of the network, which irn-receive runs in a thread each.
     """
 
     frames: int
@@ -65,11 +67,18 @@ class Speed:
     send_seconds: float
     receive_seconds: float
     stage_seconds: dict[str, float]
+    network_seconds: dict[str, float]
 
     @property
     def overlap(self) -> float:
-        """Wall time over that of the slowest stage; 1 is perfect."""
+        """Wall time over that of the slowest stage; 1 or less is perfect."""
         return self.receive_seconds / max(self.stage_seconds.values())
+
+    @property
+    def thread_overlap(self) -> float:
+        """The same with the halves of the network as stages of their own: what more cores could still win."""
+        stages = self.stage_seconds | self.network_seconds
+        return self.receive_seconds / max(seconds for name, seconds in stages.items() if name != "network")
 
 
 def moving_clip(path: Path, width: int, height: int, frames: int) -> None:
@@ -107,9 +116,10 @@ def moving_clip(path: Path, width: int, height: int, frames: int) -> None:
 def measure_speed(clip: Path, folder: Path, model: str, frames: int, repeat: int) -> Speed:
     """Send, receive, and run each stage of the receiver alone."""
     lr, restored = folder / "lr.mp4", folder / "restored.mp4"
-    sending = SendOptions(model, frames=frames, overwrite=True)
+    sending = SendOptions(model=model, frames=frames, overwrite=True)
     send_seconds = _best(repeat, lambda: send(clip, lr, sending))
-    receiving = ReceiveOptions(clip, model if Path(model).is_file() else None, frames=frames, overwrite=True)
+    weights = model if Path(model).is_file() else None
+    receiving = ReceiveOptions(source=clip, model=weights, frames=frames, overwrite=True)
     receive_seconds = _best(repeat, lambda: receive(lr, restored, receiving))
 
     with VideoReader(lr, quantiser=True) as reader:
@@ -120,6 +130,7 @@ def measure_speed(clip: Path, folder: Path, model: str, frames: int, repeat: int
     rescaler = load_for(card, receiving.model, device="auto", precision="auto")
     to = restoration_of(card, temperature=None, seed=None)
     large: list[Picture] = []
+    halves = {"predict": math.inf, "reverse": math.inf}
 
     def decode() -> None:
         with VideoReader(lr, quantiser=True) as reader:
@@ -127,7 +138,16 @@ def measure_speed(clip: Path, folder: Path, model: str, frames: int, repeat: int
                 pass
 
     def network() -> None:
-        large[:] = [rescaler.upscale(picture, to, index) for index, picture in enumerate(small)]
+        large.clear()
+        seconds = dict.fromkeys(halves, 0.0)
+        for index, picture in enumerate(small):
+            start = time.perf_counter()
+            received = rescaler.predict(picture, to)
+            middle = time.perf_counter()
+            large.append(rescaler.reverse(received, to, index))
+            seconds["predict"] += middle - start
+            seconds["reverse"] += time.perf_counter() - middle
+        halves.update({name: min(halves[name], seconds[name]) for name in halves})
 
     def read_source() -> None:
         with VideoReader(clip, frames=frames) as reader:
@@ -141,7 +161,16 @@ def measure_speed(clip: Path, folder: Path, model: str, frames: int, repeat: int
         "measure": _measure_alone(clip, frames, large, repeat),
         "encode": _best(repeat, lambda: _encode(folder / "encoded.mp4", large, receiving.encoder)),
     }
-    return Speed(len(small), card.width, card.height, rescaler.where, send_seconds, receive_seconds, stages)
+    return Speed(
+        frames=len(small),
+        width=card.width,
+        height=card.height,
+        device=rescaler.where,
+        send_seconds=send_seconds,
+        receive_seconds=receive_seconds,
+        stage_seconds=stages,
+        network_seconds=halves,
+    )
 
 
 def measure_memory(folder: Path, model: str, counts: tuple[int, int], size: tuple[int, int]) -> dict[str, list[int]]:
@@ -168,7 +197,9 @@ def speed_table(speed: Speed) -> str:
         f"irn-send     {speed.frames / speed.send_seconds:6.1f} fps",
         f"irn-receive  {rate:6.1f} fps, decoding, network, measurement and encoding included",
         *(f"  {name:<12}{speed.frames / seconds:6.1f} fps alone" for name, seconds in speed.stage_seconds.items()),
+        *(f"    {name:<10}{speed.frames / seconds:6.1f} fps alone" for name, seconds in speed.network_seconds.items()),
         f"  {speed.overlap:.2f} times as long as its slowest stage ({slowest}) alone",
+        f"  {speed.thread_overlap:.2f} times as long as its slowest thread, the halves of the network counted apart",
     ]
     return "\n".join(lines)
 
@@ -302,7 +333,11 @@ def main(
             speed = measure_speed(clip, folder, model, frames, repeat)
             click.echo(speed_table(speed))
             result: dict[str, Any] = {"schema": 1, "command": "bench", "model": model, "cores": os.cpu_count()}
-            result["speed"] = {**asdict(speed), "overlap": speed.overlap}
+            result["speed"] = {
+                **asdict(speed),
+                "overlap": speed.overlap,
+                "thread_overlap": speed.thread_overlap,
+            }
             if memory:
                 counts = (min(100, memory_frames // 2), memory_frames)
                 peaks = measure_memory(folder, model, counts, memory_size)

@@ -201,6 +201,9 @@ class TestOnARealClip:
         speed = bench.measure_speed(clip, tmp_path, "lanczos-x2", frames=8, repeat=1)
         assert (speed.frames, speed.width, speed.height) == (8, 192, 128)
         assert set(speed.stage_seconds) == {"decode", "network", "read source", "measure", "encode"}
+        assert set(speed.network_seconds) == {"predict", "reverse"}
+        # The best halves may be of different runs, so they add up to less at most.
+        assert sum(speed.network_seconds.values()) <= speed.stage_seconds["network"]
         assert all(seconds > 0 for seconds in (*speed.stage_seconds.values(), speed.overlap, speed.send_seconds))
         assert "8 pictures" in bench.speed_table(speed)
 

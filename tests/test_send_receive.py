@@ -8,6 +8,7 @@ import math
 import shutil
 from dataclasses import replace
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -44,15 +45,20 @@ def sent(moving: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class TestMeasurement:
-    @pytest.mark.parametrize("model", ["irn-h264-x2", "lanczos-x2"])
-    @pytest.mark.parametrize("pixels", ["yuv420p", "yuv444p10le"])
+    @pytest.mark.parametrize(
+        ("model", "pixels"),
+        [
+            ("irn-h264-x2", "yuv420p"),
+            ("irn-h264-x2", "yuv420p10le"),
+            ("lanczos-x2", "yuv420p"),
+            ("lanczos-x2", "yuv422p"),
+            ("lanczos-x2", "yuv444p10le"),
+        ],
+    )
     def test_agrees_with_ffmpeg(self, clips: Any, tmp_path: Path, model: str, pixels: str) -> None:
         source = clips.make(tmp_path / "in.mkv", "-pix_fmt", pixels, "-c:v", "ffv1")
         send(source, tmp_path / "lr.mkv", SendOptions(model, encoder=QUICK))
         result = receive(tmp_path / "lr.mkv", tmp_path / "out.mkv", ReceiveOptions(encoder=EncoderSettings("ffv1")))
-        pixels = "yuv444p10le" if probe(tmp_path / "out.mkv").layout is Layout.YUV444 else "yuv420p"
-        if probe(tmp_path / "out.mkv").layout is not probe(source).layout:
-            return  # FFmpeg would compare other samples than ours, which are converted with their siting
         expected = clips.psnr(tmp_path / "out.mkv", source)
         measured = result.report.as_json()["frames"]
         assert len(measured) == len(expected) == 8
@@ -67,13 +73,11 @@ class TestMeasurement:
             "receive", tmp_path / "lr.mp4", tmp_path / "out.mkv", "--source", moving, "--json", "--codec", "ffv1"
         )
         assert there.code == back.code == 0
-        assert json.loads(there.out)["summary"]["psnr_y"]["mean"] > 25
+        assert json.loads(there.out)["summary"]["psnr_y"]["mean"] > 22
         assert json.loads(there.out)["frames"] == json.loads(back.out)["frames"]
 
     def test_identical_pictures(self, clips: Any, run: Any, tmp_path: Path) -> None:
-        flat = clips.make(
-            tmp_path / "flat.mkv", "-pix_fmt", "yuv420p", "-c:v", "ffv1", name="color=c=red,format=yuv420p"
-        )
+        flat = clips.make(tmp_path / "flat.mkv", "-pix_fmt", "yuv420p", "-c:v", "ffv1", name="color")
         run("send", flat, tmp_path / "lr.mkv", "--model", "lanczos-x2", "--lossless")
         back = run("receive", tmp_path / "lr.mkv", tmp_path / "out.mkv", "--report", tmp_path / "r.json")
         assert "every picture is identical" in back.out
@@ -297,7 +301,7 @@ class TestStreams:
         result = receive(tmp_path / f"lr.{suffix}", tmp_path / f"out.{suffix}")
         times = [picture.pts_seconds for picture in clips.read(source)]
         assert len(result.report.frames) == len(times) == 9
-        assert max(b - a for a, b in zip(times, times[1:], strict=False)) > 0.1
+        assert max(b - a for a, b in pairwise(times)) > 0.1
         for name in ("lr", "out"):
             there = [picture.pts_seconds for picture in clips.read(tmp_path / f"{name}.{suffix}")]
             assert there == pytest.approx(times, abs=0.0011)
@@ -311,14 +315,15 @@ class TestStreams:
         named = ("--model", "irn-h264-x2", "--source", sent / "in.mp4", "--json")
         back = run("receive", bare, tmp_path / "out.mp4", *named)
         assert back.code == 0
-        assert json.loads(back.out)["summary"]["psnr_y"]["mean"] > 25
+        assert json.loads(back.out)["summary"]["psnr_y"]["mean"] > 22
 
 
 class TestLossless:
     """The route of the paper's networks: the LR picture arrives bit for bit."""
 
     @pytest.fixture(scope="class")
-    def home(self, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    @staticmethod
+    def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
         """An official checkpoint, of random weights."""
         folder = tmp_path_factory.mktemp("home")
         torch.manual_seed(3)
@@ -354,7 +359,7 @@ class TestLossless:
             made.append(rescaler.downscale(picture, to))
         arrived = clips.read(lr)
         assert {p.layout for p in arrived} == {Layout.RGB}
-        assert len({int(plane.min()) for picture in arrived for plane in picture.planes}) > 1
+        assert min(int(np.ptp(plane)) for picture in arrived for plane in picture.planes) > 100
         assert same(arrived, made)
         back = run("receive", lr, tmp_path / "out.mkv", "--codec", "ffv1", "--json")
         assert len(json.loads(back.out)["frames"]) == 3
@@ -367,7 +372,7 @@ class TestPythonApi:
         from irn_video.sender import SendOptions, send
 
         result = send("in.mp4", "lr.mp4", SendOptions(verify=True))
-        assert result.report.summary()["psnr_y"]["mean"] > 25  # type: ignore[operator]
+        assert result.report.summary()["psnr_y"]["mean"] > 22  # type: ignore[operator]
         from irn_video.receiver import receive
 
         again = receive("lr.mp4", "out.mp4").report.summary()

@@ -83,7 +83,8 @@ class Restorer(nn.Module):
         condition = self.embedding(((qp - _QP_CENTRE) / _QP_SPREAD)[:, None].to(lr.dtype))
         x = F.relu_(self.first((lr - 0.5) * _CONTRAST, condition))
         for layer in self.body:
-            x = x + F.relu_(layer(x, condition))
+            step = F.relu_(layer(x, condition))
+            x = x + step if torch.is_grad_enabled() else x.add_(step)
         return self.last(x) * _DETAIL, self.spread(x.detach())
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from irn_video.codecs.errors import SourceMismatch
 from irn_video.codecs.picture import Layout, Picture
-from irn_video.pipeline.planes import Planes, Samples, rgb_difference, to_planes
+from irn_video.pipeline.planes import Planes, Samples, rgb_mean_square, to_planes
 from torch import Tensor
 
 METRICS = ("psnr_y", "psnr_u", "psnr_v", "psnr_yuv", "psnr_rgb")
@@ -69,8 +69,7 @@ def compare(source: Picture, restored: Picture) -> PictureError:
         y, u, v = (_mean_square(plane) * scale for plane in difference)
         if restored.layout is Layout.RGB:
             return PictureError(y, u, v, (y + u + v) / 3)
-        rgb = _mean_square(rgb_difference(difference, Samples.of(restored)))
-        return PictureError(y, u, v, rgb)
+        return PictureError(y, u, v, rgb_mean_square(difference, Samples.of(restored)))
 
 
 def _difference(one: Planes, other: Planes) -> Planes:
