@@ -44,7 +44,7 @@ def run_command(command: click.Command, arguments: Sequence[str] | None = None) 
     # left to them, and idle threads must not spin.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, _cores() - 1)))
-    # Stages hand pictures to each other all the time: Python's 5 ms until a busy thread gives way cost a tenth of the rate.
+    # Stages hand pictures to each other all the time; Python's 5 ms until a busy thread gives way would cost them.
     sys.setswitchinterval(_SWITCH_SECONDS)
     with _interrupts() as interrupted:
         try:

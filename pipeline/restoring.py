@@ -267,7 +267,7 @@ def stream_start(info: VideoInfo) -> float | None:
 def with_samples(to: Restoration, layout: Layout, bit_depth: int) -> Restoration:
     """The same restoration with other samples, for an encoder that does not carry the source's."""
     color = carried_color(to.samples.color, layout, to.height)
-    return replace(to, samples=Samples(layout, bit_depth, color))
+    return replace(to, samples=Samples(layout, bit_depth, color), carried_color=to.samples.color)
 
 
 def _quantiser(card: StreamCard) -> float | None:

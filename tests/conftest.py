@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from collections.abc import Callable
@@ -12,6 +13,9 @@ import imageio_ffmpeg
 import pytest
 from irn_video.codecs.picture import Picture
 from irn_video.codecs.reader import VideoReader
+
+# As the commands do, before PyTorch is loaded: threads that spin take the cores from those that work.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 @dataclass(frozen=True)
@@ -74,11 +78,6 @@ class Clips:
     def read(path: Path) -> list[Picture]:
         with VideoReader(path) as reader:
             return list(reader)
-
-
-def leftovers(folder: Path) -> list[str]:
-    """Temporary files that should be gone."""
-    return sorted(path.name for path in folder.rglob("*.part*"))
 
 
 @pytest.fixture(scope="session")

@@ -577,8 +577,9 @@ class TestUnusualPictures:
             assert info.bit_depth == depth
             assert (info.color.matrix, info.color.primaries, info.color.transfer) == (9, 9, 16)
             assert info.hdr is not None
-            assert info.hdr.max_content == 1000
-            assert info.hdr == probe(source).hdr
+            assert (info.hdr.max_content, info.hdr.max_average) == (1000, 400)
+            assert info.hdr.mastering is not None
+            assert info.hdr.mastering.green == pytest.approx((0.265, 0.69), abs=1e-4)
 
     def test_h264_quantiser_does_not_depend_on_depth(self, clips: Any, tmp_path: Path) -> None:
         """FFmpeg counts quantisers from below zero at 10 bits; the network was trained at 8."""
@@ -702,14 +703,16 @@ class TestInterrupted:
         assert process.exitcode == -signal.SIGKILL
         assert not output.exists()
 
-    @pytest.mark.parametrize("delay", [0.6, 1.2])
-    def test_real_command_while_starting(self, moving: Path, tmp_path: Path, delay: float) -> None:
-        """A signal while PyTorch is being imported; 8K would not be needed to catch it."""
+    def test_real_command_while_starting(self, moving: Path, tmp_path: Path) -> None:
+        """A signal while PyTorch is being imported."""
         command = [BIN / "irn-send", moving, tmp_path / "out.mp4"]
         with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-            time.sleep(delay)
+            maps = Path(f"/proc/{process.pid}/maps")
+            while "libtorch" not in maps.read_text():
+                assert process.poll() is None
+                time.sleep(0.002)
             process.send_signal(signal.SIGINT)
             said = process.communicate(timeout=60)[1]
-        assert process.returncode in (0, 130)  # a quick machine may have finished
-        assert "Traceback" not in said
-        assert [p.name for p in tmp_path.iterdir()] in ([], ["out.mp4"])
+        assert process.returncode == 130
+        assert said.strip() == "error: interrupted; unfinished output was removed"
+        assert not list(tmp_path.iterdir())

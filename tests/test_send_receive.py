@@ -21,7 +21,7 @@ from irn_video.codecs.picture import Layout, Picture
 from irn_video.codecs.reader import VideoReader, probe
 from irn_video.pipeline.engine.rescaler import Rescaler
 from irn_video.pipeline.network.paper import PaperRescaler
-from irn_video.pipeline.planes import Samples
+from irn_video.pipeline.planes import Samples, convert
 from irn_video.receiver import ReceiveOptions, receive
 from irn_video.sender import SendOptions, send
 
@@ -271,6 +271,18 @@ class TestStreams:
         other = receive(sent / "lr.mp4", tmp_path / "b.mp4", options).report
         assert other.model == f"{upscaler}-x2"
         assert network.summary()["psnr_y"]["mean"] != other.summary()["psnr_y"]["mean"]
+
+    @pytest.mark.parametrize("model", ["irn-h264-x2", "lanczos-x2"])
+    def test_restored_as_rgb(self, clips: Any, moving: Path, tmp_path: Path, model: str) -> None:
+        send(moving, tmp_path / "lr.mp4", SendOptions(model))
+        for name, pixels in (("a.mkv", "yuv420p"), ("b.mkv", "gbrp")):
+            options = ReceiveOptions(encoder=EncoderSettings("ffv1", pixel_format=pixels))
+            receive(tmp_path / "lr.mp4", tmp_path / name, options)
+        rgb = clips.read(tmp_path / "b.mkv")
+        converted = [convert(picture, Samples.of(rgb[0])) for picture in clips.read(tmp_path / "a.mkv")]
+        for one, other in zip(rgb, converted, strict=True):
+            for p, q in zip(one.planes, other.planes, strict=True):
+                assert np.abs(p.astype(int) - q).mean() < 1  # up to rounding and clipping
 
     @pytest.mark.parametrize("name", ["lanczos-x4", "bicubic-x2"])
     def test_scale(self, moving: Path, tmp_path: Path, name: str) -> None:

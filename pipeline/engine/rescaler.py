@@ -8,7 +8,7 @@ from typing import cast
 
 import torch
 from irn_video.codecs.errors import BadOption
-from irn_video.codecs.picture import Layout, Picture, Plane
+from irn_video.codecs.picture import ColorSpec, Layout, Picture, Plane
 from irn_video.codecs.resample import Kernel, Resampler
 from irn_video.pipeline.engine.device import Device, choose_device
 from irn_video.pipeline.network import CodecAwareRescaler, Prediction
@@ -47,6 +47,7 @@ class Restoration:
         temperature: of the latent; 0 for its mean.
         seed: of the latent; each picture adds its index.
         quantiser: used where the decoder does not tell the quantiser of a picture; None if there is none.
+        carried_color: of the pictures as the stream carries them; None for that of `samples`.
     """
 
     samples: Samples
@@ -55,6 +56,7 @@ class Restoration:
     temperature: float = 0.0
     seed: int = 0
     quantiser: float | None = None
+    carried_color: ColorSpec | None = None
 
 
 @dataclass(frozen=True)
@@ -249,7 +251,7 @@ class PackedRescaler(_NetworkRescaler):
             latent = received.prediction.latent(to.temperature, self._generator(to, index))
             planes = unpack(self.network.upscale(received.prediction.lr, latent))
             planes = crop(planes, Layout.YUV420, to.height, to.width)
-            carried = replace(to.samples, layout=Layout.YUV420)
+            carried = replace(to.samples, layout=Layout.YUV420, color=to.carried_color or to.samples.color)
             return to_picture(convert_planes(planes, carried, to.samples), to.samples, received.picture)
 
 

@@ -12,6 +12,7 @@ from irn_video.codecs.errors import BadOption, BadWeights, MissingFile, OutputRe
 from irn_video.pipeline.network import PaperRescaler
 from irn_video.pipeline.zoo import (
     DEFAULT_MODEL,
+    ModelEntry,
     find_model,
     import_model,
     list_models,
@@ -49,7 +50,7 @@ def test_default_network_is_within_its_tier() -> None:
 
 
 @pytest.mark.parametrize("entry", [entry for entry in list_models() if entry.shipped], ids=lambda e: e.card.name)
-def test_shipped_cards_are_complete(entry) -> None:  # type: ignore[no-untyped-def]
+def test_shipped_cards_are_complete(entry: ModelEntry) -> None:
     card = entry.card
     assert card.name == entry.path.stem
     for text in (card.summary, card.training, card.data, card.licence, card.scores):

@@ -1,0 +1,171 @@
+"""Errors become one line and an exit code, in one place for all commands."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+
+import av.error
+import click
+import pytest
+import torch
+from irn_video.codecs.errors import BadOption, MissingFile
+from irn_video.pipeline import commands
+from irn_video.pipeline.commands import PartialResult, progress, run_command, summary_line
+
+
+def raising(error: BaseException) -> click.Command:
+    @click.command
+    def command() -> None:
+        raise error
+
+    return command
+
+
+def doing(work: Callable[[], object]) -> click.Command:
+    @click.command
+    def command() -> None:
+        work()
+
+    return command
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "line"),
+    [
+        (MissingFile("no such file", path="a.mp4", hint="check the path"), 1, "a.mp4: no such file (check the path)"),
+        (BadOption("crf 99 is out of range", hint="0 to 51"), 2, "crf 99 is out of range (0 to 51)"),
+        (PartialResult("the input is damaged", path="a.mp4"), 1, "a.mp4: the input is damaged"),
+        (MemoryError(), 1, "not enough memory"),
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried"), 1, "not enough memory"),
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate"), 1, "not enough memory"),
+        (KeyboardInterrupt(), 130, "interrupted; unfinished output was removed"),
+        (ValueError("two\nlines"), 1, "ValueError: two (this is a bug"),
+        (ValueError(), 1, "ValueError: ValueError (this is a bug"),
+        (EOFError("ended"), 1, "EOFError: ended (this is a bug"),
+        (av.error.EOFError(1, "End of file"), 1, "EOFError: "),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else "",
+)
+def test_errors(capsys: pytest.CaptureFixture[str], error: BaseException, code: int, line: str) -> None:
+    assert run_command(raising(error), []) == code
+    captured = capsys.readouterr()
+    lines = [text for text in captured.err.splitlines() if text]
+    assert len(lines) == 1
+    assert lines[0].startswith(f"error: {line}")
+    assert captured.out == ""
+
+
+def test_usage_and_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command(doing(lambda: None), []) == 0
+    assert run_command(doing(lambda: None), ["--help"]) == 0
+    assert run_command(doing(lambda: None), ["--nonsense"]) == 2
+    assert "No such option" in capsys.readouterr().err
+
+
+def test_traceback_on_request(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IRN_VIDEO_DEBUG", "1")
+    run_command(raising(ValueError("deep")), [])
+    assert "Traceback" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signals(number: signal.Signals) -> None:
+    """The second of two quick signals must not disturb what the first one has started; afterwards all is as before."""
+    before = [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)]
+    cleaned = []
+
+    def work() -> None:
+        try:
+            os.kill(os.getpid(), number)
+            time.sleep(5)
+        finally:
+            os.kill(os.getpid(), number)
+            cleaned.append(True)
+
+    assert run_command(doing(work), []) == 130
+    assert cleaned == [True]
+    assert [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+def test_interrupt_in_the_guise_of_another_error(capsys: pytest.CaptureFixture[str]) -> None:
+    def work() -> None:
+        try:
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(5)
+        except KeyboardInterrupt as error:  # some extension modules do so while they are imported
+            raise ImportError("numpy.core failed to import") from error
+
+    assert run_command(doing(work), []) == 130
+    assert capsys.readouterr().err.strip() == "error: interrupted; unfinished output was removed"
+
+
+def test_insisting_interrupts_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(commands, "_GRACE_SECONDS", 0.0)
+    done = []
+
+    def work() -> None:
+        try:
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(5)
+        finally:
+            time.sleep(0.001)
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(5)
+            done.append(True)
+
+    assert run_command(doing(work), []) == 130
+    assert not done
+
+
+def test_in_a_thread() -> None:
+    """Only the main thread may handle signals; commands run elsewhere all the same."""
+    codes: list[int] = []
+    thread = threading.Thread(target=lambda: codes.append(run_command(doing(lambda: None), [])))
+    thread.start()
+    thread.join()
+    assert codes == [0]
+
+
+def test_plain_progress(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(commands, "_PLAIN_LINE_SECONDS", 0.0)
+    with progress("sending") as advance:
+        time.sleep(0.01)
+        advance(5, 10)
+        advance(6, None)
+    first, second = capsys.readouterr().err.splitlines()
+    assert first.startswith("sending: 5 of 10 pictures, ")
+    assert first.endswith(" s left")
+    assert second.startswith("sending: 6 pictures, ")
+    assert second.endswith(" fps")
+
+
+def test_bar(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    with progress("sending") as advance:
+        advance(1, 3)
+        advance(3, 3)
+    assert capsys.readouterr().out == ""
+
+
+def test_summary_line() -> None:
+    values = {"psnr_y": {"mean": 34.567}, "psnr_u": {"mean": None}}
+    assert summary_line(values) == "mean PSNR: Y 34.57 dB"
+    assert summary_line({"psnr_y": {"mean": None}}) == "mean PSNR: every picture is identical"
+
+
+@pytest.mark.parametrize("room", ["sender", "receiver"])
+def test_help_does_not_wait_for_torch(room: str) -> None:
+    code = (
+        f"import sys, json; from irn_video.{room}.cli import main; code = main(['--help']); "
+        "print(json.dumps([code, [m for m in ('torch', 'av', 'numpy', 'cv2') if m in sys.modules]]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert json.loads(done.stdout.splitlines()[-1]) == [0, []]
+    assert "OUTPUT" in done.stdout

@@ -1,0 +1,67 @@
+"""What README shows runs as it stands."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+import torch
+from irn_video.pipeline.network import CodecAwareRescaler
+from irn_video.pipeline.training.cli import command as train
+from irn_video.pipeline.zoo import list_models
+from irn_video.pipeline.zoo.cli import command as models
+from irn_video.receiver.cli import command as receive
+from irn_video.sender.cli import command as send
+
+README = (Path(__file__).parents[1] / "README.md").read_text()
+COMMANDS = {"irn-send": send, "irn-receive": receive, "irn-train": train, "irn-models": models}
+
+
+def test_python_examples_run(
+    clips: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clips.make(tmp_path / "input.mp4")
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {"hr": torch.rand(1, 6, 16, 16)}
+    for block in re.findall(r"```python\n(.*?)```", README, re.DOTALL):
+        assert len(block.strip().splitlines()) <= 4
+        exec(block, names)
+    sent, received = capsys.readouterr().out.split()[1:3]
+    assert float(sent) == pytest.approx(float(received), abs=1e-9)
+    assert isinstance(names["network"], CodecAwareRescaler)
+    assert names["lr"].shape == (1, 6, 8, 8)  # type: ignore[attr-defined]
+
+
+def _known(name: str, command: click.Command, words: Sequence[str]) -> set[str]:
+    if isinstance(command, click.Group):
+        command = command.commands[next(word for word in words if not word.startswith("-"))]
+    return {option for parameter in command.params for option in parameter.opts}
+
+
+def test_options_in_examples_exist() -> None:
+    seen = 0
+    for line in re.findall(r"(irn-(?:send|receive|models|train) [^`\n]*)", README):
+        name, *words = line.split()
+        options = {word for word in words if word.startswith("--")}
+        if not options or any("|" in word for word in words):
+            continue
+        assert options <= _known(name, COMMANDS[name], words), line
+        seen += 1
+    assert seen >= 8
+
+
+def test_every_shipped_network_is_listed() -> None:
+    for entry in list_models():
+        if entry.shipped:
+            assert f"| `{entry.card.name}`" in README
+
+
+def test_pictures_exist() -> None:
+    pictures = re.findall(r"!\[[^]]*\]\(([^)]+)\)", README)
+    assert pictures
+    for picture in pictures:
+        assert (Path(__file__).parents[1] / picture).is_file(), picture
