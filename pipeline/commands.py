@@ -13,7 +13,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from types import FrameType
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -46,18 +46,18 @@ def run_command(command: click.Command, arguments: Sequence[str] | None = None) 
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, _cores() - 1)))
     # Stages hand pictures to each other all the time; Python's 5 ms until a busy thread gives way would cost them.
     sys.setswitchinterval(_SWITCH_SECONDS)
-    with _interrupts() as interrupted:
+    with _interrupts.caught():
         try:
             command.main(args=list(arguments) if arguments is not None else None, standalone_mode=False)
         except click.Abort as error:  # what click makes of KeyboardInterrupt, but of EOFError too
-            return _failed(error.__cause__ or error, interrupted())
+            return _failed(error.__cause__ or error)
         except click.ClickException as error:
             error.show()
             return error.exit_code
         except SystemExit as error:  # click's answer to a closed pipe
             return error.code if isinstance(error.code, int) else 1
         except (Exception, KeyboardInterrupt) as error:
-            return _failed(error, interrupted())
+            return _failed(error)
     return 0
 
 
@@ -174,11 +174,14 @@ def video_options(function: Function) -> Function:
 @contextmanager
 def progress(title: str) -> Iterator[Advance]:
     """Yield what to call after each picture: a bar on a terminal, plain lines elsewhere, with rate and time left."""
-    if sys.stderr.isatty():
-        with _bar(title) as advance:
-            yield advance
-    else:
-        yield _Lines(title)
+    _interrupts.check()
+    with _bar(title) if sys.stderr.isatty() else nullcontext(_Lines(title)) as show:
+
+        def advance(done: int, total: int | None) -> None:
+            _interrupts.check()
+            show(done, total)
+
+        yield advance
 
 
 class _Lines:
@@ -218,32 +221,51 @@ def _bar(title: str) -> Iterator[Advance]:
         yield advance
 
 
-@contextmanager
-def _interrupts() -> Iterator[Callable[[], bool]]:
-    """SIGINT and SIGTERM raise KeyboardInterrupt; yields a function that tells whether one has come."""
-    last: float | None = None
+class _Interrupts:
+    """SIGINT and SIGTERM raise KeyboardInterrupt, while a command runs.
 
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        nonlocal last
-        now, before = time.monotonic(), last
-        if before is None or now - before > _GRACE_SECONDS:
-            last = now
+    Some libraries swallow it while they are imported, so `check` raises it again.
+    """
+
+    def __init__(self) -> None:
+        self._last: float | None = None
+
+    def __bool__(self) -> bool:
+        """Whether a signal has come."""
+        return self._last is not None
+
+    def check(self) -> None:
+        """Raise what has been swallowed."""
+        if self:
             raise KeyboardInterrupt
 
-    if threading.current_thread() is not threading.main_thread():  # only the main thread may set handlers
-        yield lambda: False
-        return
-    old = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield lambda: last is not None
-    finally:
-        for number, handler in old.items():
-            signal.signal(number, handler)
+    @contextmanager
+    def caught(self) -> Iterator[None]:
+        """Handle the signals inside, where that is possible: only the main thread may."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        old = {number: signal.signal(number, self._interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in old.items():
+                signal.signal(number, handler)
+            self._last = None
+
+    def _interrupt(self, _number: int, _frame: FrameType | None) -> None:
+        now, before = time.monotonic(), self._last
+        if before is None or now - before > _GRACE_SECONDS:
+            self._last = now
+            raise KeyboardInterrupt
 
 
-def _failed(error: BaseException, interrupted: bool) -> int:
+_interrupts = _Interrupts()
+
+
+def _failed(error: BaseException) -> int:
     """Say in one line what has ended the work; an interrupt may surface as some library's error."""
-    if interrupted or isinstance(error, KeyboardInterrupt):
+    if _interrupts or isinstance(error, KeyboardInterrupt):
         return _fail("interrupted; unfinished output was removed", 130)
     if isinstance(error, IrnError):
         return _fail(str(error), 2 if isinstance(error, BadOption) else 1)

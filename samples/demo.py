@@ -61,9 +61,7 @@ def ours(clip: Path, folder: Path, model: str, crf: float, frames: int) -> tuple
     run_command("irn-receive", lr, restored, *weights, *measuring, "--overwrite")
     values: dict[str, Any] = json.loads(report.read_text())
     stream, summary = values["stream"], values["summary"]
-    return lr, RatePoint(
-        crf, stream["bytes"], stream["kbps"], summary["psnr_y"]["mean"], summary["psnr_yuv"]["mean"]
-    )
+    return lr, RatePoint(crf, stream["bytes"], stream["kbps"], summary["psnr_y"]["mean"], summary["psnr_yuv"]["mean"])
 
 
 def restored_picture(lr: Path, index: int, model: str | None = None) -> Picture:

@@ -60,9 +60,7 @@ def rescaled(model: str, source: Path, crf: float, folder: Path, frames: int | N
     """
     name = Path(model).stem
     lr, restored = folder / f"{name}.mp4", folder / f"{name}_restored.mp4"
-    sending = SendOptions(
-        model=model, encoder=EncoderSettings(crf=crf, preset=PRESET), frames=frames, overwrite=True
-    )
+    sending = SendOptions(model=model, encoder=EncoderSettings(crf=crf, preset=PRESET), frames=frames, overwrite=True)
     sent = send(source, lr, sending)
     # Quality is measured before the restored pictures are encoded again, so that can be as quick as possible; a file
     # made so would mislead who looks at it, and goes.
@@ -149,9 +147,7 @@ def _mean(values: list[float | None]) -> float | None:
     return sum(known) / len(known) if known else None
 
 
-def _point(
-    crf: float, size: int, kbps: float, psnr_y: float | None, psnr_yuv: float | None, source: Path
-) -> RatePoint:
+def _point(crf: float, size: int, kbps: float, psnr_y: float | None, psnr_yuv: float | None, source: Path) -> RatePoint:
     if psnr_y is None or psnr_yuv is None:
         raise NoRateError(f"no loss at CRF {crf:g}, so there is no PSNR to plot", path=source, hint="use a larger CRF")
     return RatePoint(crf, size, kbps, psnr_y, psnr_yuv)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
-from irn_video.codecs.errors import BadOption, UnknownModel
+from irn_video.codecs.errors import BadOption, UnknownModel, UnwritableOutput
 from irn_video.pipeline.zoo.card import LoadedModel, ModelCard, read_card, read_model, write_model
 from irn_video.pipeline.zoo.official import read_official
 
@@ -99,7 +99,12 @@ def import_model(checkpoint: Path, name: str, *, overwrite: bool = False) -> Mod
         raise BadOption(f"{name} is the name of a shipped network", hint="choose another --name")
     card, state = read_official(checkpoint, name)
     folder = user_folder()
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UnwritableOutput(
+            f"cannot make the folder: {error.strerror}", path=folder, hint="set IRN_VIDEO_HOME"
+        ) from error
     path = folder / (name + _SUFFIX)
     write_model(path, card, state, overwrite=overwrite)
     return ModelEntry(card, path, shipped=False)

@@ -106,6 +106,34 @@ def test_interrupt_in_the_guise_of_another_error(capsys: pytest.CaptureFixture[s
     assert capsys.readouterr().err.strip() == "error: interrupted; unfinished output was removed"
 
 
+@pytest.mark.parametrize("when", ["before", "within"])
+def test_swallowed_interrupt(when: str) -> None:
+    """Importing PyTorch can swallow one: the work ends all the same, at the next picture."""
+    pictures = []
+
+    def swallow() -> None:
+        try:
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(5)
+        except BaseException:
+            pass
+
+    def work() -> None:
+        if when == "before":
+            swallow()
+        with progress("sending") as advance:
+            for done in range(1, 10):
+                pictures.append(done)
+                if done == 3:
+                    swallow()
+                advance(done, 9)
+
+    assert run_command(doing(work), []) == 130
+    assert pictures == ([] if when == "before" else [1, 2, 3])
+    with progress("sending") as advance:  # the next command starts afresh
+        advance(1, 1)
+
+
 def test_insisting_interrupts_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(commands, "_GRACE_SECONDS", 0.0)
     done = []

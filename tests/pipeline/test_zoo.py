@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from irn_video.codecs.errors import BadOption, BadWeights, MissingFile, OutputRefused, UnknownModel
+from irn_video.codecs.errors import BadOption, BadWeights, MissingFile, OutputRefused, UnknownModel, UnwritableOutput
 from irn_video.pipeline.network import PaperRescaler
 from irn_video.pipeline.zoo import (
     DEFAULT_MODEL,
@@ -145,6 +145,13 @@ def test_import_refuses_taken_and_odd_names(checkpoint: Path) -> None:
     for name in (DEFAULT_MODEL, "../evil", "", "a/b", ".hidden"):
         with pytest.raises(BadOption):
             import_model(checkpoint, name)
+
+
+def test_import_into_an_impossible_folder(checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("IRN_VIDEO_HOME", str(tmp_path / "file" / "inside"))
+    with pytest.raises(UnwritableOutput, match="IRN_VIDEO_HOME"):
+        import_model(checkpoint, "mine")
 
 
 def test_unknown_names_get_a_hint() -> None:
