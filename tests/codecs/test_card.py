@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 import json
+import zlib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -148,6 +149,19 @@ def without_tag(path: Path) -> None:
         assert not any(key.lower() == "comment" for key in container.metadata)
 
 
+def test_the_message_is_small_and_damage_is_found(tools: Any) -> None:
+    payload = tools.card().to_payload()
+    assert len(payload) < 300
+    assert parse_payload(payload) == tools.card()
+    content = base64.b64decode(payload)
+    for broken in (content[:-5], content[:1], content[:1] + b"\xff" * 40, content[:1] + content[9:]):
+        with pytest.raises(BadCard):
+            parse_payload(base64.b64encode(broken))
+    bomb = zlib.compressobj(9, zlib.DEFLATED, -15)
+    with pytest.raises(BadCard, match="too long"):
+        parse_payload(base64.b64encode(content[:1] + bomb.compress(b" " * 10**7) + bomb.flush()))
+
+
 @pytest.mark.parametrize(
     "settings_", [{"codec": "h264"}, {"codec": "h265"}, {"codec": "av1"}, {"codec": "ffv1"}, {"lossless": True}]
 )
@@ -157,7 +171,8 @@ def test_every_codec_carries_a_card(tools: Any, tmp_path: Path, settings_: dict[
     assert find_card(path) == tools.card()
     with VideoReader(path) as reader:
         assert reader.card == tools.card()
-        assert reader.card_payload == tools.card().to_payload()
+        assert reader.card_payload is not None
+        assert parse_payload(reader.card_payload) == tools.card()
 
 
 def test_remuxing(tools: Any, carrier: Path, tmp_path: Path) -> None:
