@@ -40,12 +40,7 @@ class PartialResult(IrnError, RuntimeError):
 
 def run_command(command: click.Command, arguments: Sequence[str] | None = None) -> int:
     """Run a click command and return its exit code; every error becomes one line on stderr."""
-    # Read when PyTorch is loaded. The stages of the pipeline share the cores with decoder and encoder, so one core is
-    # left to them, and idle threads must not spin.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, _cores() - 1)))
-    # Stages hand pictures to each other all the time; Python's 5 ms until a busy thread gives way would cost them.
-    sys.setswitchinterval(_SWITCH_SECONDS)
+    share_cores()
     with _interrupts.caught():
         try:
             command.main(args=list(arguments) if arguments is not None else None, standalone_mode=False)
@@ -59,6 +54,15 @@ def run_command(command: click.Command, arguments: Sequence[str] | None = None) 
         except (Exception, KeyboardInterrupt) as error:
             return _failed(error)
     return 0
+
+
+def share_cores() -> None:
+    """Set this process up for stages that run side by side; call it before PyTorch is loaded."""
+    # The stages share the cores with decoder and encoder: one core is left to them, and idle threads must not spin.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, _cores() - 1)))
+    # Stages hand pictures to each other all the time; Python's 5 ms until a busy thread gives way would cost them.
+    sys.setswitchinterval(_SWITCH_SECONDS)
 
 
 def _cores() -> int:

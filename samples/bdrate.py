@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import tempfile
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -19,8 +18,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-# Idle OpenMP threads must not spin: decoder and encoder need the cores. Read when PyTorch is loaded.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+from irn_video.pipeline.commands import share_cores
+
+share_cores()  # before PyTorch is loaded
 
 import bjontegaard
 import click

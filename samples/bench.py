@@ -23,8 +23,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-# Idle OpenMP threads must not spin: decoder and encoder need the cores. Read when PyTorch is loaded.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+from irn_video.pipeline.commands import share_cores
+
+share_cores()  # before PyTorch is loaded
 
 import click
 import numpy as np

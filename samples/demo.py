@@ -9,14 +9,14 @@ and enlarged by ordinary resampling) and on full size, and prints all three. Eve
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
-# Idle OpenMP threads must not spin: decoder and encoder need the cores. Read when PyTorch is loaded.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+from irn_video.pipeline.commands import share_cores
+
+share_cores()  # before PyTorch is loaded
 
 import click
 import numpy as np
