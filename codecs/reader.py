@@ -23,7 +23,7 @@ import av.error
 import numpy as np
 from av.packet import Packet
 from av.sidedata.encparams import VideoEncParams
-from av.sidedata.sidedata import SideData, Type
+from av.sidedata.sidedata import SideData, SideDataContainer, Type
 from av.stream import Discard
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
@@ -355,7 +355,8 @@ def _chroma_siting(video: VideoStream) -> int:
 
 
 def _side_data(frame: VideoFrame) -> Iterator[SideData]:
-    return iter(cast(Iterable[SideData], frame.side_data))  # PyAV's stubs call it a mapping of strings
+    # Not `frame.side_data`, which the frame keeps: a cycle that holds every picture until the next full collection.
+    return iter(cast(Iterable[SideData], SideDataContainer(frame)))  # type: ignore[call-arg]  # missing in the stubs
 
 
 def _hdr(frame: VideoFrame) -> HdrMetadata | None:

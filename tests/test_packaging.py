@@ -30,9 +30,14 @@ def pyproject() -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def pins() -> dict[str, str]:
-    lines = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if not line.startswith("#")]
-    pinned = dict(line.split("==") for line in lines)
-    assert list(pinned) == sorted(pinned)
+    """Versions by name; two sorted blocks: what is always needed, then what a GPU build of torch adds."""
+    blocks = (ROOT / "constraints.txt").read_text().split("\n\n")
+    pinned: dict[str, str] = {}
+    for block in blocks:
+        lines = [line for line in block.splitlines() if line and not line.startswith("#")]
+        versions = dict(line.split("==") for line in lines)
+        assert list(versions) == sorted(versions)
+        pinned |= versions
     return pinned
 
 

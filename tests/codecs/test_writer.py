@@ -235,7 +235,8 @@ def test_tiny_pictures(tools: Any, tmp_path: Path, size: tuple[int, int]) -> Non
 
 
 SCRIPT = """
-import resource, sys, time
+import resource, signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may start its background jobs without it
 from fractions import Fraction
 from pathlib import Path
 import numpy as np
