@@ -8,6 +8,7 @@ from typing import cast
 
 import av
 import numpy as np
+from irn_video.codecs.encoders.h264 import repeatable
 from irn_video.codecs.pixels import pack, unpacker
 from irn_video.codecs.reader import mean_qp
 from numpy.typing import NDArray
@@ -35,6 +36,8 @@ def x264_roundtrip(
     encoder.time_base, encoder.framerate = Fraction(1, 25), Fraction(25)
     encoder.thread_count = threads
     encoder.options = {"crf": str(crf), "preset": preset}
+    if parameters := repeatable():
+        encoder.options["x264-params"] = ":".join(parameters)
     decoder = av.VideoCodecContext.create("h264", "r")
     decoder.thread_type, decoder.thread_count = "SLICE", threads
     decoder.options = {"export_side_data": "venc_params"}

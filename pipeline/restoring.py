@@ -16,6 +16,7 @@ from irn_video.codecs.picture import Layout, Picture
 from irn_video.codecs.reader import VideoInfo, VideoReader
 from irn_video.codecs.wholeness import ends_early
 from irn_video.pipeline.engine.rescaler import Rescaler, Restoration
+from irn_video.pipeline.engine.upscaling import load_rcan
 from irn_video.pipeline.flow import ahead, mapped
 from irn_video.pipeline.planes import Samples, carried_color, convert
 from irn_video.pipeline.quality.psnr import compare
@@ -63,6 +64,23 @@ def load_for(card: StreamCard, name: str | None, *, device: str, precision: str)
             f"{rescaler.name} has other weights ({rescaler.sha256[:12] or 'none'}) than the network that made this "
             f"stream ({card.model} {card.model_sha256[:12] or 'none'})",
             hint="give those weights with --model FILE",
+        )
+    return rescaler
+
+
+def load_rcan_for(card: StreamCard, weights: Path, *, device: str, precision: str) -> Rescaler:
+    """RCAN of the scale of a stream.
+
+    Raises:
+        WeightsMismatch: the checkpoint is of another scale.
+        MissingFile, BadWeights, BadOption: see `load_rcan`.
+    """
+    rescaler = load_rcan(weights, device=device, precision=precision)
+    if rescaler.scale != card.scale:
+        raise WeightsMismatch(
+            f"RCAN of scale {rescaler.scale}, the stream is of scale {card.scale}",
+            path=weights,
+            hint="give the checkpoint for that scale, 2 or 4",
         )
     return rescaler
 

@@ -19,6 +19,7 @@ from irn_video.codecs.picture import Layout
 from irn_video.codecs.reader import VideoInfo, VideoReader
 from irn_video.codecs.writer import VideoWriter, WriteSummary
 from irn_video.pipeline.engine.rescaler import Rescaler, Restoration
+from irn_video.pipeline.engine.upscaling import load_rcan
 from irn_video.pipeline.flow import Advance
 from irn_video.pipeline.quality.report import FrameReport, Report, StreamReport
 from irn_video.pipeline.restoring import (
@@ -29,6 +30,7 @@ from irn_video.pipeline.restoring import (
     find_source,
     is_source,
     load_for,
+    load_rcan_for,
     restoration_of,
     restored_pictures,
     with_samples,
@@ -37,7 +39,7 @@ from irn_video.pipeline.restoring import (
 # The restored file is a second generation, so it should cost little of what was restored; and the encoder must keep up
 # with the network: at a given CRF a faster preset only makes the file larger.
 RESTORED_ENCODERS = {codec: EncoderSettings(codec=codec, crf=18, preset="veryfast") for codec in ("h264", "h265")}
-UPSCALERS = ("model", "lanczos", "bicubic")
+UPSCALERS = ("model", "lanczos", "bicubic", "rcan")
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,9 @@ class ReceiveOptions:
         source: to measure against; None looks for the file the card names, beside the input.
         source_stream: video stream of the source, from 0.
         model: weights file or name, where the card's name is not enough or there is no card.
-        upscaler: `model`, or `lanczos` and `bicubic` for ordinary resampling of the same LR stream.
+        upscaler: `model`, or, on the same LR stream, `lanczos` and `bicubic` for ordinary resampling, `rcan` for
+            super-resolution.
+        weights: official checkpoint of RCAN, for `rcan`.
         encoder: of the restored file.
         stream: video stream of the input, from 0.
         frames: only the first so many pictures; the source may be longer then.
@@ -63,6 +67,7 @@ class ReceiveOptions:
     source_stream: int = 0
     model: str | None = None
     upscaler: str = "model"
+    weights: Path | None = None
     encoder: EncoderSettings = RESTORED_ENCODERS["h264"]
     stream: int = 0
     frames: int | None = None
@@ -113,7 +118,7 @@ def receive(
     options = options or ReceiveOptions()
     lr, output = Path(lr), Path(output)
     _check_options(options)
-    inputs = [lr, options.source] if options.source else [lr]
+    inputs = [path for path in (lr, options.source, options.weights) if path is not None]
     check_output(output, inputs, options.overwrite)
     with ExitStack() as stack:
         reader = stack.enter_context(VideoReader(lr, stream=options.stream, frames=options.frames, quantiser=True))
@@ -150,6 +155,8 @@ def _check_options(options: ReceiveOptions) -> None:
     make_encoder(options.encoder)
     if options.upscaler not in UPSCALERS:
         raise BadOption(f"no upscaler {options.upscaler!r}", hint=", ".join(UPSCALERS))
+    if (options.upscaler == "rcan") != (options.weights is not None):
+        raise BadOption("the upscaler rcan and its weights go together", hint="--upscaler rcan --weights RCAN_BIX2.pt")
     if options.temperature is not None and not 0 <= options.temperature <= 10:
         raise BadOption(
             f"a temperature of {options.temperature:g} makes no sense", hint="0 (the mean) to 1; at most 10"
@@ -160,11 +167,14 @@ def _check_options(options: ReceiveOptions) -> None:
 
 def _card_from_options(info: VideoInfo, options: ReceiveOptions) -> StreamCard:
     """A card made up for a stream that has lost its own: no padding, the LR stream's samples."""
-    if options.model is None:
+    if options.model is not None:
+        rescaler = Rescaler.load(options.model, device="cpu")
+    elif options.weights is not None:
+        rescaler = load_rcan(options.weights, device="cpu")
+    else:
         raise MissingCard(
             "no stream card inside", path=info.path, hint="was it made by irn-send? else say which --model made it"
         )
-    rescaler = Rescaler.load(options.model, device="cpu")
     return StreamCard(
         model=rescaler.name,
         model_sha256=rescaler.sha256,
@@ -192,6 +202,8 @@ def _card_from_options(info: VideoInfo, options: ReceiveOptions) -> StreamCard:
 def _rescaler(card: StreamCard, options: ReceiveOptions) -> Rescaler:
     if options.upscaler == "model":
         return load_for(card, options.model, device=options.device, precision=options.precision)
+    if options.weights is not None:
+        return load_rcan_for(card, options.weights, device=options.device, precision=options.precision)
     return Rescaler.load(f"{options.upscaler}-x{card.scale}")
 
 

@@ -27,7 +27,9 @@ import click
 import numpy as np
 from irn_video.codecs.errors import BadOption, IrnError
 from irn_video.codecs.output import atomic_path, check_output
-from irn_video.pipeline.zoo import DEFAULT_MODEL
+from irn_video.pipeline.engine.rescaler import RESAMPLERS
+from irn_video.pipeline.zoo import DEFAULT_MODEL, find_model
+from irn_video.pipeline.zoo.card import read_card
 
 from rates import MAX_CRF, RatePoint, full_size, rescaled
 
@@ -138,9 +140,14 @@ def measure(
             curves = {FULL: [full_size(clip, crf, Path(folder), frames) for crf in full_crfs]}
             for model in dict.fromkeys(models):
                 say(f"{clip.name}: {model}")
-                curves[model] = [rescaled(model, clip, crf, Path(folder), frames) for crf in small_crfs]
+                crfs = full_crfs if _scale_of(model) == 1 else small_crfs
+                curves[model] = [rescaled(model, clip, crf, Path(folder), frames) for crf in crfs]
             result[clip.name] = curves
     return result
+
+
+def _scale_of(model: str) -> int:
+    return RESAMPLERS[model][1] if model in RESAMPLERS else read_card(find_model(model)).network.scale
 
 
 def table(rows: Sequence[Comparison], peer: str, *, markdown: bool) -> str:
@@ -228,8 +235,9 @@ def _crfs(_: click.Context, option: click.Parameter, text: str) -> tuple[float, 
 @click.option("--model", "models", multiple=True, default=[DEFAULT_MODEL], show_default=True,
               help="A network or weights file; may be given several times.")  # fmt: skip
 @click.option("--peer", default=DEFAULT_PEER, show_default=True, help="What networks are compared with.")
-@click.option("--crf", callback=_crfs, default="14,18,22,26,30,34", show_default=True, help="Of the small streams.")
-@click.option("--full", callback=_crfs, default="20,23,26,29,32,35,38,41", show_default=True, help="Of full size.")
+@click.option("--crf", callback=_crfs, default="14,18,22,26,30,34", show_default=True, help="Of smaller streams.")
+@click.option("--full", callback=_crfs, default="20,23,26,29,32,35,38,41", show_default=True,
+              help="Of full size and of scale 1.")  # fmt: skip
 @click.option("--frames", type=click.IntRange(1), help="Only the first so many pictures of each clip [default: all].")
 @click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write curves and comparisons here.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing JSON file.")

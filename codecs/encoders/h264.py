@@ -25,8 +25,8 @@ X264_PRESETS = (
 
 
 @cache
-def _repeatable() -> tuple[str, ...]:
-    """Keep x264 off AVX-512, where its macroblock tree depends on what happens to lie in memory.
+def repeatable() -> tuple[str, ...]:
+    """Parameters that keep x264 off AVX-512, where its macroblock tree depends on what happens to lie in memory.
 
     Checked with PyAV 18.1's x264, also with one thread: the same pictures give other bytes in up to every run, and
     never with AVX2, which is as fast. The name is given only where AVX-512, and so AVX2, is known to be there.
@@ -69,7 +69,7 @@ class X264(Encoder):
             options["qp"] = "0"
         elif self.crf is not None:
             options["crf"] = f"{self.crf:g}"
-        if params := [*_repeatable(), *self.hdr.x264_params()]:
+        if params := [*repeatable(), *self.hdr.x264_params()]:
             options["x264-params"] = ":".join(params)
         return options
 

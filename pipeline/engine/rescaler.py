@@ -30,7 +30,7 @@ from irn_video.pipeline.zoo import DEFAULT_MODEL, LoadedModel, load_model
 from irn_video.pipeline.zoo.registry import find_model, unknown_model
 
 RESAMPLERS: dict[str, tuple[Kernel, int]] = {
-    f"{kernel}-x{scale}": (kernel, scale) for kernel in ("lanczos", "bicubic") for scale in (2, 4)
+    f"{kernel}-x{scale}": (kernel, scale) for kernel in ("lanczos", "bicubic") for scale in (1, 2, 4)
 }
 _SEED_STEP = 1_000_003
 _SEED_LIMIT = 1 << 63

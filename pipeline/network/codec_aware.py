@@ -7,14 +7,20 @@
 H.264 erases the small changes in which the paper's networks hide detail, so here the detail is predicted from what
 arrives (a latent distribution conditioned on the LR picture, as in SelfC, ICCV 2021), given the quantiser.
 
+At scale 1 the picture is sent as it is, there is no latent, and the receiver only takes the coding error away; at
+scale 4 the wavelet is applied twice.
+
 All tensors are packed 4:2:0 pictures, (N, 6, H/2, W/2): the four luma phases of each 2×2 cell, then Cb and Cr, so
 luma and chroma share one grid and the features serve both.
 """
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
+from irn_video.pipeline.network.cells import CellTransform
 from irn_video.pipeline.network.lifting import LiftedSplit
 from irn_video.pipeline.network.rescaler import InvertibleRescaler, Prediction
 from torch import Tensor, nn
@@ -23,8 +29,6 @@ PACKED = 6
 _LUMA = 4
 # Centre and spread of the quantisers seen in training, to bring the input of the modulation near unit range.
 _QP_CENTRE, _QP_SPREAD = 26.0, 12.0
-# Brings the samples near unit variance.
-_CONTRAST = 4.0
 # Natural size of wavelet details; without it the steps of the optimiser are far larger than what is to be learned.
 _DETAIL = 0.02
 # The upper end is what details hardly exceed (0.03, or 8 levels of 255): an unbounded exponential shoots off at the
@@ -60,74 +64,115 @@ class ModulatedConv(nn.Module):
 
 
 class Restorer(nn.Module):
-    """What the receiver sees → correction of the LR picture, mean and log-std of the latent.
+    """What the receiver sees → corrections of the LR picture and means of the latent, and the latent's log-std.
+
+        cells ─┬─ first ── body (residual) ── last ──┬──> corrections, means
+               └──────────── shortcut ───────────────┘     (the linear part, a Wiener filter that knows the quantiser)
 
     Args:
+        seen: channels of what it sees.
+        corrected: channels of corrections and means together.
+        latent: channels of the latent, perhaps 0.
         width: channels of the features.
         depth: convolutions between the first and the last.
     """
 
-    def __init__(self, width: int, depth: int) -> None:
+    def __init__(self, seen: int, corrected: int, latent: int, width: int, depth: int) -> None:
         super().__init__()
         condition = 16
         self.embedding = nn.Sequential(nn.Linear(1, condition), nn.SiLU(), nn.Linear(condition, condition), nn.SiLU())
-        self.first = ModulatedConv(PACKED, width, condition)
+        self.first = ModulatedConv(seen, width, condition)
         self.body = nn.ModuleList(ModulatedConv(width, width, condition) for _ in range(depth))
-        self.last = nn.Conv2d(width, 4 * PACKED, 3, padding=1)
-        self.spread = nn.Conv2d(width, 3 * PACKED, 1)
+        self.shortcut = ModulatedConv(seen, corrected, condition)
+        nn.init.zeros_(self.shortcut.conv.weight)
+        self.last = nn.Conv2d(width, corrected, 3, padding=1)
         nn.init.zeros_(self.last.weight)
         nn.init.zeros_(self.last.bias)  # type: ignore[arg-type]
-        nn.init.zeros_(self.spread.weight)
-        nn.init.constant_(self.spread.bias, -4.0)  # type: ignore[arg-type]
+        self.spread = nn.Conv2d(width, latent, 1) if latent else None
+        if self.spread is not None:
+            nn.init.zeros_(self.spread.weight)
+            nn.init.constant_(self.spread.bias, -4.0)  # type: ignore[arg-type]
 
-    def forward(self, lr: Tensor, qp: Tensor) -> tuple[Tensor, Tensor]:
-        """LR (N, 6, h, w), qp (1 or N,) → corrections (N, 24, h, w): LR then latent mean; log-std (N, 18, h, w)."""
-        condition = self.embedding(((qp - _QP_CENTRE) / _QP_SPREAD)[:, None].to(lr.dtype))
-        x = F.relu_(self.first((lr - 0.5) * _CONTRAST, condition))
+    def forward(self, cells: Tensor, qp: Tensor) -> tuple[Tensor, Tensor]:
+        """What it sees (N, seen, h, w), qp (1 or N,) → corrections (N, corrected, h, w), log-std (N, latent, h, w)."""
+        condition = self.embedding(((qp - _QP_CENTRE) / _QP_SPREAD)[:, None].to(cells.dtype))
+        x = F.relu_(self.first(cells, condition))
         for layer in self.body:
             step = F.relu_(layer(x, condition))
             x = x + step if torch.is_grad_enabled() else x.add_(step)
-        return self.last(x) * _DETAIL, self.spread(x.detach())
+        log_std = x[:, :0] if self.spread is None else self.spread(x.detach())
+        return (self.last(x) + self.shortcut(cells, condition)) * _DETAIL, log_std
 
 
 class CodecAwareRescaler(InvertibleRescaler):
-    """Scale-2 rescaler on packed 4:2:0 pictures; `width` and `depth` set the cost of the receiver.
+    """Rescaler of packed 4:2:0 pictures; `width` and `depth` set the cost of the receiver.
 
-    hr (N, 6, H/2, W/2) of an H×W picture; lr (N, 6, H/4, W/4) of the H/2×W/2 picture; H and W multiples of 4.
+    hr (N, 6, H/2, W/2) of an H×W picture; lr (N, 6, H/2/scale, W/2/scale); H and W multiples of 2·scale.
+
+    Args:
+        width: see `Restorer`.
+        depth: likewise.
+        scale: 1, 2 or 4.
     """
 
     channels = PACKED
-    scale = 2
-    multiple = 2
 
-    def __init__(self, width: int = 48, depth: int = 3) -> None:
+    def __init__(self, width: int = 48, depth: int = 3, scale: int = 2) -> None:
         super().__init__()
-        self.wavelet = LiftedSplit()
-        self.restorer = Restorer(width, depth)
+        self.scale = self.multiple = scale
+        self.levels = int(math.log2(scale))
+        if self.levels:
+            self.wavelet = LiftedSplit()
+        # Without a wavelet the grid is as large as the packed picture: 4×4 cells (those of H.264's transform) make it
+        # four times as cheap.
+        self.fold = 1 if self.levels else 2
+        self.cells = CellTransform(self.fold)
+        corrected, latent = PACKED * self.fold**2 * scale**2, PACKED * (scale**2 - 1)
+        self.restorer = Restorer(self.cells.channels, corrected, latent, width, depth)
 
     def downscale(self, hr: Tensor) -> tuple[Tensor, Tensor]:
-        """Wavelet analysis of each plane; latent channels are the details of luma (3·4), then of chroma (3·2)."""
-        luma, details = self._analyse(*hr[:, :_LUMA].split(1, 1))  # (N, 1, h, w), 3 × (N, 1, h, w)
-        phases = _phases(hr[:, _LUMA:])  # 4 × (N, 2, h/2, w/2)
-        chroma, chroma_details = self._analyse(*phases)
-        luma_details = F.pixel_unshuffle(torch.cat(details, 1), 2)  # (N, 12, h/2, w/2)
-        return torch.cat((F.pixel_unshuffle(luma, 2), chroma), 1), torch.cat((luma_details, *chroma_details), 1)
+        """Wavelet analysis of each plane; latent: details of the finest level first, of luma (·4), then chroma (·2)."""
+        lr, latent = hr, []
+        for level in reversed(range(self.levels)):
+            lr, details = self._analyse_packed(lr)
+            latent.append(F.pixel_unshuffle(details, 2**level))
+        return lr, torch.cat([*latent, lr[:, :0]], 1)
 
     def upscale(self, lr: Tensor, latent: Tensor) -> Tensor:
         """Wavelet synthesis, the exact inverse of `downscale`."""
-        luma = F.pixel_shuffle(lr[:, :_LUMA], 2)
-        details = F.pixel_shuffle(latent[:, : 3 * _LUMA], 2).split(1, 1)
-        chroma_details = latent[:, 3 * _LUMA :].split(2, 1)
-        cells = self._synthesise(luma, *details)  # 4 × (N, 1, h, w)
-        phases = self._synthesise(lr[:, _LUMA:], *chroma_details)  # 4 × (N, 2, h/2, w/2)
-        return torch.cat((*cells, _join_phases(*phases)), 1)
+        hr, sizes = lr, [3 * PACKED * 4**level for level in reversed(range(self.levels))]
+        parts = latent.split(sizes, 1) if sizes else ()
+        for level, details in enumerate(reversed(parts)):
+            hr = self._synthesise_packed(hr, F.pixel_shuffle(details, 2**level))
+        return hr
 
     def predict(self, lr: Tensor, qp: Tensor | float | None = None) -> Prediction:
         """Restore the LR picture and predict the latent; without a quantiser, as if coded nearly losslessly."""
         quantiser = torch.as_tensor(0.0 if qp is None else qp, device=lr.device, dtype=torch.float32).reshape(-1)
-        correction, log_std = self.restorer(lr.contiguous(memory_format=torch.channels_last), quantiser)
-        correction = correction.to(lr.dtype)
-        return Prediction(lr + correction[:, :PACKED], correction[:, PACKED:], log_std.clamp(*_LOG_STD_RANGE))
+        height, width = lr.shape[2:]
+        whole = F.pad(lr, (0, -width % self.fold, 0, -height % self.fold), mode="replicate")
+        seen = self.cells(whole).contiguous(memory_format=torch.channels_last)
+        correction, log_std = self.restorer(seen, quantiser)
+        correction = F.pixel_shuffle(correction.to(lr.dtype), self.fold)[..., :height, :width]
+        log_std = log_std.clamp(*_LOG_STD_RANGE) if self.levels else correction[:, PACKED:]  # no latent at scale 1
+        return Prediction(lr + correction[:, :PACKED], correction[:, PACKED:], log_std)
+
+    def _analyse_packed(self, hr: Tensor) -> tuple[Tensor, Tensor]:
+        """(N, 6, 2h, 2w) → averages (N, 6, h, w), details (N, 18, h, w)."""
+        luma, details = self._analyse(*hr[:, :_LUMA].split(1, 1))  # (N, 1, 2h, 2w), 3 × (N, 1, 2h, 2w)
+        phases = _phases(hr[:, _LUMA:])  # 4 × (N, 2, h, w)
+        chroma, chroma_details = self._analyse(*phases)
+        luma_details = F.pixel_unshuffle(torch.cat(details, 1), 2)  # (N, 12, h, w)
+        return torch.cat((F.pixel_unshuffle(luma, 2), chroma), 1), torch.cat((luma_details, *chroma_details), 1)
+
+    def _synthesise_packed(self, low: Tensor, latent: Tensor) -> Tensor:
+        """Undo `_analyse_packed`."""
+        luma = F.pixel_shuffle(low[:, :_LUMA], 2)
+        details = F.pixel_shuffle(latent[:, : 3 * _LUMA], 2).split(1, 1)
+        chroma_details = latent[:, 3 * _LUMA :].split(2, 1)
+        cells = self._synthesise(luma, *details)  # 4 × (N, 1, 2h, 2w)
+        phases = self._synthesise(low[:, _LUMA:], *chroma_details)  # 4 × (N, 2, h, w)
+        return torch.cat((*cells, _join_phases(*phases)), 1)
 
     def _analyse(self, a: Tensor, b: Tensor, c: Tensor, d: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor]]:
         """Phases (top left, top right, bottom left, bottom right) → average, (horizontal, vertical, diagonal)."""

@@ -38,7 +38,7 @@ class NetworkSpec:
     latent_std: float = 1.0
 
     def __post_init__(self) -> None:
-        scales = {"codec-aware": (2,), "paper": (2, 4)}.get(self.family)
+        scales = {"codec-aware": (1, 2, 4), "paper": (2, 4)}.get(self.family)
         if scales is None:
             raise BadWeights(f"unknown network family {self.family!r}", hint="this may need a newer irn-video")
         if self.scale not in scales:
@@ -58,5 +58,5 @@ class NetworkSpec:
         if self.family == "paper":
             network = PaperRescaler(self.scale, self.blocks, self.latent_std)
         else:
-            network = CodecAwareRescaler(self.width, self.depth)
+            network = CodecAwareRescaler(self.width, self.depth, self.scale)
         return network.eval()

@@ -24,7 +24,7 @@ class DenseBlock(nn.Module):
         self.conv3 = nn.Conv2d(channels_in + 2 * growth, growth, 3, padding=1)
         self.conv4 = nn.Conv2d(channels_in + 3 * growth, growth, 3, padding=1)
         self.conv5 = nn.Conv2d(channels_in + 4 * growth, channels_out, 3, padding=1)
-        self.relu = nn.LeakyReLU(_SLOPE)
+        self.relu = nn.LeakyReLU(_SLOPE, inplace=True)
         for conv in (self.conv1, self.conv2, self.conv3, self.conv4):
             nn.init.xavier_normal_(conv.weight)
             with torch.no_grad():
@@ -34,7 +34,9 @@ class DenseBlock(nn.Module):
         nn.init.zeros_(self.conv5.bias)  # type: ignore[arg-type]
 
     def forward(self, x: Tensor) -> Tensor:
-        """Apply the block."""
+        """Apply the block; under autocast the input is converted once, not for each convolution."""
+        if torch.is_autocast_enabled(x.device.type):
+            x = x.to(torch.get_autocast_dtype(x.device.type))
         x1 = self.relu(self.conv1(x))
         x2 = self.relu(self.conv2(torch.cat((x, x1), 1)))
         x3 = self.relu(self.conv3(torch.cat((x, x1, x2), 1)))

@@ -6,12 +6,14 @@ import dataclasses
 import difflib
 import tomllib
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from irn_video.codecs.errors import BadConfig, BadWeights, MissingFile
 from irn_video.pipeline.network.spec import NetworkSpec
 
+_PLURALS = {str: "strings", int: "whole numbers", float: "numbers"}
 DEFAULT_PRESETS = ("medium", "medium", "slow", "veryfast")
 
 
@@ -24,12 +26,19 @@ class CodecConfig:
         crf_max: highest CRF drawn.
         presets: drawn from with equal chance; repeat one to make it likelier.
         frames: pictures per sequence.
+        sender: "fixed", or how the gradient passes the encoder so that the sender learns too (see surrogates.py).
+        sender_rate: factor on the learning rate for the sender.
+        rate_weight: by how much the logarithm of the squared error falls per logarithm of the bits; 1.1 is 3.3 dB per
+            doubling.
     """
 
     crf_min: float = 12
     crf_max: float = 38
     presets: tuple[str, ...] = DEFAULT_PRESETS
     frames: int = 12
+    sender: Literal["fixed", "straight-through", "surrogate", "projection"] = "fixed"
+    sender_rate: float = 0.05
+    rate_weight: float = 1.1
 
 
 @dataclass(frozen=True)
@@ -42,7 +51,16 @@ class TrainConfig:
         codec: how the LR pictures are coded on their way (codec-aware networks only).
         crop: side of the HR crops in samples, a multiple of 8.
         batch: crops per step.
-        learning_rate: peak of Adam's rate; it falls to zero along a cosine over the time budget.
+        shards: independent streams of data that make up a batch; as many processes or a divisor of it may share them.
+        workers: processes that make data, per shard (paper networks only).
+        loss: of the paper networks, "mean" over samples or "sum" per crop as in the reference implementation.
+        optimizer: "adam", or "muon" for convolutions with Adam at a tenth of the rate for the rest.
+        learning_rate: its peak.
+        betas: of Adam.
+        weight_decay: of Adam, added to the gradient.
+        schedule: "cosine" lets the rate fall to zero over the budget, "steps" halves it at each of `halve_at`.
+        halve_at: steps.
+        steps: budget in steps; 0 for a budget in minutes, which the command gets.
         warmup: steps of linear rise of the rate.
         ema: decay of the averaged weights, which are the ones kept.
         clip_fraction: share of sequences from real clips, the rest from moving photographs.
@@ -61,7 +79,16 @@ class TrainConfig:
     codec: CodecConfig = field(default_factory=CodecConfig)
     crop: int = 224
     batch: int = 16
+    shards: int = 1
+    workers: int = 1
+    loss: Literal["mean", "sum"] = "mean"
+    optimizer: Literal["adam", "muon"] = "adam"
     learning_rate: float = 1e-3
+    betas: tuple[float, float] = (0.9, 0.99)
+    weight_decay: float = 0.0
+    schedule: Literal["cosine", "steps"] = "cosine"
+    halve_at: tuple[int, ...] = ()
+    steps: int = 0
     warmup: int = 200
     ema: float = 0.999
     clip_fraction: float = 0.3
@@ -109,10 +136,8 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
         if not isinstance(value, dict):
             raise BadConfig(f"{where} must be a table")
         return _from_table(hint, value, where + ".")  # type: ignore[arg-type]
-    if hint == tuple[str, ...]:
-        if not isinstance(value, list) or not all(isinstance(item, str) for item in value) or not value:
-            raise BadConfig(f"{where} must be a list of strings")
-        return tuple(value)
+    if get_origin(hint) is tuple:
+        return _convert_list(hint, value, where)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     choices = get_args(hint)
@@ -123,11 +148,34 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
     return value
 
 
+def _convert_list(hint: Any, value: Any, where: str) -> tuple[Any, ...]:
+    kind, *rest = get_args(hint)
+    count = "" if Ellipsis in rest else f"{1 + len(rest)} "
+    wrong = BadConfig(f"{where} must be a list of {count}{_PLURALS[kind]}")
+    if not isinstance(value, list) or not value or (count and len(value) != 1 + len(rest)):
+        raise wrong
+    try:
+        return tuple(_convert(kind, item, where) for item in value)
+    except BadConfig:
+        raise wrong from None
+
+
 def _check_ranges(config: TrainConfig, path: Path) -> None:
     checks = {
         "crop must be a multiple of 8 from 32 to 1024": config.crop % 8 == 0 and 32 <= config.crop <= 1024,
         "temperature must be from 0 to 10": 0 <= config.temperature <= 10,
         "batch must be from 1 to 1024": 1 <= config.batch <= 1024,
+        "shards must be from 1 to 1024 and divide batch": (
+            1 <= config.shards <= 1024 and config.batch % config.shards == 0
+        ),
+        "workers must be from 1 to 64": 1 <= config.workers <= 64,
+        "betas must be from 0 to below 1": all(0 <= beta < 1 for beta in config.betas),
+        "weight_decay must be from 0 to 1": 0 <= config.weight_decay <= 1,
+        "halve_at must rise and start above 0": all(a < b for a, b in pairwise((0, *config.halve_at))),
+        'schedule = "steps" needs halve_at, and only it may have it': (
+            (config.schedule == "steps") == bool(config.halve_at)
+        ),
+        "steps must not be negative": config.steps >= 0,
         "learning_rate must be above 0 and at most 1": 0 < config.learning_rate <= 1,
         "warmup must not be negative": config.warmup >= 0,
         "ema must be from 0 to below 1": 0 <= config.ema < 1,
@@ -136,6 +184,11 @@ def _check_ranges(config: TrainConfig, path: Path) -> None:
         "codec.crf_min and codec.crf_max must satisfy 0 <= crf_min <= crf_max <= 51": (
             0 <= config.codec.crf_min <= config.codec.crf_max <= 51
         ),
+        'crop must be a multiple of 32 unless codec.sender is "fixed"': (
+            config.codec.sender == "fixed" or config.crop % 32 == 0
+        ),
+        "codec.sender_rate must be from 0 to 1": 0 <= config.codec.sender_rate <= 1,
+        "codec.rate_weight must be from 0 to 10": 0 <= config.codec.rate_weight <= 10,
         "codec.frames must be from 1 to 250": 1 <= config.codec.frames <= 250,
     }
     for message, holds in checks.items():

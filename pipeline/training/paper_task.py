@@ -6,6 +6,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
@@ -13,34 +14,61 @@ from irn_video.codecs.errors import TrainingFailed
 from irn_video.pipeline.network import InvertibleRescaler, quantise
 from irn_video.pipeline.opencv import cv2
 from irn_video.pipeline.training.config import TrainConfig
-from irn_video.pipeline.training.sequences import SequenceSource
-from irn_video.pipeline.training.task import Loss, leave_signals_to_parent
+from irn_video.pipeline.training.task import Loss, Rates, everything, leave_signals_to_parent
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, IterableDataset, get_worker_info
+from torch.utils.data import DataLoader, Dataset
+
+if TYPE_CHECKING:
+    from irn_video.pipeline.training.sequences import SequenceSource
 
 # Decoding a photograph costs more than cutting crops from it.
-_CROPS_PER_PHOTO = 8
-_BUFFER_BATCHES = 16
+_CROPS_PER_PICTURE = 8
+_POOL_BATCHES = 16
+_MANY_POOLS = 1 << 40
+# Of the absolute difference in the reference implementation, sqrt(d² + eps).
+_L1_EPS = 1e-6
 
 
-class PhotoCrops(IterableDataset[Tensor]):
-    """Endless groups of R′G′B′ crops, (8, 3, size, size) uint8, flipped and turned at random."""
+@dataclass(frozen=True)
+class CropPools(Dataset["Tensor | TrainingFailed"]):
+    """Pools of R′G′B′ crops, (size, 3, side, side) uint8, mixed over several pictures, flipped and turned at random.
 
-    def __init__(self, photos: tuple[Path, ...], size: int, seed: int) -> None:
-        super().__init__()
-        self.photos, self.size, self.seed = photos, size, seed
+    Each is a pure function of seed, shard and index. An error is returned and not raised, since a data worker would
+    wrap it in its traceback.
+    """
 
-    def __iter__(self) -> Iterator[Tensor]:
-        worker = get_worker_info()
-        rng = random.Random(f"{self.seed}/{worker.id if worker else 0}")
-        while True:
-            photo = _read_rgb(rng.choice(self.photos))
-            if min(photo.shape[1:]) >= self.size:
-                yield torch.stack([self._crop(photo, rng) for _ in range(_CROPS_PER_PHOTO)])
+    pictures: tuple[Path, ...]
+    photos: frozenset[Path]
+    size: int
+    side: int
+    seed: int
+    shard: int
 
-    def _crop(self, photo: Tensor, rng: random.Random) -> Tensor:
-        top, left = (rng.randrange(side - self.size + 1) for side in photo.shape[1:])
-        crop = photo[:, top : top + self.size, left : left + self.size].rot90(rng.randrange(4), (1, 2))
+    def __getitem__(self, index: int) -> Tensor | TrainingFailed:
+        rng = random.Random(f"{self.seed}/{self.shard}/{index}")
+        crops: list[Tensor] = []
+        try:
+            while len(crops) < self.size:
+                picture = self._draw(rng)
+                crops += [self._crop(picture, rng) for _ in range(_CROPS_PER_PICTURE)]
+        except TrainingFailed as error:
+            return error
+        rng.shuffle(crops)
+        return torch.stack(crops[: self.size])
+
+    def _draw(self, rng: random.Random) -> Tensor:
+        """A picture that is large enough."""
+        for path in rng.sample(self.pictures, len(self.pictures)):
+            picture = _read_photo(path) if path in self.photos else _read_clip(path, rng)
+            if min(picture.shape[1:]) >= self.side:
+                return picture
+        raise TrainingFailed(
+            f"no picture has {self.side} by {self.side} samples", hint="give larger pictures or lower crop"
+        )
+
+    def _crop(self, picture: Tensor, rng: random.Random) -> Tensor:
+        top, left = (rng.randrange(side - self.side + 1) for side in picture.shape[1:])
+        crop = picture[:, top : top + self.side, left : left + self.side].rot90(rng.randrange(4), (1, 2))
         return crop.flip(2) if rng.random() < 0.5 else crop
 
 
@@ -48,54 +76,84 @@ class PhotoCrops(IterableDataset[Tensor]):
 class PaperTask:
     """The paper's losses (section 3.4): LR guide, reconstruction, latent energy; weights 4/1/1 at x2, 16/1/1 at x4.
 
-    The paper sums over samples; means are used here, with weights that give the same balance: guide and reconstruction
-    1, latent 1 − 1/scale². The latent is drawn with the network's own small standard deviation.
+    The weight of the guide is scale², which makes up for the LR picture having fewer samples. `loss = "sum"` sums over
+    the samples of a crop as the reference implementation does; "mean" is that over the number of HR samples, which
+    changes nothing for Adam but what `gradient_norm` means. The latent is drawn with the network's own deviation.
     """
 
     config: TrainConfig
     source: SequenceSource
     quality = "dB PSNR of restored crops"
 
-    def batches(self, seed: int) -> Iterator[Tensor]:
-        """Batches of crops, mixed over several photographs."""
-        if not self.source.photos:
-            raise TrainingFailed("no photographs to train on", hint="give --images")
-        data = PhotoCrops(self.source.photos, self.config.crop, seed)
-        groups = iter(
-            DataLoader(data, batch_size=None, num_workers=1, prefetch_factor=4, worker_init_fn=leave_signals_to_parent)
+    def batches(self, shard: int, step: int) -> Iterator[Tensor]:
+        """Batches of crops, sixteen at a time made by worker processes."""
+        pictures = self.source.photos or self.source.clips
+        if not pictures:
+            raise TrainingFailed("nothing to train on", hint="give --images or --clips")
+        size = self.config.batch // self.config.shards
+        pools = CropPools(
+            pictures, frozenset(self.source.photos), _POOL_BATCHES * size, self.config.crop, self.config.seed, shard
         )
-        rng = torch.Generator().manual_seed(seed)
-        while True:
-            needed = -(-_BUFFER_BATCHES * self.config.batch // _CROPS_PER_PHOTO)
-            pool = torch.cat([next(groups) for _ in range(needed)])
-            yield from pool[torch.randperm(len(pool), generator=rng)].split(self.config.batch)
+        first, skipped = divmod(step, _POOL_BATCHES)
+        loader = DataLoader(
+            pools,
+            batch_size=None,
+            sampler=range(first, first + _MANY_POOLS),
+            num_workers=self.config.workers,
+            prefetch_factor=2,
+            worker_init_fn=leave_signals_to_parent,
+        )
+        for pool in loader:
+            if isinstance(pool, TrainingFailed):
+                raise pool
+            yield from pool.split(size)[skipped:]
+            skipped = 0
 
-    def loss(self, network: InvertibleRescaler, batch: Tensor) -> Loss:
+    def loss(self, network: InvertibleRescaler, batch: Tensor, rng: torch.Generator) -> Loss:
         """Down, rounding, up with a drawn latent."""
         hr = batch.float() / 255
-        guide = F.interpolate(hr, scale_factor=1 / network.scale, mode="bicubic", antialias=True).clamp(0, 1)
-        with torch.autocast("cpu", torch.bfloat16):
-            lr, latent = network.downscale(hr)
-            received = quantise(lr.float())
-            drawn = network.predict(received).latent(1.0)
-            restored = network.upscale(received, drawn).float()
-        guide_loss = (lr.float() - guide).square().mean()
-        energy = (1 - 1 / network.scale**2) * latent.float().square().mean()
-        total = guide_loss + (restored - hr).abs().mean() + energy
-        error = (restored.detach() - hr).square().mean((1, 2, 3)).sum()
-        return Loss(total, error, torch.tensor(float(len(hr))))
+        guide = F.interpolate(hr, scale_factor=1 / network.scale, mode="bicubic", antialias=True)
+        lr, latent = network.downscale(hr)
+        received = quantise(lr.float())
+        prediction = network.predict(received)
+        noise = torch.randn(prediction.mean.shape, generator=rng).to(hr.device)
+        restored = network.upscale(received, prediction.mean + prediction.std * noise).float()
+        difference = restored - hr
+        parts = {
+            "guide": network.scale**2 * (lr.float() - quantise(guide)).square().sum(),
+            "reconstruction": (difference.square() + _L1_EPS).sqrt().sum(),
+            "latent": latent.float().square().sum(),
+        }
+        size = hr.numel() if self.config.loss == "mean" else len(hr)
+        error = difference.detach().square().mean((1, 2, 3)).sum()
+        return Loss(sum(parts.values(), hr.new_zeros(())) / size, error, error.new_tensor(float(len(hr))), parts)
 
     def frozen(self, network: InvertibleRescaler) -> list[nn.Module]:
         """Nothing."""
         return []
 
+    def rates(self, network: InvertibleRescaler) -> Rates:
+        """Everything at one rate."""
+        return everything(network)
+
     def describe(self) -> tuple[str, str]:
         """For the card."""
-        return "losses of the paper, LR rounded to 8 bits, no codec", f"{len(self.source.photos)} photographs"
+        photos, clips = self.source.photos, self.source.clips
+        data = f"{len(photos)} photographs" if photos else f"{len(clips)} clips"
+        return f"losses of the paper ({self.config.loss}), LR rounded to 8 bits, no codec", data
 
 
-def _read_rgb(path: Path) -> Tensor:
+def _read_photo(path: Path) -> Tensor:
     photo = cv2().imread(str(path), cv2().IMREAD_COLOR)
     if photo is None:
         raise TrainingFailed("not a picture that OpenCV reads", path=path, hint="remove it from the training folder")
     return torch.from_numpy(photo[:, :, ::-1].copy()).permute(2, 0, 1)
+
+
+def _read_clip(path: Path, rng: random.Random) -> Tensor:
+    """A picture of a clip, reduced by 2 where that is large enough."""
+    from irn_video.codecs.pixels import pack
+    from irn_video.pipeline.training.sequences import clip_sequence
+
+    planes = clip_sequence(path, rng, 1)[0]
+    return torch.from_numpy(pack(planes, "yuv420p").to_ndarray(format="rgb24")).permute(2, 0, 1)

@@ -2,36 +2,41 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from irn_video.codecs.roundtrip import Planes, x264_roundtrip
+from irn_video.codecs.errors import TrainingFailed
 from irn_video.pipeline.network import InvertibleRescaler, quantise
 from irn_video.pipeline.network.codec_aware import pack, unpack
 from irn_video.pipeline.training.config import CodecConfig
-from irn_video.pipeline.training.sequences import SequenceSource
 from torch import Tensor
-from torch.utils.data import DataLoader, IterableDataset, get_worker_info
+from torch.utils.data import IterableDataset, get_worker_info
+
+if TYPE_CHECKING:
+    from irn_video.codecs.roundtrip import Planes
+    from irn_video.pipeline.training.sequences import SequenceSource
 
 # An encoded sequence is used for several crops, since rendering and coding it costs more than a training step.
-_CROPS_PER_SEQUENCE = 24
-_ENCODES_PER_SEQUENCE = 2
+_PICTURES_PER_ENCODE, _CROPS_PER_PICTURE = 6, 4
+_ENCODES_PER_GROUP = 2
+_TRIES = 200
 # Below this error (47 dB) a picture counts as perfect: weights stay bounded on flat scenes.
 _LEAST_ERROR = 2e-5
-# Channels of LR and latent that belong to Y (four phases of four subbands), U and V (four subbands each).
-_PLANE_BANDS = ((*range(4), *range(6, 18)), (4, 18, 20, 22), (5, 19, 21, 23))
 
 
 @dataclass(frozen=True)
 class Samples:
-    """A batch of training pairs, packed 4:2:0.
+    """Training pairs, packed 4:2:0.
 
     Attributes:
         lr: decoded LR, (N, 6, h, w) uint8.
-        target: LR picture and latent of the clean HR, (N, 24, h, w) float16.
+        target: LR picture and latent of the clean HR, (N, 6·scale², h, w) float16.
         qp: mean quantiser of each LR picture, (N,).
         weight: one over the squared error of the plain wavelet reconstruction of the whole picture, Y, U, V, (N, 3).
     """
@@ -44,92 +49,99 @@ class Samples:
     def __len__(self) -> int:
         return len(self.lr)
 
-    def select(self, index: Tensor) -> Samples:
-        """The samples at these places."""
-        return Samples(self.lr[index], self.target[index], self.qp[index], self.weight[index])
+    def __getitem__(self, index: slice) -> Samples:
+        return Samples(*(tensor[index] for tensor in self.tensors()))
+
+    def to(self, device: torch.device) -> Samples:
+        """On another device."""
+        return Samples(*(tensor.to(device, non_blocking=True) for tensor in self.tensors()))
+
+    def tensors(self) -> tuple[Tensor, ...]:
+        """All parts, in order."""
+        return tuple(getattr(self, field.name) for field in fields(self))
 
 
-class CodedSequences(IterableDataset[Samples]):
-    """Endless groups of samples; each group comes from one sequence coded at a few random qualities."""
+def concatenate(parts: list[Samples]) -> Samples:
+    """All samples of all parts."""
+    return Samples(*(torch.cat(column) for column in zip(*(part.tensors() for part in parts), strict=True)))
 
-    def __init__(
-        self, source: SequenceSource, codec: CodecConfig, network: InvertibleRescaler, crop: int, seed: int
-    ) -> None:
-        super().__init__()
-        self.source, self.codec, self.network, self.crop, self.seed = source, codec, network, crop, seed
+
+@dataclass(frozen=True)
+class CodedGroups(IterableDataset[Samples]):
+    """Endless groups of samples, each from one sequence coded at a few random qualities.
+
+    Group number `index` is a function of `seed` and `index` alone; iteration begins at `first`.
+    """
+
+    source: SequenceSource
+    codec: CodecConfig
+    network: InvertibleRescaler
+    crop: int
+    seed: str
+    first: int = 0
 
     def __iter__(self) -> Iterator[Samples]:
         worker = get_worker_info()
-        rng = random.Random(f"{self.seed}/{worker.id if worker else 0}")
         torch.set_num_threads(1)
-        while True:
+        start, step = (self.first, 1) if worker is None else (self.first + worker.id, worker.num_workers)
+        return (self.group(index) for index in itertools.count(start, step))
+
+    def group(self, index: int) -> Samples:
+        """Samples from one sequence.
+
+        Raises:
+            TrainingFailed: a file cannot be read, or all pictures are smaller than the crops.
+        """
+        rng = random.Random(f"{self.seed}/{index}")
+        for _ in range(_TRIES):
             clean = self.source.draw(rng, self.codec.frames)
-            if min(clean[0][0].shape) < self.crop:
-                continue
-            for _ in range(_ENCODES_PER_SEQUENCE):
-                yield self._coded(clean, rng)
+            if min(clean[0][0].shape) >= self.crop:
+                return concatenate([self._coded(clean, rng) for _ in range(_ENCODES_PER_GROUP)])
+        raise TrainingFailed(f"no picture is larger than the crops of {self.crop}", hint="choose a smaller crop")
 
     @torch.inference_mode()
     def _coded(self, clean: list[Planes], rng: random.Random) -> Samples:
-        targets = [torch.cat(self.network.downscale(_to_packed(planes)), 1) for planes in clean]
-        lr = [_to_planes(quantise(target[:, : self.network.channels])) for target in targets]
+        from irn_video.codecs.roundtrip import x264_roundtrip  # training on packed groups runs without PyAV
+
+        targets = [torch.cat(self.network.downscale(to_packed(planes)), 1) for planes in clean]
+        lr = [to_planes(quantise(target[:, : self.network.channels])) for target in targets]
         crf = rng.uniform(self.codec.crf_min, self.codec.crf_max)
         decoded, qps, _ = x264_roundtrip(lr, crf=crf, preset=rng.choice(self.codec.presets))
         rows = []
-        picked = rng.sample(range(len(decoded)), min(len(decoded), 6))
-        for index in picked:
-            arrived, target = _to_packed(decoded[index]), targets[index]
-            plain = torch.cat((arrived, target.new_zeros(target[:, arrived.shape[1] :].shape)), 1)
+        side = self.crop // (2 * self.network.scale)
+        for index in rng.sample(range(len(decoded)), min(len(decoded), _PICTURES_PER_ENCODE)):
+            arrived, target = to_packed(decoded[index]), targets[index]
+            plain = torch.cat((arrived, torch.zeros_like(target[:, arrived.shape[1] :])), 1)
             weight = 1 / (plane_errors(plain, target)[0] + _LEAST_ERROR)
-            for _ in range(_CROPS_PER_SEQUENCE // len(picked)):
-                crop = _crop(arrived, target, self.crop // 4, rng)
-                rows.append((*crop, torch.tensor(qps[index]), weight))
+            qp = torch.tensor(qps[index])
+            rows += [(*_crop(arrived, target, side, rng), qp, weight) for _ in range(_CROPS_PER_PICTURE)]
         return Samples(*(torch.stack(column) for column in zip(*rows, strict=True)))
 
 
 def plane_errors(predicted: Tensor, target: Tensor) -> Tensor:
-    """Mean squared error of the HR planes Y, U and V, (N, 3), from LR and latent, (N, 24, h, w) twice.
+    """Mean squared error of the HR planes Y, U and V, (N, 3), from LR and latent, (N, 6·scale², h, w) twice.
 
     The wavelet is nearly orthonormal, so the error of a plane is the sum of the errors of its subbands (Parseval).
     """
     bands = (predicted - target).square().mean((2, 3))
-    return torch.stack([bands[:, list(of_plane)].sum(1) for of_plane in _PLANE_BANDS], 1) / torch.tensor([4, 1, 1])
+    weights = _plane_weights(math.isqrt(target.shape[1] // 6)).to(bands.device)
+    return (bands[:, :, None] * weights).sum(1)
 
 
-class ShuffleBuffer:
-    """Mixes groups, so that a batch does not come from one sequence; keeps `size` samples."""
-
-    def __init__(self, loader: DataLoader[Samples], size: int, rng: torch.Generator) -> None:
-        self._groups = iter(loader)
-        self._rng = rng
-        first = [next(self._groups)]
-        while sum(map(len, first)) < size:
-            first.append(next(self._groups))
-        self._samples = _cat(first)
-
-    def refresh(self) -> None:
-        """Replace random samples by a new group."""
-        group = next(self._groups)
-        places = torch.randperm(len(self._samples), generator=self._rng)[: len(group)]
-        for kept, new in zip(_tensors(self._samples), _tensors(group), strict=True):
-            kept[places] = new
-
-    def batch(self, size: int) -> Samples:
-        """Random samples."""
-        return self._samples.select(torch.randint(len(self._samples), (size,), generator=self._rng))
-
-
-def _cat(groups: list[Samples]) -> Samples:
-    return Samples(*(torch.cat(column) for column in zip(*map(_tensors, groups), strict=True)))
-
-
-def _tensors(samples: Samples) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    return samples.lr, samples.target, samples.qp, samples.weight
+def _plane_weights(scale: int) -> Tensor:
+    """How much the error of each channel of LR and latent counts for Y, U and V, (6·scale², 3)."""
+    luma, cb, cr = (1 / 4, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)
+    parts = [torch.tensor([*[luma] * 4, cb, cr])]
+    for level in reversed(range(int(math.log2(scale)))):  # the finest details come first, with 4**level samples a cell
+        details = torch.tensor([*[luma] * 12, *[cb, cr] * 3])
+        parts.append(details.repeat_interleave(1 << 2 * level, 0) / (1 << 2 * level))
+    return torch.cat(parts)
 
 
 def _crop(lr: Tensor, target: Tensor, side: int, rng: random.Random) -> tuple[Tensor, Tensor]:
-    """Aligned crops: LR (6, side, side) uint8, target (24, side, side) float16."""
-    top, left = rng.randrange(lr.shape[2] - side + 1), rng.randrange(lr.shape[3] - side + 1)
+    """Aligned crops: LR (6, side, side) uint8, target (6·scale², side, side) float16."""
+    # Even places, so that the cells of H.264's transform lie in the crop as they do in the picture.
+    top, left = (2 * rng.randrange((length - side) // 2 + 1) for length in lr.shape[2:])
     window = (0, slice(None), slice(top, top + side), slice(left, left + side))
     return _bytes(lr[window]), target[window].half()
 
@@ -138,11 +150,13 @@ def _bytes(samples: Tensor) -> Tensor:
     return (samples * 255).round().to(torch.uint8)
 
 
-def _to_packed(planes: Planes) -> Tensor:
+def to_packed(planes: Planes) -> Tensor:
+    """Y, Cb and Cr of one picture, uint8 → (1, 6, H/2, W/2)."""
     y, u, v = (torch.from_numpy(plane)[None, None].float() / 255 for plane in planes)
     return pack(y, u, v)
 
 
-def _to_planes(packed: Tensor) -> Planes:
+def to_planes(packed: Tensor) -> Planes:
+    """Undo `to_packed`."""
     y, u, v = (np.ascontiguousarray(_bytes(plane)[0, 0].numpy()) for plane in unpack(packed))
     return y, u, v

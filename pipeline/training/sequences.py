@@ -18,7 +18,11 @@ Rgb = NDArray[np.uint8]
 PHOTO_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
 _GOOD_SWSCALE = "LANCZOS"
 # HR sizes of synthetic sequences, width by height: several so that the network sees no one ratio of edge to middle.
-_PHOTO_SIZES = ((768, 432), (640, 480), (512, 512), (448, 640), (960, 448))
+# The small ones are reduced most and hold the finest texture.
+_PHOTO_SIZES = ((768, 432), (640, 480), (512, 512), (448, 640), (960, 448), (480, 360), (416, 272))
+# How sharp a camera or a scaler leaves a picture differs widely; the last two kernels alias.
+_REDUCING = ("INTER_AREA", "INTER_AREA", "INTER_LINEAR", "INTER_CUBIC")
+_MOST_SHARPENING, _SHARPENED = 1.0, 0.4
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,7 @@ def find_files(folders: tuple[Path, ...], *, photos: bool) -> tuple[Path, ...]:
 
 
 def photo_sequence(path: Path, rng: random.Random, frames: int) -> list[Planes]:
-    """A photograph under a smooth pan, zoom and rotation, with sub-pixel steps.
+    """A photograph, turned and flipped at random, under a smooth pan, zoom and rotation with sub-pixel steps.
 
     Raises:
         TrainingFailed: the file is not a picture.
@@ -57,13 +61,16 @@ def photo_sequence(path: Path, rng: random.Random, frames: int) -> list[Planes]:
     photo = cv2().imread(str(path), cv2().IMREAD_COLOR)
     if photo is None:
         raise TrainingFailed("not a picture that OpenCV reads", path=path, hint="remove it from the training folder")
+    photo = np.rot90(photo, rng.randrange(4))
     width, height = rng.choice(_PHOTO_SIZES)
     cover = max(width / photo.shape[1], height / photo.shape[0])
     scale = max(cover * rng.uniform(1.05, 1.5), rng.uniform(0.4, 1.0))
     if scale < 1:
         size = (max(width, round(photo.shape[1] * scale)), max(height, round(photo.shape[0] * scale)))
-        photo = cv2().resize(photo, size, interpolation=cv2().INTER_AREA)
+        photo = cv2().resize(photo, size, interpolation=getattr(cv2(), rng.choice(_REDUCING)))
         scale = 1.0
+    if rng.random() < _SHARPENED:
+        photo = _sharpened(photo, rng.uniform(0, _MOST_SHARPENING))
     turn, zoom, angle = rng.random() < 0.5, rng.gauss(0, 0.002), rng.gauss(0, 0.1)
     if turn:
         photo = photo[:, ::-1]
@@ -83,6 +90,13 @@ def photo_sequence(path: Path, rng: random.Random, frames: int) -> list[Planes]:
     return [_to_yuv420(frame) for frame in warped]
 
 
+def _sharpened(photo: Rgb, amount: float) -> Rgb:
+    """Unsharp masking."""
+    soft = cv2().GaussianBlur(photo, (0, 0), 1.0)
+    sharp: Rgb = cv2().addWeighted(photo, 1 + amount, soft, -amount, 0)
+    return sharp
+
+
 def _view(photo: Rgb, size: tuple[int, int], scale: float, degrees: float, origin: tuple[float, float]) -> Rgb:
     centre = ((origin[0] + size[0] / 2) / scale, (origin[1] + size[1] / 2) / scale)
     matrix = cv2().getRotationMatrix2D(centre, degrees, scale)
@@ -92,7 +106,7 @@ def _view(photo: Rgb, size: tuple[int, int], scale: float, degrees: float, origi
 
 
 def clip_sequence(path: Path, rng: random.Random, frames: int) -> list[Planes]:
-    """Consecutive pictures of a clip from a random place, reduced by 2 where the clip is large enough.
+    """Consecutive pictures of a clip from a random place, flipped at random, reduced by 2 where it is large enough.
 
     Raises:
         TrainingFailed: the clip cannot be decoded.
@@ -114,7 +128,13 @@ def clip_sequence(path: Path, rng: random.Random, frames: int) -> list[Planes]:
     reduced = [
         f.reformat(width, height, "yuv420p", interpolation="AREA" if factor == 2 else "BICUBIC") for f in decoded
     ]
-    return [picture_planes(frame) for frame in reduced]
+    planes = [picture_planes(frame) for frame in reduced]
+    return [_flipped(picture) for picture in planes] if rng.random() < 0.5 else planes
+
+
+def _flipped(picture: Planes) -> Planes:
+    y, u, v = (np.ascontiguousarray(plane[:, ::-1]) for plane in picture)
+    return y, u, v
 
 
 def _some(decoded: Iterator[av.VideoFrame], skip: int, frames: int) -> list[av.VideoFrame]:

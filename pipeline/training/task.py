@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
+import torch
 from irn_video.pipeline.network import InvertibleRescaler
 from torch import Tensor, nn
+
+Rates = list[tuple[list[nn.Parameter], float]]
 
 
 def leave_signals_to_parent(_worker: int) -> None:
     """For data workers: Ctrl-C reaches the whole process group, but only the trainer decides what happens then."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-
-
-Batch = TypeVar("Batch")
 
 
 @dataclass(frozen=True)
@@ -28,34 +28,64 @@ class Loss:
         total: to be minimised, a scalar.
         error: sum of weighted squared errors, detached; with `reference` it tells how good the network is.
         reference: the same sum for the reference that `Task.quality` names.
+        parts: what `total` is made of, by name, so that a loss that is not a number can be traced.
     """
 
     total: Tensor
     error: Tensor
     reference: Tensor
+    parts: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+class OnDevice(Protocol):
+    """A batch: a tensor, or a dataclass of tensors with a method `to`."""
+
+    def to(self, device: torch.device, /) -> OnDevice:
+        """The same on another device."""
+        ...
+
+
+Batch = TypeVar("Batch", bound=OnDevice)
 
 
 class Task(Protocol, Generic[Batch]):
-    """One way to train.
+    """One way to train."""
 
-    Attributes:
-        quality: what 10 · log10(reference / error) means, for the log.
-    """
-
-    quality: str
-
-    def batches(self, seed: int) -> Iterator[Batch]:
-        """Endless batches; `seed` makes a resumed run go on with other data."""
+    @property
+    def quality(self) -> str:
+        """What 10 · log10(reference / error) means, for the log."""
         ...
 
-    def loss(self, network: InvertibleRescaler, batch: Batch) -> Loss:
-        """Forward pass and loss."""
+    def batches(self, shard: int, step: int) -> Iterator[Batch]:
+        """Endless batches of config.batch // config.shards samples from step `step` (0-based) on.
+
+        A pure function of config.seed, shard and step, so that a resumed run sees what an uninterrupted one would.
+        """
+        ...
+
+    def loss(self, network: InvertibleRescaler, batch: Batch, rng: torch.Generator) -> Loss:
+        """Forward pass and loss, called under the trainer's autocast.
+
+        Args:
+            network: on the device of the batch.
+            batch: one of `batches`.
+            rng: for anything random, such as latent draws; on the CPU, seeded from seed, shard and step.
+        """
         ...
 
     def frozen(self, network: InvertibleRescaler) -> list[nn.Module]:
         """Parts of the network that this task does not train."""
         ...
 
+    def rates(self, network: InvertibleRescaler) -> Rates:
+        """Groups of parameters that require a gradient, each with a factor on config.learning_rate."""
+        return everything(network)
+
     def describe(self) -> tuple[str, str]:
         """How and on what, for the model card."""
         ...
+
+
+def everything(network: nn.Module) -> Rates:
+    """One group of all parameters that require a gradient, at the configured rate."""
+    return [([p for p in network.parameters() if p.requires_grad], 1.0)]

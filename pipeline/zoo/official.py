@@ -51,7 +51,7 @@ def _read_state(path: Path) -> dict[str, Tensor]:
         raise BadWeights(f"larger than {_MAX_BYTES >> 20} MiB", path=path)
     try:
         loaded: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError, OSError) as error:
+    except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError, IndexError, OSError) as error:
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise BadWeights(f"not a checkpoint of plain tensors: {first[:120]}", path=path) from error
     if not isinstance(loaded, dict) or not all(isinstance(v, Tensor) for v in loaded.values()):

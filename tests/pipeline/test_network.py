@@ -80,21 +80,44 @@ def test_paper_inverse_undoes_forward_at_any_size(kind: str, height: int, width:
     assert max(float((a - b).abs().max()) for a, b in zip(planes, restored, strict=True)) < 1e-9
 
 
-@settings(max_examples=25, deadline=None)
-@given(height=st.integers(1, 37), width=st.integers(1, 37), seed=st.integers(0, 10**6))
-def test_codec_aware_inverse_undoes_forward_at_any_size(height: int, width: int, seed: int) -> None:
-    network = randomised(CodecAwareRescaler(8, 1), seed)
+@settings(max_examples=30, deadline=None)
+@given(
+    scale=st.sampled_from([1, 2, 4]), height=st.integers(1, 37), width=st.integers(1, 37), seed=st.integers(0, 10**6)
+)
+def test_codec_aware_inverse_undoes_forward_at_any_size(scale: int, height: int, width: int, seed: int) -> None:
+    network = randomised(CodecAwareRescaler(8, 1, scale), seed)
     shapes = Layout.YUV420.plane_shapes(height, width)
     planes = tuple(torch.rand(1, 1, *shape, dtype=torch.float64) for shape in shapes)
-    padded = pad(planes, Layout.YUV420, -(-height // 4) * 4, -(-width // 4) * 4)  # type: ignore[arg-type]
+    step = 2 * scale
+    padded = pad(planes, Layout.YUV420, -(-height // step) * step, -(-width // step) * step)  # type: ignore[arg-type]
     hr = pack(*padded)
     with torch.no_grad():
         lr, latent = network.downscale(hr)
         back = network.upscale(lr, latent)
-    assert lr.shape[1:] == (6, hr.shape[2] // 2, hr.shape[3] // 2)
-    assert latent.shape[1:] == (18, *lr.shape[2:])
+    assert lr.shape[1:] == (6, hr.shape[2] // scale, hr.shape[3] // scale)
+    assert latent.shape[1:] == (6 * (scale**2 - 1), *lr.shape[2:])
     restored = crop(unpack(back), Layout.YUV420, height, width)
     assert max(float((a - b).abs().max()) for a, b in zip(planes, restored, strict=True)) < 1e-9
+
+
+@pytest.mark.parametrize("scale", [1, 2, 4])
+def test_predictions_have_the_shapes_of_lr_and_latent(scale: int) -> None:
+    network = randomised(CodecAwareRescaler(8, 1, scale), 5).float()
+    lr, latent = network.downscale(torch.rand(2, 6, 7 * scale, 9 * scale))  # odd sides: scale 1 pads inside
+    with torch.inference_mode():
+        prediction = network.predict(lr, 30.0)
+        restored = network.restore(lr, 30.0, temperature=0.5, generator=torch.Generator().manual_seed(1))
+    assert prediction.lr.shape == lr.shape
+    assert prediction.mean.shape == prediction.log_std.shape == latent.shape
+    assert restored.shape == (2, 6, 7 * scale, 9 * scale)
+    assert not torch.equal(prediction.lr, lr)
+
+
+def test_scale_four_is_scale_two_twice() -> None:
+    two, four = CodecAwareRescaler(8, 1, 2), CodecAwareRescaler(8, 1, 4)
+    hr = torch.rand(1, 6, 32, 48)
+    with torch.inference_mode():
+        assert torch.equal(four.downscale(hr)[0], two.downscale(two.downscale(hr)[0])[0])
 
 
 def test_full_depth_paper_network_inverts() -> None:

@@ -1,57 +1,86 @@
-"""Training: configurations, data made by the real encoder, resuming, and a run that learns."""
+"""Configurations, the command, and the task of the paper's networks."""
 
 from __future__ import annotations
 
-import csv
 import random
-import signal
-import subprocess
-import sys
-import time
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from irn_video.codecs.errors import BadConfig, MissingFile, TrainingFailed
-from irn_video.pipeline.network import CodecAwareRescaler
+from irn_video.pipeline.network import quantise
 from irn_video.pipeline.network.spec import NetworkSpec
-from irn_video.pipeline.opencv import cv2
 from irn_video.pipeline.training.cli import main
-from irn_video.pipeline.training.config import CodecConfig, TrainConfig, load_config
-from irn_video.pipeline.training.samples import CodedSequences, plane_errors
+from irn_video.pipeline.training.config import TrainConfig, load_config
+from irn_video.pipeline.training.paper_task import CropPools, PaperTask
 from irn_video.pipeline.training.sequences import SequenceSource, find_files, photo_sequence
-from irn_video.pipeline.training.trainer import Progress, Trainer
-from irn_video.pipeline.zoo import read_model
 
-TINY = TrainConfig(
-    "tiny",
-    NetworkSpec("codec-aware", width=16, depth=1),
-    codec=CodecConfig(crf_min=18, crf_max=30, presets=("ultrafast",), frames=4),
-    crop=64,
-    batch=4,
-    warmup=10,
-    ema=0.9,
-)
-
-
-@pytest.fixture(scope="module")
-def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two photographs' worth of smooth texture with edges."""
-    folder = tmp_path_factory.mktemp("photos")
-    rng = np.random.default_rng(0)
-    for name in ("a.png", "b.jpg"):
-        small = rng.integers(0, 255, (60, 80, 3), dtype=np.uint8)
-        large = cv2().resize(small, (960, 720), interpolation=cv2().INTER_CUBIC)
-        cv2().circle(large, (480, 360), 200, (255, 255, 255), 9)
-        cv2().imwrite(str(folder / name), large)
-    return folder
+CONFIGS = sorted((Path(__file__).parents[2] / "samples" / "configs").glob("*.toml"))
+TINY = TrainConfig("tiny", NetworkSpec("paper", blocks=1, latent_std=0.01), crop=32, batch=4, warmup=1)
 
 
 @pytest.fixture
 def source(photos: Path) -> SequenceSource:
     return SequenceSource(find_files((photos,), photos=True), (), 0.0)
+
+
+class TestPaperTask:
+    def test_batches_are_functions_of_seed_shard_and_step(self, source: SequenceSource) -> None:
+        task = PaperTask(TINY, source)
+        whole = list(islice(task.batches(0, 0), 40))
+        assert all(batch.shape == (4, 3, 32, 32) and batch.dtype == torch.uint8 for batch in whole)
+        for start in (3, 16, 37):
+            for one, other in zip(islice(task.batches(0, start), 3), whole[start:], strict=False):
+                assert torch.equal(one, other)
+        other_shard = next(task.batches(1, 0))
+        other_seed = next(PaperTask(replace(TINY, seed=1), source).batches(0, 0))
+        assert not torch.equal(whole[0], other_shard)
+        assert not torch.equal(whole[0], other_seed)
+
+    def test_shards_share_a_batch(self, source: SequenceSource) -> None:
+        assert len(next(PaperTask(replace(TINY, shards=2), source).batches(1, 0))) == 2
+
+    def test_small_pictures_are_left_out(self, source: SequenceSource) -> None:
+        pools = CropPools(source.photos, frozenset(source.photos), 4, 728, 0, 0)
+        error = pools[0]  # the pictures are 960x720
+        assert isinstance(error, TrainingFailed)
+        with pytest.raises(TrainingFailed, match="no picture has 800 by 800 samples"):
+            next(PaperTask(replace(TINY, crop=800), source).batches(0, 0))
+
+    def test_broken_pictures_are_named_in_one_line(self, tmp_path: Path) -> None:
+        (tmp_path / "x.png").write_bytes(b"no picture")
+        task = PaperTask(TINY, SequenceSource((tmp_path / "x.png",), (), 0.0))
+        with pytest.raises(TrainingFailed, match=r"^\S*x\.png: not a picture") as caught:
+            next(task.batches(0, 0))
+        assert "Traceback" not in str(caught.value)
+
+    def test_clips_will_do(self, moving: Path) -> None:
+        batch = next(PaperTask(TINY, SequenceSource((), (moving,), 1.0)).batches(0, 0))
+        assert batch.float().std() > 10
+
+    @pytest.mark.parametrize("scale", [2, 4])
+    def test_the_sum_is_that_of_the_reference_implementation(self, scale: int) -> None:
+        """Written out as there: per crop, weights scale²/1/1, sqrt(d² + 1e-6)."""
+        spec = NetworkSpec("paper", scale=scale, blocks=1)
+        config = replace(TINY, network=spec, loss="sum")
+        network, batch = spec.build(), torch.randint(0, 256, (2, 3, 32, 32), dtype=torch.uint8)
+        task = PaperTask(config, SequenceSource((), (), 0.0))
+        loss = task.loss(network, batch, torch.Generator().manual_seed(7))
+        hr = batch / 255
+        guide = torch.nn.functional.interpolate(hr, scale_factor=1 / scale, mode="bicubic", antialias=True)
+        guide = (guide.clamp(0, 1) * 255).round() / 255
+        lr, z = network.downscale(hr)
+        drawn = torch.randn(z.shape, generator=torch.Generator().manual_seed(7))
+        difference = network.upscale(quantise(lr), drawn) - hr
+        fit = scale**2 * (lr - guide).square().sum((1, 2, 3)).mean()
+        energy = z.square().sum() / len(z)
+        restoration = (difference * difference + 1e-6).sqrt().sum((1, 2, 3)).mean()
+        assert loss.total.item() == pytest.approx((fit + energy + restoration).item(), rel=1e-5)
+        mean = task.__class__(replace(config, loss="mean"), task.source)
+        same = mean.loss(network, batch, torch.Generator().manual_seed(7))
+        assert same.total.item() * 3 * 32 * 32 == pytest.approx(loss.total.item(), rel=1e-5)
 
 
 def test_sequences_move_and_keep_their_size(source: SequenceSource) -> None:
@@ -61,150 +90,76 @@ def test_sequences_move_and_keep_their_size(source: SequenceSource) -> None:
     (luma, cb, cr) = shapes.pop()
     assert cb == cr == (luma[0] // 2, luma[1] // 2)
     assert luma[0] % 8 == luma[1] % 8 == 0
-    assert not np.array_equal(sequence[0][0], sequence[-1][0])
-
-
-def test_samples_come_from_the_real_encoder(source: SequenceSource) -> None:
-    network = CodecAwareRescaler(8, 1)
-    group = next(iter(CodedSequences(source, TINY.codec, network, TINY.crop, seed=1)))
-    side = TINY.crop // 4
-    assert group.lr.shape[1:] == (6, side, side)
-    assert group.target.shape[1:] == (24, side, side)
-    assert 5 < float(group.qp.min()) <= float(group.qp.max()) <= 51
-    error = (group.lr.float() / 255 - group.target[:, :6].float()).square().mean()
-    assert 1e-6 < float(error) < 1e-2  # coded, not copied, and aligned
-
-
-def test_subband_errors_are_those_of_the_planes() -> None:
-    """Parseval: the wavelet is close enough to orthonormal that both agree within two percent."""
-    network = CodecAwareRescaler(8, 1)
-    hr, other = torch.rand(2, 2, 6, 64, 64)
-    with torch.no_grad():
-        bands = [torch.cat(network.downscale(x), 1) for x in (hr, other)]
-    squared = (hr - other).square().mean((2, 3))
-    planes = torch.stack((squared[:, :4].mean(1), squared[:, 4], squared[:, 5]), 1)
-    assert torch.allclose(plane_errors(*bands), planes, rtol=0.02)
-
-
-def collect(trainer: Trainer) -> list[Progress]:
-    lines: list[Progress] = []
-    trainer.run(lines.append)
-    return lines
-
-
-@pytest.mark.slow
-def test_a_short_run_learns_and_can_be_continued(source: SequenceSource, tmp_path: Path) -> None:
-    trainer = Trainer(replace(TINY, learning_rate=3e-3), source, tmp_path, minutes=0.25)
-    lines = collect(trainer)
-    assert lines[-1].quality > 0.05
-    assert trainer.seconds >= 15
-    again = Trainer(TINY, source, tmp_path, minutes=0.25)
-    assert (again.step, again.seconds) == (trainer.step, trainer.seconds)
-    for a, b in zip(again.network.parameters(), trainer.network.parameters(), strict=True):
-        assert torch.equal(a, b)
-    assert collect(again) == []  # the budget is used up
-    with (tmp_path / "log.csv").open() as file:
-        assert len(list(csv.DictReader(file))) == len(lines)
-    path = tmp_path / "tiny.safetensors"
-    digest = trainer.export(path)
-    model = read_model(path)
-    assert model.sha256 == digest
-    assert "x264" in model.card.training
-
-
-def test_the_sender_stays_fixed(source: SequenceSource, tmp_path: Path) -> None:
-    trainer = Trainer(TINY, source, tmp_path, minutes=0.02)
-    collect(trainer)
-    assert torch.equal(trainer.network.wavelet.taps, CodecAwareRescaler(8, 1).wavelet.taps)  # type: ignore[union-attr]
-
-
-def test_paper_networks_train(source: SequenceSource, tmp_path: Path) -> None:
-    spec = NetworkSpec("paper", blocks=1, latent_std=0.01)
-    config = TrainConfig("paper", spec, crop=32, batch=2, warmup=1, learning_rate=1e-3)
-    trainer = Trainer(config, source, tmp_path, minutes=0.03)
-    before = [p.detach().clone() for p in trainer.network.parameters()]
-    collect(trainer)
-    assert trainer.step > 0
-    assert any(not torch.equal(a, b) for a, b in zip(before, trainer.network.parameters(), strict=True))
-
-
-def test_checkpoints_are_checked(source: SequenceSource, tmp_path: Path) -> None:
-    (tmp_path / "checkpoint.pt").write_bytes(b"rubbish")
-    with pytest.raises(TrainingFailed, match="checkpoint"):
-        Trainer(TINY, source, tmp_path, minutes=1)
-    (tmp_path / "checkpoint.pt").unlink()
-    Trainer(TINY, source, tmp_path, minutes=1).save()
-    with pytest.raises(TrainingFailed, match="another network"):
-        Trainer(replace(TINY, network=NetworkSpec("codec-aware", width=24, depth=1)), source, tmp_path, minutes=1)
-
-
-def test_broken_training_files_are_named(tmp_path: Path) -> None:
-    (tmp_path / "x.png").write_bytes(b"no picture")
-    with pytest.raises(TrainingFailed, match=r"x\.png"):
-        photo_sequence(tmp_path / "x.png", random.Random(0), 2)
-
-
-def test_nothing_to_train_on(tmp_path: Path) -> None:
-    with pytest.raises(TrainingFailed, match="--images"):
-        Trainer(TINY, SequenceSource((), (), 0.3), tmp_path, minutes=1)
+    assert any((one != other).any() for one, other in zip(sequence[0], sequence[-1], strict=True))
 
 
 GOOD = 'name = "x"\n[network]\nfamily = "codec-aware"\nwidth = 8\n'
 
 
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("name = ", "not valid TOML"),
-        (GOOD.replace("width", "widht"), "unknown key network.widht.*did you mean width"),
-        ("batch = 4\n", "name is missing|network is missing"),
-        (GOOD.replace("8", '"8"'), "network.width must be of type int"),
-        (GOOD.replace("codec-aware", "magic"), "must be one of"),
-        ("crop = 100\n" + GOOD, "crop must be a multiple of 8"),
-        ("learning_rate = -1.0\n" + GOOD, "learning_rate"),
-        (GOOD + "[codec]\ncrf_min = 30\ncrf_max = 20\n", "crf_min"),
-        (GOOD + "[codec]\npresets = []\n", "list of strings"),
-        ('name = "x"\nnetwork = 3\n', "must be a table"),
-    ],
-)
-def test_bad_configurations_name_the_fault(text: str, message: str, tmp_path: Path) -> None:
-    path = tmp_path / "config.toml"
-    path.write_text(text)
-    with pytest.raises(BadConfig, match=message):
-        load_config(path)
+class TestConfig:
+    @pytest.mark.parametrize(
+        ("text", "message"),
+        [
+            ("name = ", "not valid TOML"),
+            (GOOD.replace("width", "widht"), "unknown key network.widht.*did you mean width"),
+            ("batch = 4\n", "name is missing|network is missing"),
+            (GOOD.replace("8", '"8"'), "network.width must be of type int"),
+            (GOOD.replace("codec-aware", "magic"), "must be one of"),
+            ("crop = 100\n" + GOOD, "crop must be a multiple of 8"),
+            ("learning_rate = -1.0\n" + GOOD, "learning_rate"),
+            (GOOD + "[codec]\ncrf_min = 30\ncrf_max = 20\n", "crf_min"),
+            (GOOD + "[codec]\npresets = []\n", "list of strings"),
+            ('name = "x"\nnetwork = 3\n', "must be a table"),
+            ("betas = [0.9]\n" + GOOD, "betas must be a list of 2 numbers"),
+            ("betas = [0.9, 1.0]\n" + GOOD, "betas must be from 0"),
+            ('halve_at = ["a"]\n' + GOOD, "halve_at must be a list of whole numbers"),
+            ('schedule = "steps"\n' + GOOD, "needs halve_at"),
+            ('schedule = "steps"\nhalve_at = [20, 10]\n' + GOOD, "halve_at must rise"),
+            ('schedule = "linear"\n' + GOOD, "schedule must be one of 'cosine', 'steps'"),
+            ("shards = 3\n" + GOOD, "shards must .* divide batch"),
+            ("steps = -1\n" + GOOD, "steps must not be negative"),
+            ("steps = 1.5\n" + GOOD, "steps must be of type int"),
+            ('loss = "max"\n' + GOOD, "loss must be one of"),
+            ("weight_decay = 2\n" + GOOD, "weight_decay"),
+            ("workers = 0\n" + GOOD, "workers"),
+        ],
+    )
+    def test_bad_configurations_name_the_fault(self, text: str, message: str, tmp_path: Path) -> None:
+        path = tmp_path / "config.toml"
+        path.write_text(text)
+        with pytest.raises(BadConfig, match=message):
+            load_config(path)
+
+    def test_missing_configuration(self, tmp_path: Path) -> None:
+        with pytest.raises(MissingFile):
+            load_config(tmp_path / "none.toml")
+
+    @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+    def test_shipped_configurations_load(self, path: Path) -> None:
+        assert load_config(path).name == path.stem
+
+    @pytest.mark.parametrize("scale", [2, 4])
+    def test_the_paper_s_recipe(self, scale: int) -> None:
+        config = load_config(CONFIGS[0].with_name(f"irn-x{scale}-paper.toml"))
+        assert (config.crop, config.batch, config.learning_rate, config.betas) == (144, 16, 2e-4, (0.9, 0.999))
+        assert (config.steps, config.halve_at) == (500_000, (100_000, 200_000, 300_000, 400_000))
+        assert (config.loss, config.weight_decay, config.gradient_norm) == ("sum", 1e-5, 10)
+        assert config.network == NetworkSpec("paper", scale=scale)
 
 
-def test_missing_configuration(tmp_path: Path) -> None:
-    with pytest.raises(MissingFile):
-        load_config(tmp_path / "none.toml")
+class TestCommand:
+    def test_refuses_missing_folders(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        config = tmp_path / "config.toml"
+        config.write_text(GOOD)
+        assert main([str(config), "--images", str(tmp_path / "none"), "--out", str(tmp_path / "run")]) == 1
+        assert "no such folder" in capsys.readouterr().err
+        assert not (tmp_path / "run").exists()
 
-
-@pytest.mark.parametrize("path", sorted((Path(__file__).parents[2] / "samples" / "configs").glob("*.toml")), ids=str)
-def test_shipped_configurations_load(path: Path) -> None:
-    assert load_config(path).name == path.stem
-
-
-def test_command_refuses_missing_folders(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    config = tmp_path / "config.toml"
-    config.write_text(GOOD)
-    assert main([str(config), "--images", str(tmp_path / "none"), "--out", str(tmp_path / "run")]) == 1
-    assert "no such folder" in capsys.readouterr().err
-    assert not (tmp_path / "run").exists()
-
-
-@pytest.mark.slow
-def test_interrupt_leaves_a_checkpoint(photos: Path, tmp_path: Path) -> None:
-    config = tmp_path / "config.toml"
-    config.write_text('name = "x"\ncrop = 64\nbatch = 2\n[network]\nfamily = "paper"\nblocks = 1\n')
-    run = tmp_path / "run"
-    command = [sys.executable, "-m", "irn_video.pipeline.training.cli", str(config)]
-    command += ["--images", str(photos), "--out", str(run), "--minutes", "10"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-        deadline = time.monotonic() + 120
-        while not (run / "log.csv").exists() and time.monotonic() < deadline:
-            time.sleep(0.2)
-        process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=60)
-    assert process.returncode == 130, said
-    assert torch.load(run / "checkpoint.pt", weights_only=True)["step"] >= 50
-    assert not list(run.glob(".*.part*"))
+    def test_refuses_to_validate_on_what_it_trains_on(
+        self, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        config = tmp_path / "config.toml"
+        config.write_text('name = "x"\n[network]\nfamily = "paper"\nblocks = 1\n')
+        folders = ["--images", str(photos), "--validate", str(photos)]
+        assert main([str(config), *folders, "--out", str(tmp_path / "run"), "--device", "cpu"]) == 2
+        assert "is trained on" in capsys.readouterr().err

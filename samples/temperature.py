@@ -1,0 +1,98 @@
+"""What sampling the latents costs: PSNR at a network's default temperature against their mean, over a few seeds.
+
+python samples/temperature.py CLIP... [--model irn-h264-x2] [--crf 26] [--seeds 5]
+"""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from irn_video.pipeline.commands import share_cores
+
+share_cores()  # before PyTorch is loaded
+
+import click
+from irn_video.codecs.encoders import EncoderSettings
+from irn_video.codecs.errors import BadOption, IrnError
+from irn_video.pipeline.zoo import DEFAULT_MODEL, find_model
+from irn_video.pipeline.zoo.card import read_card
+from irn_video.receiver import ReceiveOptions, receive
+from irn_video.sender import SendOptions, send
+
+from rates import PRESET
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """One model on one clip.
+
+    Attributes:
+        mean_psnr: PSNR-Y of the latents' mean (temperature 0), dB.
+        sampled_psnr: of each seed, at the model's temperature, dB.
+    """
+
+    mean_psnr: float
+    sampled_psnr: tuple[float, ...]
+
+    @property
+    def cost(self) -> float:
+        """What sampling loses, dB."""
+        return self.mean_psnr - statistics.fmean(self.sampled_psnr)
+
+    @property
+    def spread(self) -> float:
+        """Between the best and the worst seed, dB."""
+        return max(self.sampled_psnr) - min(self.sampled_psnr)
+
+
+def measure(model: str, clip: Path, crf: float, seeds: int, frames: int | None) -> Sampling:
+    """Send once, receive with every seed."""
+    temperature = read_card(find_model(model)).temperature
+    weights = model if Path(model).is_file() else None
+
+    def psnr(lr: Path, temperature: float, seed: int) -> float:
+        options = ReceiveOptions(
+            source=clip,
+            model=weights,
+            temperature=temperature,
+            seed=seed,
+            encoder=EncoderSettings(crf=30, preset="ultrafast"),
+            frames=frames,
+            overwrite=True,
+        )
+        value = receive(lr, lr.with_name("restored.mp4"), options).report.summary()["psnr_y"]["mean"]
+        if value is None:
+            raise BadOption("restored without loss, so there is no PSNR", path=clip, hint="use a larger --crf")
+        return float(value)
+
+    with tempfile.TemporaryDirectory(prefix="temperature-") as folder:
+        lr = Path(folder) / "lr.mp4"
+        send(clip, lr, SendOptions(model=model, encoder=EncoderSettings(crf=crf, preset=PRESET), frames=frames))
+        return Sampling(psnr(lr, 0, 0), tuple(psnr(lr, temperature, seed) for seed in range(seeds)))
+
+
+@click.command()
+@click.argument("clips", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--model", "models", multiple=True, default=[DEFAULT_MODEL], show_default=True, help="Network or file.")
+@click.option("--crf", type=click.FloatRange(0, 51), default=26, show_default=True, help="Of the stream.")
+@click.option("--seeds", type=click.IntRange(1), default=5, show_default=True, help="How many.")
+@click.option("--frames", type=click.IntRange(1), help="Only the first so many pictures [default: all].")
+def main(clips: tuple[Path, ...], models: tuple[str, ...], crf: float, seeds: int, frames: int | None) -> None:
+    """Cost and spread of sampling on CLIPS."""
+    try:
+        for model in models:
+            for clip in clips:
+                found = measure(model, clip, crf, seeds, frames)
+                click.echo(
+                    f"{model} {clip.name}: mean {found.mean_psnr:.3f} dB, "
+                    f"sampling costs {found.cost:.3f} dB, seeds spread over {found.spread:.4f} dB"
+                )
+    except IrnError as error:
+        raise click.ClickException(str(error)) from error
+
+
+if __name__ == "__main__":
+    main()

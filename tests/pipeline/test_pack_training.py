@@ -1,0 +1,107 @@
+"""Data and code for a machine that has PyTorch alone, and checkpoints brought back."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tarfile
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+
+import pytest
+import torch
+from click.testing import CliRunner
+from irn_video.codecs.errors import TrainingFailed
+from irn_video.pipeline.training.checkpoint import LOG, load_checkpoint
+from irn_video.pipeline.training.cli import main
+from irn_video.pipeline.training.config import load_config
+from irn_video.pipeline.training.packed import POOL_BATCHES, PackedGroups, PackedTask
+
+sys.path.append(str(Path(__file__).resolve().parents[2] / "samples"))
+
+import pack_training
+
+NETWORKS = {
+    "paper": 'family = "paper"\nblocks = 1\nlatent_std = 0.01\n',
+    "codec-aware": 'family = "codec-aware"\nwidth = 8\ndepth = 1\n[codec]\npresets = ["ultrafast"]\nframes = 2\n',
+}
+# What a machine without network, PyAV and OpenCV has not.
+BARE = """
+import sys
+for name in ("av", "cv2", "safetensors", "click", "rich", "bjontegaard"):
+    sys.modules[name] = None
+from irn_video.pipeline.training import packed_run
+assert packed_run.__file__.startswith(sys.argv[1]), packed_run.__file__
+sys.exit(packed_run.main(sys.argv[2:]))
+"""
+
+
+def packed(family: str, photos: Path, folder: Path) -> Path:
+    """An unpacked archive of one pool."""
+    config = folder / "config.toml"
+    config.write_text(f'name = "x"\ncrop = 32\nbatch = 2\nwarmup = 5\n[network]\n{NETWORKS[family]}')
+    archive = folder / "packed.tar"
+    options = ["--images", str(photos), "--out", str(archive), "--batches", str(2 * POOL_BATCHES)]
+    result = CliRunner().invoke(pack_training.main, ["pack", str(config), *options])
+    assert result.exit_code == 0, result.output
+    with tarfile.open(archive) as tar:
+        tar.extractall(folder, filter="data")
+    return folder / "packed"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", ["paper", "codec-aware"])
+def test_there_and_back(family: str, photos: Path, tmp_path: Path) -> None:
+    top = packed(family, photos, tmp_path)
+    command = [sys.executable, "-c", BARE, str(top), "--steps", "20", "--log-every", "10", "--device", "cpu"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, cwd=top, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "20 steps" in done.stdout
+    with tarfile.open(tmp_path / "run.tar", "w") as tar:
+        tar.add(top / "run", "run")
+    home = tmp_path / "home"
+    result = CliRunner().invoke(pack_training.main, ["unpack", str(tmp_path / "run.tar"), "--out", str(home)])
+    assert result.exit_code == 0, result.output
+    again = CliRunner().invoke(pack_training.main, ["unpack", str(tmp_path / "run.tar"), "--out", str(home)])
+    assert again.exit_code == 1
+    assert "--overwrite" in again.output
+    arguments = [str(tmp_path / "config.toml"), "--images", str(photos), "--out", str(home), "--device", "cpu"]
+    assert main([*arguments, "--steps", "30", "--log-every", "10"]) == 0
+    state = load_checkpoint(home)
+    assert state is not None
+    assert state["step"] == 30
+    assert len((home / LOG).read_text().splitlines()) == 4
+    assert (home / "x.safetensors").exists()
+
+
+def test_prepared_batches_are_those_of_the_task_in_another_order(photos: Path, tmp_path: Path) -> None:
+    top = packed("paper", photos, tmp_path)
+    assert (top / "train.sh").stat().st_mode & 0o111
+    source = PackedGroups.open(top / "data")
+    config = load_config(top / "config.toml")
+    task = PackedTask(config, source)
+    epoch = 2 * POOL_BATCHES
+    batches = list(islice(task.batches(0, 0), 2 * epoch))
+    pools = torch.cat([source.pool(0, index)["crops"] for index in (0, 1)])
+
+    def histogram(crops: torch.Tensor) -> list[int]:
+        return sorted(crops.flatten(1).long().sum(1).tolist())
+
+    assert histogram(torch.cat(batches[:epoch])) == histogram(torch.cat(batches[epoch:])) == histogram(pools)
+    assert not torch.equal(torch.cat(batches[:epoch]), torch.cat(batches[epoch:]))
+    for start in (5, 40):
+        assert torch.equal(next(task.batches(0, start)), batches[start])
+    with pytest.raises(TrainingFailed, match="prepared for crop 32, not 64"):
+        PackedTask(replace(config, crop=64), source)
+
+
+def test_what_is_no_archive(tmp_path: Path) -> None:
+    with pytest.raises(TrainingFailed, match="not a folder of prepared data"):
+        PackedGroups.open(tmp_path)
+    (tmp_path / "x.tar").write_bytes(b"no archive")
+    result = CliRunner().invoke(pack_training.main, ["unpack", str(tmp_path / "x.tar"), "--out", str(tmp_path / "r")])
+    assert result.exit_code == 1
+    assert "not an archive" in result.output
