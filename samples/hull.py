@@ -1,7 +1,7 @@
 """Which scale at which quality: the hull over scales against H.264 at full size, from what bdrate.py measured.
 
 python samples/bdrate.py CLIP... --model irn-h264-x1 --model irn-h264-x2 --model irn-h264-x4 --json CURVES.json
-python samples/hull.py CURVES.json [--markdown]
+python samples/hull.py CURVES.json... [--markdown]
 
 At each quality the hull takes the cheapest way that was measured, full size among them; its BD-rate against full size
 is the mean saving over all qualities that full size reached. The crossover of two networks is the bit rate below which
@@ -91,6 +91,8 @@ def read_curves(path: Path) -> dict[str, dict[str, list[RatePoint]]]:
 def table(curves: Mapping[str, Curves], *, markdown: bool) -> str:
     """One row per clip: saving and shares; then crossovers between each two models."""
     models = [name for name in next(iter(curves.values())) if name != FULL]
+    if any(set(by_model) != {FULL, *models} for by_model in curves.values()):
+        raise BadOption("not every clip was measured with every network", hint="give the curves of all")
     pairs = [(a, b) for a in models for b in models if a != b]
     heads = ["clip", "hull, Y", "YUV", *(f"{name} best" for name in (FULL, *models))]
     rows = []
@@ -132,12 +134,16 @@ def _percent(value: float) -> str:
 
 
 @click.command()
-@click.argument("path", metavar="CURVES.json", type=click.Path(path_type=Path))
+@click.argument("paths", metavar="CURVES.json...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--markdown", is_flag=True, help="Print tables for a README.")
-def main(path: Path, markdown: bool) -> None:
-    """Hull over scales and crossovers, from the curves in CURVES.json."""
+def main(paths: tuple[Path, ...], markdown: bool) -> None:
+    """Hull over scales and crossovers, from the curves in all files together."""
+    merged: dict[str, dict[str, list[RatePoint]]] = {}
     try:
-        click.echo(table(read_curves(path), markdown=markdown))
+        for path in paths:
+            for clip, curves in read_curves(path).items():
+                merged.setdefault(clip, {}).update(curves)
+        click.echo(table(merged, markdown=markdown))
     except BadOption as error:
         raise click.ClickException(str(error)) from error
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from irn_video.codecs.errors import BadOption
 from irn_video.codecs.output import check_output
 from irn_video.pipeline.commands import (
     PartialResult,
@@ -23,7 +22,7 @@ from irn_video.pipeline.commands import (
     warn,
 )
 
-_DEFAULT_MODELS = {2: "irn-h264-x2"}
+_DEFAULT_MODELS = {1: "irn-h264-x1", 2: "irn-h264-x2", 4: "irn-h264-x4"}
 
 
 @click.command(name="irn-send", context_settings={"max_content_width": 100})
@@ -36,7 +35,12 @@ _DEFAULT_MODELS = {2: "irn-h264-x2"}
     help="A network (see irn-models list), a weights file, or lanczos-x2 and bicubic-x2 for ordinary "
     "resampling [default: irn-h264-x2].",
 )
-@click.option("--scale", type=click.Choice(["2", "4"]), help="Shrink by this factor; must fit the model.")
+@click.option(
+    "--scale",
+    type=click.Choice([str(scale) for scale in _DEFAULT_MODELS]),
+    help="Shrink by this factor, with the network made for it; must fit --model if that is given [default: 2]. "
+    "4 is for the lowest rates; 1 sends full size, and the receiver takes the coding error away.",
+)
 @encoder_options(
     crf_help="Constant quality of the LR stream, 0 (best) to 51 (63 for AV1); +6 halves the bit rate [default: 23].",
     preset_help="Speed against compression, in the codec's words [default: medium].",
@@ -75,7 +79,7 @@ def command(source: Path, output: Path, report: Path | None, **options: Any) -> 
         check_output(report, [source, output], options["overwrite"])
     scale = int(options["scale"]) if options["scale"] else None
     settings = SendOptions(
-        model=options["model"] or _default_model(scale),
+        model=options["model"] or _DEFAULT_MODELS[scale or 2],
         scale=scale,
         encoder=encoder_settings(options),
         stream=options["stream"],
@@ -109,14 +113,6 @@ def command(source: Path, output: Path, report: Path | None, **options: Any) -> 
         raise PartialResult(
             f"the input is damaged: {result.report.damage}; what could be decoded was sent", path=source
         )
-
-
-def _default_model(scale: int | None) -> str:
-    if scale is not None and scale not in _DEFAULT_MODELS:
-        raise BadOption(
-            f"no network of scale {scale} is shipped", hint=f"use --model lanczos-x{scale} or a weights file"
-        )
-    return _DEFAULT_MODELS[scale or 2]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

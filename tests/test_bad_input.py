@@ -145,7 +145,6 @@ class TestUsage:
             ("--device", "abacus"),
             ("--precision", "fp1"),
             ("--scale", "3"),
-            ("--scale", "4"),
             ("--scale", "4", "--model", "lanczos-x2"),
             ("--report", "report.pdf"),
             ("--nonsense",),

@@ -54,6 +54,11 @@ def test_tables_from_a_file_of_bdrate(tmp_path: Path) -> None:
     done = CliRunner().invoke(hull.main, [str(path)])
     assert done.exit_code == 0
     assert "\u221210.6 %" in done.output  # half of the qualities at 0.8 of the rate
+    other = tmp_path / "other.json"
+    other.write_text(json.dumps(bdrate.as_json({"b.mkv": {bdrate.FULL: curve()}}, [], [], bdrate.FULL)))
+    unequal = CliRunner().invoke(hull.main, [str(path), str(other)])
+    assert unequal.exit_code == 1
+    assert "every network" in unequal.output
     path.write_text("{}")
     failed = CliRunner().invoke(hull.main, [str(path)])
     assert failed.exit_code == 1

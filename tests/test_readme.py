@@ -10,6 +10,8 @@ from typing import Any
 import click
 import pytest
 import torch
+from irn_video.pipeline.evaluation.cli import command as evaluate
+from irn_video.pipeline.evaluation.rescale_cli import command as rescale
 from irn_video.pipeline.network import CodecAwareRescaler
 from irn_video.pipeline.training.cli import command as train
 from irn_video.pipeline.zoo import list_models
@@ -18,7 +20,14 @@ from irn_video.receiver.cli import command as receive
 from irn_video.sender.cli import command as send
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
-COMMANDS = {"irn-send": send, "irn-receive": receive, "irn-train": train, "irn-models": models}
+COMMANDS = {
+    "irn-send": send,
+    "irn-receive": receive,
+    "irn-train": train,
+    "irn-models": models,
+    "irn-eval": evaluate,
+    "irn-rescale": rescale,
+}
 
 
 def test_python_examples_run(
@@ -44,7 +53,7 @@ def _known(name: str, command: click.Command, words: Sequence[str]) -> set[str]:
 
 def test_options_in_examples_exist() -> None:
     seen = 0
-    for line in re.findall(r"(irn-(?:send|receive|models|train) [^`\n]*)", README):
+    for line in re.findall(r"(irn-(?:send|receive|models|train|eval|rescale) [^`\n]*)", README):
         name, *words = line.split()
         options = {word for word in words if word.startswith("--")}
         if not options or any("|" in word for word in words):

@@ -14,8 +14,8 @@ from irn_video.pipeline.training.task import leave_signals_to_parent
 from torch.utils.data import DataLoader, IterableDataset
 
 # Batches are mixed from so many groups, of which one is replaced after so many batches.
-_GROUPS = 28
-_BATCHES_PER_GROUP = 16
+_GROUPS = 40
+_BATCHES_PER_GROUP = 6
 
 
 class _Group(Protocol):

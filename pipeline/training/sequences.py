@@ -22,7 +22,7 @@ _GOOD_SWSCALE = "LANCZOS"
 _PHOTO_SIZES = ((768, 432), (640, 480), (512, 512), (448, 640), (960, 448), (480, 360), (416, 272))
 # How sharp a camera or a scaler leaves a picture differs widely; the last two kernels alias.
 _REDUCING = ("INTER_AREA", "INTER_AREA", "INTER_LINEAR", "INTER_CUBIC")
-_MOST_SHARPENING, _SHARPENED = 1.0, 0.4
+_MOST_SHARPENING, _SHARPENED = 0.8, 0.15
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,12 @@ Rates = list[tuple[list[nn.Parameter], float]]
 
 
 def leave_signals_to_parent(_worker: int) -> None:
-    """For data workers: Ctrl-C reaches the whole process group, but only the trainer decides what happens then."""
+    """For data workers: Ctrl-C or a service's stop reach all processes, but only the trainer decides what happens then.
+
+    Workers end when the trainer tells them, or is gone.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from irn_video.codecs.output import atomic_path
 from irn_video.pipeline.network import InvertibleRescaler
 from irn_video.pipeline.network.spec import NetworkSpec
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 _CARD_KEY = "irn_video_card"
@@ -114,7 +114,7 @@ def write_model(path: Path, card: ModelCard, state: dict[str, Tensor], *, overwr
     whole = {name: value.detach().contiguous().cpu() for name, value in state.items()}
     text = json.dumps({"version": _CARD_VERSION, **asdict(card)}, sort_keys=True)
     with atomic_path(path, overwrite=overwrite) as temporary:
-        save_file(whole, temporary, metadata={_CARD_KEY: text})
+        temporary.write_bytes(save(whole, metadata={_CARD_KEY: text}))  # save_file would make it unreadable for others
     return digest(whole)
 
 

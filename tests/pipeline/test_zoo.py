@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -205,3 +206,15 @@ def test_commands(checkpoint: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert shown["sha256"] == load_model().sha256
     assert main(["show", "nothing"]) == 1
     assert capsys.readouterr().err.startswith("error: no network is called 'nothing'")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions as POSIX has them")
+def test_others_may_read_weights(tmp_path: Path) -> None:
+    model = load_model()
+    path = tmp_path / "copy.safetensors"
+    before = os.umask(0o022)
+    try:
+        write_model(path, model.card, model.network.state_dict())
+    finally:
+        os.umask(before)
+    assert path.stat().st_mode & 0o777 == 0o644
