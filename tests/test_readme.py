@@ -48,7 +48,7 @@ def test_python_examples_run(
 def _known(name: str, command: click.Command, words: Sequence[str]) -> set[str]:
     if isinstance(command, click.Group):
         command = command.commands[next(word for word in words if not word.startswith("-"))]
-    return {option for parameter in command.params for option in parameter.opts}
+    return {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
 
 
 def test_options_in_examples_exist() -> None:

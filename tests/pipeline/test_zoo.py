@@ -157,7 +157,7 @@ def test_import_into_an_impossible_folder(checkpoint: Path, tmp_path: Path, monk
 
 def test_unknown_names_get_a_hint() -> None:
     with pytest.raises(UnknownModel, match="did you mean irn-h264-x2"):
-        find_model("irn-h264-x3")
+        find_model("irn-h265-x2")
 
 
 def test_damaged_weights_are_refused(tmp_path: Path) -> None:
