@@ -25,7 +25,7 @@ CRFS = (18, 26, 34)
 PEERS = {
     "irn-h264-x1": ("lanczos-x1", 0),
     "irn-h264-x2": ("lanczos-x2", 1),
-    "irn-h264-x2-base": ("lanczos-x2", 2),
+    "irn-h264-x2-base": ("lanczos-x2", 1),
     "irn-h264-x4": ("lanczos-x4", 1),
 }
 # PSNR-Y and PSNR-YUV in dB and kbit/s at each CRF. x264 may differ by a few bytes between processors.
