@@ -185,7 +185,7 @@ class VideoWriter:
             if not self._frames:
                 raise UnwritableOutput("there were no pictures to write", path=self._path)
             with self._writing():
-                self._mux(self._video.encode(None))
+                self._mux(self._with_decode_times(self._video.encode(None)))
                 if self._copier is not None:
                     self._copier.finish(float(self._end * self._time_base))
                 self._output.close()
@@ -328,6 +328,13 @@ class VideoWriter:
             self._output.mux(whole)
             if self._copier is not None:
                 self._copier.feed(at)
+
+    def _with_decode_times(self, packets: list[Packet[VideoStream]]) -> list[Packet[VideoStream]]:
+        """Times for the last packets of a stream so short that the encoder sets none; so few are never reordered."""
+        if self._frames < self._encoder.order_needs:
+            for packet in packets:
+                packet.dts = packet.pts
+        return packets
 
     def _with_card(self, packet: Packet[VideoStream]) -> Packet[VideoStream]:
         syntax = self._encoder.syntax

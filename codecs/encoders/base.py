@@ -70,6 +70,8 @@ class Encoder(ABC):
     """How the stream card goes in as SEI; None where only the container's tag can carry it."""
     tiny_options: ClassVar[dict[str, str]] = {}
     """Further options for pictures less than 32 samples wide or high."""
+    order_needs: ClassVar[int] = 0
+    """Pictures without which the encoder leaves decoding times undefined."""
     needs_even: ClassVar[bool] = True
     """Subsampled pictures must have sizes that the subsampling divides."""
 

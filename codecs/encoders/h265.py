@@ -22,6 +22,7 @@ class X265(Encoder):
         *("yuv420p12le", "yuv422p12le", "yuv444p12le", "gbrp", "gbrp10le", "gbrp12le"),
     )
     syntax = "hevc"
+    order_needs = 3  # it takes the delay of decoding times from the third picture, and from unset memory before
 
     def samples(self) -> list[tuple[Layout, int]]:
         """RGB only without loss or by explicit wish: few players show it."""
