@@ -72,7 +72,11 @@ class _Arguments:
     help="Budget in steps, earlier runs included; a run stopped and continued then equals one that was not [default: "
     "as CONFIG says].",
 )
-@click.option("--init", metavar="NAME|FILE", help="Start from these weights [default: untrained].")
+@click.option(
+    "--init",
+    metavar="NAME|FILE",
+    help="Start from these weights; those of the paper's networks may have fewer blocks [default: untrained].",
+)
 @device_options
 @click.option("--compile", "compiled", is_flag=True, help="Use torch.compile: minutes at the start, quicker steps.")
 @click.option(
@@ -154,10 +158,8 @@ def _train(
 
     steps = arguments.steps or config.steps or None
     minutes = arguments.minutes if arguments.minutes is not None or steps else 60.0
-    initial = load_model(arguments.init).network.state_dict() if arguments.init else None
-    trainer = Trainer(
-        config, source, arguments.out, minutes=minutes, steps=steps, initial=initial, options=run, team=team
-    )
+    start = load_model(arguments.init) if arguments.init else None
+    trainer = Trainer(config, source, arguments.out, minutes=minutes, steps=steps, start=start, options=run, team=team)
     trainer.run(lambda line: click.echo(progress_line(line, trainer), err=True) if team.leads else None)
     if team.leads:
         path = arguments.out / f"{config.name}.safetensors"

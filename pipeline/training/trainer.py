@@ -32,6 +32,7 @@ from irn_video.pipeline.training.checkpoint import (
 )
 from irn_video.pipeline.training.config import TrainConfig
 from irn_video.pipeline.training.distributed import Team
+from irn_video.pipeline.training.growing import start_from
 from irn_video.pipeline.training.guard import gradient_fault, interrupts_held, loss_fault
 from irn_video.pipeline.training.optimizers import Optimizers, trained
 from irn_video.pipeline.training.packed import PackedGroups, PackedTask
@@ -43,6 +44,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 if TYPE_CHECKING:
     from irn_video.pipeline.training.sequences import SequenceSource
+    from irn_video.pipeline.zoo import LoadedModel
 
 # Longer pauses (a stopped process, a sleeping laptop) do not use up the budget.
 _LONGEST_STEP = 60.0
@@ -120,12 +122,12 @@ class Trainer:
         folder: of this run; a checkpoint found there is continued.
         minutes: time budget, earlier runs included.
         steps: budget in steps, instead of that of the configuration; at least one of the three is needed.
-        initial: weights to start from when there is no checkpoint.
+        start: network to start from when there is no checkpoint.
         options: how to run.
         team: the processes that train together.
 
     Raises:
-        TrainingFailed: no data, no budget, a damaged checkpoint or one of another network.
+        TrainingFailed: no data, no budget, a damaged checkpoint, or one or a start of another network.
     """
 
     def __init__(
@@ -136,7 +138,7 @@ class Trainer:
         *,
         minutes: float | None = None,
         steps: int | None = None,
-        initial: dict[str, Tensor] | None = None,
+        start: LoadedModel | None = None,
         options: RunOptions | None = None,
         team: Team | None = None,
     ) -> None:
@@ -149,8 +151,9 @@ class Trainer:
         self.task = _task_on(config, source)
         torch.manual_seed(config.seed)
         self.network = config.network.build().train()
-        if initial is not None:
-            self.network.load_state_dict(initial)
+        if start is not None:
+            start_from(self.network, config.network, start)
+        self._start = f"{start.card.name} {start.sha256[:8]}" if start else ""
         self.network.to(self._device)
         if self._device.type == "cuda":  # on the CPU it gains nothing for dense blocks (TRAINING.md)
             self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -208,6 +211,8 @@ class Trainer:
         config, network = self.config, self.averaged()
         down, up = cost_of(network)
         how, data = self.task.describe()
+        if self._start:
+            how += f"; started from {self._start}"
         budget = (
             f"{self.step} steps of {config.batch} crops of {config.crop}x{config.crop}, {self.seconds / 60:.0f} minutes"
         )
@@ -235,6 +240,7 @@ class Trainer:
             "average": self.average.state_dict(),
             "optimizers": self.optimizers.state_dict(),
             "scaler": self.scaler.state_dict(),
+            "start": self._start,
             "step": self.step,
             "seconds": self.seconds,
             "sums": self._sums,
@@ -373,7 +379,7 @@ class Trainer:
             self.optimizers.load_state_dict(state["optimizers"])
             self.step, self.seconds = int(state["step"]), float(state["seconds"])
             # Not in the checkpoints of version 0.1.0.
-            self._sums = state.get("sums", self._sums)
+            self._sums, self._start = state.get("sums", self._sums), str(state.get("start", ""))
             if self.scaler.is_enabled() and state.get("scaler"):
                 self.scaler.load_state_dict(state["scaler"])
         except (KeyError, RuntimeError, ValueError, TypeError) as error:

@@ -122,5 +122,3 @@ def test_a_sender_of_rate_zero_stays_fixed(source: SequenceSource) -> None:
     task = SenderTask(TrainConfig("x", spec, codec=codec, crop=64, batch=4), source)
     network = spec.build()
     assert task.frozen(network) == [network.wavelet]
-
-

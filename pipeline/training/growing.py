@@ -1,0 +1,50 @@
+"""Starting from trained weights, those of a shallower network included."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from irn_video.codecs.errors import TrainingFailed
+from irn_video.pipeline.network import InvertibleRescaler
+from irn_video.pipeline.network.spec import NetworkSpec
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from irn_video.pipeline.zoo import LoadedModel
+
+
+def start_from(network: InvertibleRescaler, spec: NetworkSpec, start: LoadedModel) -> None:
+    """Load the weights of `start` into a new network.
+
+    A network of the paper may start from one with fewer coupling layers (or another latent deviation): those it has
+    more come last in each ×2 step and change nothing until they are trained, since new ones are identities.
+
+    Raises:
+        TrainingFailed: `start` is of another architecture.
+    """
+    given = start.card.network
+    weights = start.network.state_dict()
+    if spec.family == "paper" and given.blocks <= spec.blocks:
+        weights = network.state_dict() | _spread(weights, given.blocks, spec.blocks)
+        given = replace(given, blocks=spec.blocks, latent_std=spec.latent_std)
+    if given != spec:
+        raise TrainingFailed(
+            f"{start.card.name} is of another architecture than the configuration's",
+            hint="start from weights of the same [network], or train without --init",
+        )
+    network.load_state_dict(weights)
+
+
+def _spread(weights: dict[str, Tensor], blocks: int, wanted: int) -> dict[str, Tensor]:
+    """Weights of a paper network, renamed to their places in one of `wanted` coupling layers per step.
+
+    A step's operations are its Haar transform and its coupling layers.
+    """
+
+    def place(name: str) -> str:
+        kind, number, rest = name.split(".", 2)
+        step, within = divmod(int(number), blocks + 1)
+        return f"{kind}.{step * (wanted + 1) + within}.{rest}"
+
+    return {place(name): tensor for name, tensor in weights.items()}
