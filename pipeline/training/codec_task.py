@@ -11,7 +11,7 @@ from irn_video.pipeline.network import CodecAwareRescaler, InvertibleRescaler
 from irn_video.pipeline.training.config import TrainConfig
 from irn_video.pipeline.training.mixing import mixed_batches
 from irn_video.pipeline.training.samples import CodedGroups, Samples, concatenate, plane_errors
-from irn_video.pipeline.training.task import Loss
+from irn_video.pipeline.training.task import Loss, Task
 from torch import nn
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ _STD_LOSS_WEIGHT = 1e-3
 
 
 @dataclass(frozen=True)
-class CodecTask:
+class CodecTask(Task[Samples]):
     """Codec-aware networks: LR pictures coded by x264, error of the restored wavelet coefficients.
 
     Squared errors are weighted by one over those of the plain wavelet reconstruction of the whole picture, which makes
@@ -64,10 +64,6 @@ class CodecTask:
         """The sender."""
         assert isinstance(network, CodecAwareRescaler)
         return [part for part in network.children() if part is not network.restorer]
-
-    def rates(self, network: InvertibleRescaler) -> list[tuple[list[nn.Parameter], float]]:
-        """One rate for everything that learns."""
-        return [([p for p in network.parameters() if p.requires_grad], 1.0)]
 
     def describe(self) -> tuple[str, str]:
         """For the card."""

@@ -42,6 +42,23 @@ class CodecConfig:
 
 
 @dataclass(frozen=True)
+class PerceptualConfig:
+    """IRN+: what makes a paper network sharp instead of exact (see perceptual_task.py).
+
+    Attributes:
+        adversarial: weight of the adversarial loss beside the mean losses of the paper; 0 for plain IRN.
+        features: weight of the difference in the critic's features.
+        width: feature channels of the critic's first layer.
+        rate: factor on the learning rate for the critic.
+    """
+
+    adversarial: float = 0.0
+    features: float = 0.0
+    width: int = 32
+    rate: float = 1.0
+
+
+@dataclass(frozen=True)
 class TrainConfig:
     """A training run.
 
@@ -49,6 +66,7 @@ class TrainConfig:
         name: of the network that comes out.
         network: its architecture.
         codec: how the LR pictures are coded on their way (codec-aware networks only).
+        perceptual: adversarial training (paper networks only).
         crop: side of the HR crops in samples, a multiple of 8.
         batch: crops per step.
         shards: independent streams of data that make up a batch; as many processes or a divisor of it may share them.
@@ -77,6 +95,7 @@ class TrainConfig:
     licence: str = "Apache-2.0"
     temperature: float = 0.05
     codec: CodecConfig = field(default_factory=CodecConfig)
+    perceptual: PerceptualConfig = field(default_factory=PerceptualConfig)
     crop: int = 224
     batch: int = 16
     shards: int = 1
@@ -189,6 +208,14 @@ def _check_ranges(config: TrainConfig, path: Path) -> None:
         ),
         "codec.sender_rate must be from 0 to 1": 0 <= config.codec.sender_rate <= 1,
         "codec.rate_weight must be from 0 to 10": 0 <= config.codec.rate_weight <= 10,
+        "perceptual.adversarial, features and rate must be from 0 to 100": all(
+            0 <= value <= 100
+            for value in (config.perceptual.adversarial, config.perceptual.features, config.perceptual.rate)
+        ),
+        'perceptual.adversarial needs a paper network and loss = "mean"': (
+            not config.perceptual.adversarial or (config.network.family == "paper" and config.loss == "mean")
+        ),
+        "perceptual.width must be from 1 to 512": 1 <= config.perceptual.width <= 512,
         "codec.frames must be from 1 to 250": 1 <= config.codec.frames <= 250,
     }
     for message, holds in checks.items():

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import Any, cast
@@ -102,7 +103,7 @@ class PackedGroups:
 
 
 @dataclass(frozen=True)
-class PackedTask:
+class PackedTask(Task[Any]):
     """Another task, on prepared data. Each time through, pools and the samples in a pool come in a new order."""
 
     config: TrainConfig
@@ -148,6 +149,11 @@ class PackedTask:
         return manifest.how, f"{manifest.data}, {batches} batches of {manifest.samples} crops prepared"
 
     @property
+    def critic(self) -> nn.Module | None:
+        """That of the other task."""
+        return self._task.critic
+
+    @cached_property
     def _task(self) -> Task[Any]:
         return make_task(self.config, cast("Any", self.source))
 

@@ -14,8 +14,8 @@ from irn_video.codecs.errors import TrainingFailed
 from irn_video.pipeline.network import InvertibleRescaler, quantise
 from irn_video.pipeline.opencv import cv2
 from irn_video.pipeline.training.config import TrainConfig
-from irn_video.pipeline.training.task import Loss, Rates, everything, leave_signals_to_parent
-from torch import Tensor, nn
+from irn_video.pipeline.training.task import Loss, Task, leave_signals_to_parent
+from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class CropPools(Dataset["Tensor | TrainingFailed"]):
 
 
 @dataclass(frozen=True)
-class PaperTask:
+class PaperTask(Task[Tensor]):
     """The paper's losses (section 3.4): LR guide, reconstruction, latent energy; weights 4/1/1 at x2, 16/1/1 at x4.
 
     The weight of the guide is scale², which makes up for the LR picture having fewer samples. `loss = "sum"` sums over
@@ -111,6 +111,10 @@ class PaperTask:
 
     def loss(self, network: InvertibleRescaler, batch: Tensor, rng: torch.Generator) -> Loss:
         """Down, rounding, up with a drawn latent."""
+        return self.restored_loss(network, batch, rng)[0]
+
+    def restored_loss(self, network: InvertibleRescaler, batch: Tensor, rng: torch.Generator) -> tuple[Loss, Tensor]:
+        """The loss, and the restored crops with their gradient, R′G′B′ in [0, 1]."""
         hr = batch.float() / 255
         guide = F.interpolate(hr, scale_factor=1 / network.scale, mode="bicubic", antialias=True)
         lr, latent = network.downscale(hr)
@@ -126,15 +130,8 @@ class PaperTask:
         }
         size = hr.numel() if self.config.loss == "mean" else len(hr)
         error = difference.detach().square().mean((1, 2, 3)).sum()
-        return Loss(sum(parts.values(), hr.new_zeros(())) / size, error, error.new_tensor(float(len(hr))), parts)
-
-    def frozen(self, network: InvertibleRescaler) -> list[nn.Module]:
-        """Nothing."""
-        return []
-
-    def rates(self, network: InvertibleRescaler) -> Rates:
-        """Everything at one rate."""
-        return everything(network)
+        total = sum(parts.values(), hr.new_zeros(())) / size
+        return Loss(total, error, error.new_tensor(float(len(hr))), parts), restored
 
     def describe(self) -> tuple[str, str]:
         """For the card."""

@@ -18,7 +18,7 @@ from irn_video.pipeline.training.mixing import mixed_batches
 from irn_video.pipeline.training.samples import to_packed, to_planes
 from irn_video.pipeline.training.sequences import SequenceSource
 from irn_video.pipeline.training.surrogates import METHODS, Method, rate_proxy, through_codec
-from irn_video.pipeline.training.task import Loss
+from irn_video.pipeline.training.task import Loss, Rates, Task
 from torch import Tensor, nn
 from torch.utils.data import IterableDataset, get_worker_info
 
@@ -65,7 +65,7 @@ class MovingCrops(IterableDataset[Tensor]):
 
 
 @dataclass(frozen=True)
-class SenderTask:
+class SenderTask(Task[Tensor]):
     """Codec-aware networks whose wavelet learns too: crops are joined to one mosaic, which the real x264 codes.
 
     The loss is that of the BD-rate itself, ln(error) + `rate_weight` · ln(bits): moving along a curve where
@@ -117,7 +117,7 @@ class SenderTask:
         assert isinstance(network, CodecAwareRescaler)
         return [] if self.config.codec.sender_rate else [network.wavelet]
 
-    def rates(self, network: InvertibleRescaler) -> list[tuple[list[nn.Parameter], float]]:
+    def rates(self, network: InvertibleRescaler) -> Rates:
         """The sender learns slowly."""
         assert isinstance(network, CodecAwareRescaler)
         rest = [p for name, p in network.named_parameters() if p.requires_grad and not name.startswith("wavelet.")]

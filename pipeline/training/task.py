@@ -55,6 +55,11 @@ class Task(Protocol, Generic[Batch]):
     """One way to train."""
 
     @property
+    def critic(self) -> nn.Module | None:
+        """A network of the task's own, which learns beside the other and is kept in the checkpoint; most have none."""
+        return None
+
+    @property
     def quality(self) -> str:
         """What 10 · log10(reference / error) means, for the log."""
         ...
@@ -78,7 +83,7 @@ class Task(Protocol, Generic[Batch]):
 
     def frozen(self, network: InvertibleRescaler) -> list[nn.Module]:
         """Parts of the network that this task does not train."""
-        ...
+        return []
 
     def rates(self, network: InvertibleRescaler) -> Rates:
         """Groups of parameters that require a gradient, each with a factor on config.learning_rate."""

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
 
 def make_task(config: TrainConfig, source: SequenceSource) -> Task[Any]:
     """The task of the configured network."""
+    if config.network.family == "paper" and config.perceptual.adversarial:
+        from irn_video.pipeline.training.perceptual_task import PerceptualTask
+
+        return PerceptualTask(config, source)
     if config.network.family == "paper":
         from irn_video.pipeline.training.paper_task import PaperTask
 

@@ -107,7 +107,7 @@ class _LossModule(nn.Module):
 
     def __init__(self, task: Task[Any], network: InvertibleRescaler) -> None:
         super().__init__()
-        self.task, self.network = task, network
+        self.task, self.network, self.critic = task, network, task.critic
 
     def forward(self, batch: Any, rng: torch.Generator) -> Loss:
         return self.task.loss(self.network, batch, rng)
@@ -157,6 +157,8 @@ class Trainer:
         self.network.to(self._device)
         if self._device.type == "cuda":  # on the CPU it gains nothing for dense blocks (TRAINING.md)
             self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if self.task.critic is not None:
+            self.task.critic.to(self._device)
         for part in self.task.frozen(self.network):
             part.requires_grad_(False)
         self.average = torch.optim.swa_utils.AveragedModel(
@@ -238,6 +240,7 @@ class Trainer:
             "network_spec": asdict(self.config.network),
             "network": self.network.state_dict(),
             "average": self.average.state_dict(),
+            "critic": None if self.task.critic is None else self.task.critic.state_dict(),
             "optimizers": self.optimizers.state_dict(),
             "scaler": self.scaler.state_dict(),
             "start": self._start,
@@ -333,7 +336,7 @@ class Trainer:
         nn.utils.clip_grads_with_norm_(self._trained, self.config.gradient_norm, norm)
         self.optimizers.step(self._rate(), self.scaler)
         self.scaler.update()
-        self.network.zero_grad(set_to_none=True)
+        self._loss.zero_grad(set_to_none=True)
         self.average.update_parameters(self.network)
         self._sums += sums
         self.step += 1
@@ -376,6 +379,8 @@ class Trainer:
         try:
             self.network.load_state_dict(state["network"])
             self.average.load_state_dict(state["average"])
+            if self.task.critic is not None:
+                self.task.critic.load_state_dict(state["critic"])
             self.optimizers.load_state_dict(state["optimizers"])
             self.step, self.seconds = int(state["step"]), float(state["seconds"])
             # Not in the checkpoints of version 0.1.0.

@@ -24,10 +24,10 @@ from irn_video.pipeline.training.config import TrainConfig
 from irn_video.pipeline.training.guard import interrupts_held
 from irn_video.pipeline.training.schedule import Budget, learning_rate
 from irn_video.pipeline.training.sequences import SequenceSource, find_files
-from irn_video.pipeline.training.task import Loss, Rates, everything
+from irn_video.pipeline.training.task import Loss, Rates, Task, everything
 from irn_video.pipeline.training.trainer import Progress, RunOptions, Trainer
 from irn_video.pipeline.zoo import read_model
-from torch import Tensor, nn
+from torch import Tensor
 
 SPEC = NetworkSpec("paper", blocks=1, latent_std=0.01)
 TINY = TrainConfig("tiny", SPEC, crop=32, batch=2, warmup=5, learning_rate=1e-3, ema=0.9)
@@ -205,7 +205,7 @@ def test_nothing_to_train_on_and_no_budget(source: SequenceSource, tmp_path: Pat
 
 
 @dataclass(frozen=True)
-class Stub:
+class Stub(Task[Tensor]):
     """A task that breaks at step 2 where it is told to."""
 
     breaks: str
@@ -226,9 +226,6 @@ class Stub:
         if self.breaks == "gradient":  # sqrt'(0) is infinite
             parts["latent"] = (network.operations[1].F.conv5.bias * 0).sqrt().sum()  # type: ignore[index, union-attr]
         return Loss(sum(parts.values(), torch.zeros(())), torch.ones(()), torch.ones(()), parts)
-
-    def frozen(self, network: InvertibleRescaler) -> list[nn.Module]:
-        return []
 
     def rates(self, network: InvertibleRescaler) -> Rates:
         everywhere = everything(network)[0][0]
