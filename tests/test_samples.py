@@ -16,6 +16,7 @@ import pytest
 from click.testing import CliRunner
 from irn_video.codecs.picture import ColorSpec, Layout, Picture
 from irn_video.codecs.reader import VideoReader
+from irn_video.pipeline.opencv import cv2
 
 sys.path.append(str(Path(__file__).resolve().parent.parent / "samples"))
 
@@ -23,6 +24,7 @@ import bdrate
 import bench
 import demo
 import get_clip
+import perceptual
 import rates
 from rates import RatePoint
 
@@ -248,3 +250,18 @@ def test_the_report_is_honest() -> None:
     assert "At 400 kb/s, ours is 0.50 dB better than Lanczos, 0.75 dB worse than full (PSNR-Y, 60 pictures)." in text
     assert "source, 1280x720" in text
     assert "2000" in text
+
+
+def test_vmaf_prefers_the_sharper_picture(tmp_path: Path) -> None:
+    texture = np.random.default_rng(0).integers(0, 255, (60, 80, 3), dtype=np.uint8)
+    cv2().imwrite(str(tmp_path / "x.png"), cv2().resize(texture, (240, 180), interpolation=cv2().INTER_CUBIC))
+    finer, coarser = (perceptual.score(f"bicubic-x{scale}", (tmp_path,))[tmp_path.name] for scale in (2, 4))
+    assert coarser.vmaf + 5 < finer.vmaf <= 100
+    assert coarser.psnr_y < finer.psnr_y
+
+
+def test_vmaf_of_a_folder_without_pictures(tmp_path: Path) -> None:
+    result = CliRunner().invoke(perceptual.main, [str(tmp_path), "--model", "bicubic-x2"])
+    assert result.exit_code == 1
+    assert result.output.startswith("Error: ")
+    assert result.output.count("\n") == 1

@@ -22,7 +22,12 @@ _GOOD_SWSCALE = "LANCZOS"
 _PHOTO_SIZES = ((768, 432), (640, 480), (512, 512), (448, 640), (960, 448), (480, 360), (416, 272))
 # How sharp a camera or a scaler leaves a picture differs widely; the last two kernels alias.
 _REDUCING = ("INTER_AREA", "INTER_AREA", "INTER_LINEAR", "INTER_CUBIC")
+# Moving a picture by parts of a sample softens it. Most are moved at twice the size and reduced afterwards, so that
+# they keep what they have up to the finest frequency; the last kernel takes every second sample.
+_SUPERSAMPLED = 0.6
+_HALVING = ("INTER_AREA", "INTER_AREA", "INTER_CUBIC", "INTER_CUBIC", "INTER_NEAREST")
 _MOST_SHARPENING, _SHARPENED = 0.8, 0.15
+_MOST_NOISE, _NOISY = 3.0, 0.2
 
 
 @dataclass(frozen=True)
@@ -62,32 +67,48 @@ def photo_sequence(path: Path, rng: random.Random, frames: int) -> list[Planes]:
     if photo is None:
         raise TrainingFailed("not a picture that OpenCV reads", path=path, hint="remove it from the training folder")
     photo = np.rot90(photo, rng.randrange(4))
-    width, height = rng.choice(_PHOTO_SIZES)
+    if rng.random() < 0.5:
+        photo = photo[:, ::-1]
+    size = rng.choice(_PHOTO_SIZES)
+    if rng.random() < _SUPERSAMPLED:
+        kernel = getattr(cv2(), rng.choice(_HALVING))
+        doubled = _moving(photo, (2 * size[0], 2 * size[1]), rng, frames)
+        views = [cv2().resize(view, size, interpolation=kernel) for view in doubled]
+    else:
+        views = _moving(photo, size, rng, frames)
+    if rng.random() < _NOISY:
+        views = _noisy(views, rng)
+    return [_to_yuv420(view) for view in views]
+
+
+def _moving(photo: Rgb, size: tuple[int, int], rng: random.Random, frames: int) -> list[Rgb]:
+    """Views of a photograph, width by height, that pans, zooms and turns steadily."""
+    width, height = size
     cover = max(width / photo.shape[1], height / photo.shape[0])
     scale = max(cover * rng.uniform(1.05, 1.5), rng.uniform(0.4, 1.0))
     if scale < 1:
-        size = (max(width, round(photo.shape[1] * scale)), max(height, round(photo.shape[0] * scale)))
-        photo = cv2().resize(photo, size, interpolation=getattr(cv2(), rng.choice(_REDUCING)))
+        reduced = (max(width, round(photo.shape[1] * scale)), max(height, round(photo.shape[0] * scale)))
+        photo = cv2().resize(photo, reduced, interpolation=getattr(cv2(), rng.choice(_REDUCING)))
         scale = 1.0
     if rng.random() < _SHARPENED:
         photo = _sharpened(photo, rng.uniform(0, _MOST_SHARPENING))
-    turn, zoom, angle = rng.random() < 0.5, rng.gauss(0, 0.002), rng.gauss(0, 0.1)
-    if turn:
-        photo = photo[:, ::-1]
-    speed = (rng.gauss(0, 3), rng.gauss(0, 1.5)) if rng.random() < 0.85 else (0.0, 0.0)
+    zoom, angle = rng.gauss(0, 0.002), rng.gauss(0, 0.1)
+    fast = width / 640
+    speed = (rng.gauss(0, 3 * fast), rng.gauss(0, 1.5 * fast)) if rng.random() < 0.85 else (0.0, 0.0)
     slack_x, slack_y = photo.shape[1] * scale - width, photo.shape[0] * scale - height
-    start = (rng.uniform(0, max(slack_x, 0)), rng.uniform(0, max(slack_y, 0)))
-    warped = (
-        _view(
-            photo,
-            (width, height),
-            scale * (1 + zoom * t),
-            angle * t,
-            (start[0] + speed[0] * t, start[1] + speed[1] * t),
-        )
+    x, y = rng.uniform(0, max(slack_x, 0)), rng.uniform(0, max(slack_y, 0))
+    return [
+        _view(photo, size, scale * (1 + zoom * t), angle * t, (x + speed[0] * t, y + speed[1] * t))
         for t in range(frames)
-    )
-    return [_to_yuv420(frame) for frame in warped]
+    ]
+
+
+def _noisy(views: list[Rgb], rng: random.Random) -> list[Rgb]:
+    """With a camera's noise, new in every picture: what cannot be restored should not be smoothed away either."""
+    deviation, random_samples = rng.uniform(0, _MOST_NOISE), np.random.default_rng(rng.getrandbits(64))
+    shape = views[0].shape
+    noise = (random_samples.standard_normal(shape, np.float32) * deviation for _ in views)
+    return [np.clip(np.rint(view + added), 0, 255).astype(np.uint8) for view, added in zip(views, noise, strict=True)]
 
 
 def _sharpened(photo: Rgb, amount: float) -> Rgb:
