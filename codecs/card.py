@@ -1,9 +1,10 @@
 """The stream card: what an LR stream says about itself, so that the receiver needs no options (DESIGN §4).
 
 One versioned JSON object in two places: an SEI message on every keyframe of H.264 and H.265, which survives remuxing,
-MPEG-TS, fragmenting and cutting, and the container's `comment` tag, which also works for AV1 and FFV1. Both hold
-base64, the tag of the JSON itself, the SEI message of its deflated form, since at the lowest rates 700 bytes on every
-keyframe are several per cent of a stream.
+MPEG-TS, fragmenting and cutting, and the container's `comment` tag, which also works for AV1 and FFV1. The tag holds
+base64 of the JSON. The SEI message holds it deflated, with every byte XORed with one that does not occur, so that no
+zeros are left for the stream's syntax to escape: at the lowest rates 700 bytes on every keyframe would be several per
+cent of a stream. Version 1 had base64 there too, and whole digests.
 """
 
 from __future__ import annotations
@@ -27,12 +28,16 @@ from .opening import open_input, picture_streams
 from .picture import ColorSpec, Layout
 from .sei import find_payloads
 
-CARD_VERSION = 1
+CARD_VERSION = 2
+_READABLE = (1, CARD_VERSION)
 MAX_CARD_BYTES = 65536
 """Longer JSON, or longer base64 of it, is refused before it is parsed."""
 MAX_COMMENT = 16384
 _MAX_SEI_COMMENT = 256  # it is repeated on every keyframe; longer comments travel in the tag alone
 _DEFLATED = b"\x01"  # no JSON begins like this
+_MASKED = 2  # nor base64
+DIGEST = 16
+"""Hexadecimal digits of SHA-256 that a card holds: enough to tell files apart, not to withstand an attack."""
 # A typical card: what a card shares with it costs next to nothing. Part of the format, never to be changed.
 _DICTIONARY = (
     b'{"bit_depth":8,"bitrate":null,"codec":"h264","color":{"chroma_siting":1,"full_range":false,"matrix":1,'
@@ -43,7 +48,7 @@ _DICTIONARY = (
 _TAG_PREFIX = "irn-video card "
 _MAX_SIDE = 16384
 _PACKETS_TO_SCAN = 600  # more than two default keyframe intervals, for streams joined late
-_SHA256 = re.compile(r"[0-9a-f]{64}")
+_SHA256 = re.compile(r"[0-9a-f]{16,64}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +57,7 @@ class StreamCard:
 
     Attributes:
         model: name of the network.
-        model_sha256: SHA-256 of its weights, empty for one without weights.
+        model_sha256: first digits of the SHA-256 of its weights (`digest_of`), empty for one without weights.
         scale: downscaling factor, 1 to 16.
         width, height: size of the HR picture before padding, in luma samples.
         pad_right, pad_bottom: HR samples added by edge replication, to be cropped on return.
@@ -60,7 +65,7 @@ class StreamCard:
         codec, crf, bitrate (bits/s), lossless: how the LR stream was encoded.
         latent_std: default temperature of the latents.
         seed: seed of the latents, 0 to 2⁶³ − 1.
-        source_name, source_bytes, source_sha256: the source file, without folders; the digest may be empty.
+        source_name, source_bytes, source_sha256: the source file, without folders; first digits or nothing.
         frames: number of pictures, None when not known in advance.
         comment: the comment tag the source had.
         version: format of the card.
@@ -110,9 +115,9 @@ class StreamCard:
         """
         values = _parse(text)
         version = values.get("version")
-        if version != CARD_VERSION or isinstance(version, bool):
+        if version not in _READABLE or isinstance(version, bool):
             raise BadCard(
-                f"the stream card has version {_short(version)}, this program reads version {CARD_VERSION}",
+                f"the stream card has version {_short(version)}, this program reads up to {CARD_VERSION}",
                 hint="a newer irn-video is needed",
             )
         names = {field.name for field in fields(cls)}
@@ -122,10 +127,14 @@ class StreamCard:
         return cls(**{**values, "color": _color(values["color"])})
 
     def to_payload(self) -> bytes:
-        """The payload of the SEI message: base64 of the deflated JSON, a long comment left out."""
+        """The payload of the SEI message, without zeros: deflated JSON, a long comment left out."""
         card = self if len(self.comment or "") <= _MAX_SEI_COMMENT else replace(self, comment=None)
         deflate = zlib.compressobj(9, zlib.DEFLATED, -15, 9, zlib.Z_DEFAULT_STRATEGY, _DICTIONARY)
-        return base64.b64encode(_DEFLATED + deflate.compress(card.to_json().encode()) + deflate.flush())
+        content = deflate.compress(card.to_json().encode()) + deflate.flush()
+        mask = next((mask for mask in range(1, 256) if mask not in content), None)
+        if mask is None:
+            return base64.b64encode(_DEFLATED + content)
+        return bytes([_MASKED, mask]) + _masked(content, mask)
 
     def to_tag(self) -> str:
         """The value of the container's `comment` tag."""
@@ -133,18 +142,34 @@ class StreamCard:
 
 
 def parse_payload(payload: bytes) -> StreamCard:
-    """Read a card from base64 of JSON, as it stands in the tag after the prefix, or deflated, as in the SEI message.
+    """Read a card from an SEI message, or from base64 of JSON as it stands in the tag after the prefix.
 
     Raises:
         BadCard: see `StreamCard.from_json`.
     """
     if len(payload) > MAX_CARD_BYTES:
         raise BadCard(f"the stream card is too long: {len(payload)} bytes")
+    if payload[:1] == bytes([_MASKED]) and len(payload) > 2:
+        return StreamCard.from_json(_inflated(_masked(payload[2:], payload[1])))
     try:
         content = base64.b64decode(payload.rstrip(b"\0"), validate=True)
     except binascii.Error as error:
         raise BadCard("the stream card is not base64") from error
     return StreamCard.from_json(_inflated(content[1:]) if content.startswith(_DEFLATED) else content)
+
+
+def digest_of(sha256: str) -> str:
+    """The part of a SHA-256 in hexadecimal that goes into a card."""
+    return sha256[:DIGEST]
+
+
+def is_digest_of(digest: str, sha256: str) -> bool:
+    """Whether the digest in a card, of any length, is that of a whole SHA-256; an empty one only of an empty one."""
+    return sha256.startswith(digest) if digest else not sha256
+
+
+def _masked(content: bytes, mask: int) -> bytes:
+    return bytes(byte ^ mask for byte in content)
 
 
 def _inflated(content: bytes) -> bytes:
@@ -306,5 +331,5 @@ _CHECKS: dict[str, Callable[[Any], bool]] = {
     "source_sha256": _digest,
     "frames": _optional(_whole(0, 2**53)),
     "comment": _optional(_text(MAX_COMMENT)),
-    "version": _whole(CARD_VERSION, CARD_VERSION),
+    "version": _whole(*_READABLE),
 }

@@ -17,9 +17,9 @@ CARD_UUID = UUID("6c1f7a52-9d3e-4b8a-a1c4-5e7d2f90b36d")
 
 _START_CODE = re.compile(rb"\x00\x00\x01")
 _ESCAPED = re.compile(rb"\x00\x00(?=[\x00-\x03])")
-_CARD = re.compile(re.escape(CARD_UUID.bytes) + rb"([A-Za-z0-9+/=]+)")
-_NAL_HEADER: dict[Syntax, bytes] = {"h264": b"\x06", "hevc": b"\x4e\x01"}
 _USER_DATA_UNREGISTERED = 5
+_CARD = re.compile(bytes([_USER_DATA_UNREGISTERED]) + rb"(\xff*)([^\xff])" + re.escape(CARD_UUID.bytes))
+_NAL_HEADER: dict[Syntax, bytes] = {"h264": b"\x06", "hevc": b"\x4e\x01"}
 
 
 def sei_nal(payload: bytes, syntax: Syntax) -> bytes:
@@ -41,8 +41,12 @@ def insert_nal(access_unit: bytes, nal: bytes, syntax: Syntax) -> bytes:
 
 
 def find_payloads(packet: bytes) -> list[bytes]:
-    """Payloads under our UUID in a packet, Annex B or length-prefixed; they are base64, so escaping never hits them."""
-    return _CARD.findall(packet)
+    """Payloads under our UUID in a packet, Annex B or length-prefixed; free of zeros, so escaping never hits them."""
+    found = []
+    for match in _CARD.finditer(packet):
+        size = 255 * len(match[1]) + match[2][0] - len(CARD_UUID.bytes)
+        found.append(packet[match.end() : match.end() + max(size, 0)])
+    return found
 
 
 def _is_slice(header: int, syntax: Syntax) -> bool:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from irn_video.codecs.card import StreamCard
+from irn_video.codecs.card import StreamCard, is_digest_of
 from irn_video.codecs.errors import BadCard, SourceMismatch, UnknownModel, WeightsMismatch
 from irn_video.codecs.opening import open_input, picture_streams
 from irn_video.codecs.picture import Layout, Picture
@@ -59,7 +59,7 @@ def load_for(card: StreamCard, name: str | None, *, device: str, precision: str)
         raise UnknownModel(
             f"the network that made this stream, {card.model!r}, is not here", hint="give it with --model FILE"
         ) from error
-    if rescaler.sha256 != card.model_sha256 or rescaler.scale != card.scale:
+    if not is_digest_of(card.model_sha256, rescaler.sha256) or rescaler.scale != card.scale:
         raise WeightsMismatch(
             f"{rescaler.name} has other weights ({rescaler.sha256[:12] or 'none'}) than the network that made this "
             f"stream ({card.model} {card.model_sha256[:12] or 'none'})",
@@ -132,7 +132,7 @@ def is_source(card: StreamCard, path: Path) -> bool:
     """Whether a file is the one that was sent, to the byte."""
     if not card.source_sha256 or not path.is_file() or path.stat().st_size != card.source_bytes:
         return False
-    return file_digest(path) == card.source_sha256
+    return is_digest_of(card.source_sha256, file_digest(path))
 
 
 class Meter:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from irn_video.codecs.card import StreamCard
+from irn_video.codecs.card import StreamCard, digest_of
 from irn_video.codecs.encoders import EncoderSettings, make_encoder
 from irn_video.codecs.errors import BadOption
 from irn_video.codecs.output import check_output
@@ -194,7 +194,7 @@ def _card(info: VideoInfo, rescaler: Rescaler, carried: Samples, options: SendOp
     count = info.frames if options.frames is None or info.frames is None else min(options.frames, info.frames)
     return StreamCard(
         model=rescaler.name,
-        model_sha256=rescaler.sha256,
+        model_sha256=digest_of(rescaler.sha256),
         scale=rescaler.scale,
         width=info.width,
         height=info.height,
@@ -211,7 +211,7 @@ def _card(info: VideoInfo, rescaler: Rescaler, carried: Samples, options: SendOp
         seed=options.seed,
         source_name=info.path.name if findable else "",
         source_bytes=info.path.stat().st_size,
-        source_sha256=file_digest(info.path),
+        source_sha256=digest_of(file_digest(info.path)),
         frames=count,
     )
 

@@ -216,7 +216,7 @@ class TestCards:
     @pytest.mark.parametrize(
         ("change", "said"),
         [
-            ({"version": 2}, "version 2"),
+            ({"version": 3}, "version 3"),
             ({"model": "irn-of-tomorrow"}, "is not here"),
             ({"model": "/etc/passwd"}, "names a file"),
             ({"model": "other.safetensors"}, "names a file"),

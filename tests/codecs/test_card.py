@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 import json
+import random
 import zlib
 from dataclasses import replace
 from pathlib import Path
@@ -11,12 +12,21 @@ import av
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from irn_video.codecs.card import MAX_COMMENT, StreamCard, find_card, parse_payload, tag_payload
+from irn_video.codecs import card as card_module
+from irn_video.codecs.card import (
+    MAX_COMMENT,
+    StreamCard,
+    digest_of,
+    find_card,
+    is_digest_of,
+    parse_payload,
+    tag_payload,
+)
 from irn_video.codecs.encoders import EncoderSettings
 from irn_video.codecs.errors import BadCard, MissingFile, UnreadableVideo
 from irn_video.codecs.picture import ColorSpec
 from irn_video.codecs.reader import VideoReader
-from irn_video.codecs.sei import CARD_UUID
+from irn_video.codecs.sei import CARD_UUID, find_payloads, sei_nal
 
 
 def test_round_trip(tools: Any) -> None:
@@ -51,7 +61,7 @@ def test_the_same_card_is_the_same_text(tools: Any) -> None:
         *({"seed": 2**64}, {"source_name": "../../etc/passwd"}, {"source_name": "a\\b"}, {"source_name": ".."}),
         *({"source_bytes": -1}, {"source_sha256": "xyz"}, {"frames": -1}, {"comment": "x" * (MAX_COMMENT + 1)}),
         *({"comment": 5}, {"model": None}, {"model": "x" * 1000}, {"color": None}, {"color": ColorSpec(matrix=-1)}),
-        *({"color": ColorSpec(full_range=1)}, {"version": 2}),
+        *({"color": ColorSpec(full_range=1)}, {"version": 3}),
     ],
 )
 def test_senseless_fields(tools: Any, changes: dict[str, Any]) -> None:
@@ -60,7 +70,7 @@ def test_senseless_fields(tools: Any, changes: dict[str, Any]) -> None:
     assert len(str(caught.value)) < 200
 
 
-@pytest.mark.parametrize("version", [0, 2, 99, "1", None, True, [1]])
+@pytest.mark.parametrize("version", [0, 3, 99, "1", None, True, [1]])
 def test_other_versions_say_which(tools: Any, version: object) -> None:
     values = json.loads(tools.card().to_json()) | {"version": version, "something": "new"}
     with pytest.raises(BadCard, match=r"version.*a newer irn-video is needed") as caught:
@@ -150,16 +160,50 @@ def without_tag(path: Path) -> None:
 
 
 def test_the_message_is_small_and_damage_is_found(tools: Any) -> None:
-    payload = tools.card().to_payload()
-    assert len(payload) < 300
-    assert parse_payload(payload) == tools.card()
-    content = base64.b64decode(payload)
-    for broken in (content[:-5], content[:1], content[:1] + b"\xff" * 40, content[:1] + content[9:]):
+    card = tools.card(model_sha256="0123456789abcdef", source_sha256="fedcba9876543210")
+    payload = card.to_payload()
+    assert len(payload) < 120
+    assert 0 not in payload
+    assert parse_payload(payload) == card
+    head, content = payload[:2], payload[2:]
+    for broken in (content[:-5], b"", content[9:], content[:1] + b"\xff" * 40):
         with pytest.raises(BadCard):
-            parse_payload(base64.b64encode(broken))
+            parse_payload(head + broken)
     bomb = zlib.compressobj(9, zlib.DEFLATED, -15)
+    packed = bomb.compress(b" " * 10**7) + bomb.flush()
     with pytest.raises(BadCard, match="too long"):
-        parse_payload(base64.b64encode(content[:1] + bomb.compress(b" " * 10**7) + bomb.flush()))
+        parse_payload(head + bytes(byte ^ head[1] for byte in packed))
+
+
+def test_messages_of_version_1_are_read(tools: Any) -> None:
+    """Base64 of deflated JSON with whole digests."""
+    card = tools.card(version=1, model_sha256="ab" * 32, source_sha256="cd" * 32)
+    deflate = zlib.compressobj(9, zlib.DEFLATED, -15, 9, zlib.Z_DEFAULT_STRATEGY, card_module._DICTIONARY)
+    content = b"\x01" + deflate.compress(card.to_json().encode()) + deflate.flush()
+    payload = base64.b64encode(content)
+    assert parse_payload(payload) == card
+    assert find_payloads(sei_nal(payload, "h264")) == [payload]
+
+
+def test_a_message_in_which_every_byte_occurs_is_base64(tools: Any) -> None:
+    rng = random.Random(2)
+    words = "".join(chr(rng.randrange(0x4E00, 0x9FFF)) for _ in range(500))
+    card = tools.card(comment=words[:250], source_name=words[250:])
+    payload = card.to_payload()
+    assert 0 not in payload
+    assert parse_payload(payload) == card
+    assert base64.b64decode(payload, validate=True)[:1] == b"\x01"
+
+
+def test_digests() -> None:
+    whole = "0123456789abcdef" * 4
+    assert digest_of(whole) == "0123456789abcdef"
+    assert is_digest_of(digest_of(whole), whole)
+    assert is_digest_of(whole, whole)
+    assert is_digest_of("", "")
+    assert not is_digest_of("", whole)
+    assert not is_digest_of("1" * 16, whole)
+    assert not is_digest_of(whole, "")
 
 
 @pytest.mark.parametrize(
@@ -252,9 +296,9 @@ def test_no_card(mp4: Path, tools: Any, tmp_path: Path) -> None:
 
 
 def test_bad_cards_in_files(tools: Any, mp4: Path, tmp_path: Path) -> None:
-    newer = json.loads(tools.card().to_json()) | {"version": 2}
+    newer = json.loads(tools.card().to_json()) | {"version": 3}
     payload = base64.b64encode(json.dumps(newer).encode()).decode()
-    for index, (text, words) in enumerate(((payload, "version 2"), ("%%%", "not base64"), ("e30=", "version None"))):
+    for index, (text, words) in enumerate(((payload, "version 3"), ("%%%", "not base64"), ("e30=", "version None"))):
         path = tmp_path / f"{index}.mp4"
         tools.ffmpeg("-i", mp4, "-c", "copy", "-metadata", f"comment=irn-video card {text}", path)
         with pytest.raises(BadCard, match=words) as caught:
