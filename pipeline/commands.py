@@ -88,6 +88,20 @@ def device_options(function: Function) -> Function:
     )(function)
 
 
+def latent_options(*, temperature_help: str, seed_help: str, seed: int | None = 0) -> Callable[[Function], Function]:
+    """`--temperature` and `--seed`; `seed` is the default, None where something else knows it."""
+    temperature_option = click.option("--temperature", type=float, metavar="T", help=temperature_help)
+    seed_option = click.option(
+        "--seed",
+        type=click.IntRange(0, 2**63 - 1),
+        default=seed,
+        show_default=seed is not None,
+        metavar="N",
+        help=seed_help,
+    )
+    return lambda function: temperature_option(seed_option(function))
+
+
 def encoder_options(*, crf_help: str, preset_help: str) -> Callable[[Function], Function]:
     """`--codec`, `--crf`, `--bitrate`, `--lossless`, `--preset`, `--tune`, `--pix-fmt`, `--keyint`."""
     options = (

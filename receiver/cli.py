@@ -15,6 +15,7 @@ from irn_video.pipeline.commands import (
     device_options,
     encoder_options,
     encoder_settings,
+    latent_options,
     progress,
     run_command,
     summary_line,
@@ -59,14 +60,10 @@ from irn_video.pipeline.commands import (
     help="Official checkpoint for --upscaler rcan, of the stream's scale: RCAN_BIX2.pt or RCAN_BIX4.pt.",
 )
 @click.option("--model", metavar="NAME|FILE", help="Weights, where those that the stream names are not installed.")
-@click.option(
-    "--temperature",
-    type=float,
-    metavar="T",
-    help="0 restores the mean (best PSNR), 1 samples full detail [default: the stream's].",
-)
-@click.option(
-    "--seed", type=click.IntRange(0, 2**63 - 1), metavar="N", help="Of the sampled latents [default: the stream's]."
+@latent_options(
+    temperature_help="0 restores the mean (best PSNR), 1 samples full detail [default: the stream's].",
+    seed_help="Of the sampled latents [default: the stream's].",
+    seed=None,
 )
 @encoder_options(
     crf_help="Constant quality of the restored file, 0 (best) to 51 (63 for AV1) [default: 18 for h264 "

@@ -15,6 +15,7 @@ from irn_video.pipeline.commands import (
     device_options,
     encoder_options,
     encoder_settings,
+    latent_options,
     progress,
     run_command,
     summary_line,
@@ -45,19 +46,9 @@ _DEFAULT_MODELS = {1: "irn-h264-x1", 2: "irn-h264-x2", 4: "irn-h264-x4"}
     crf_help="Constant quality of the LR stream, 0 (best) to 51 (63 for AV1); +6 halves the bit rate [default: 23].",
     preset_help="Speed against compression, in the codec's words [default: medium].",
 )
-@click.option(
-    "--temperature",
-    type=float,
-    metavar="T",
-    help="Default for the receiver: 0 restores the mean, 1 samples full detail [default: the network's].",
-)
-@click.option(
-    "--seed",
-    type=click.IntRange(0, 2**63 - 1),
-    default=0,
-    show_default=True,
-    metavar="N",
-    help="Default seed of the receiver's latents.",
+@latent_options(
+    temperature_help="Default for the receiver: 0 restores the mean, 1 samples full detail [default: the network's].",
+    seed_help="Default seed of the receiver's latents.",
 )
 @click.option(
     "--verify", is_flag=True, help="Afterwards restore the LR stream and report the PSNR the receiver will see."

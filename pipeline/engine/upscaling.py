@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from irn_video.codecs.errors import BadOption, BadWeights, MissingFile
+from irn_video.codecs.errors import BadOption, BadWeights
 from irn_video.codecs.picture import Picture
 from irn_video.pipeline.engine.device import Device, choose_device
 from irn_video.pipeline.engine.rescaler import Received, Rescaler, Restoration
@@ -14,9 +14,8 @@ from irn_video.pipeline.network.rcan import Rcan
 from irn_video.pipeline.network.rescaler import quantise
 from irn_video.pipeline.planes import Samples, crop, from_rgb, to_picture, to_planes, to_rgb
 from irn_video.pipeline.zoo.card import digest, load_strictly
+from irn_video.pipeline.zoo.checkpoints import read_checkpoint
 from torch import Tensor
-
-_MAX_BYTES = 1 << 30
 
 
 class RcanRescaler(Rescaler):
@@ -80,28 +79,6 @@ def load_rcan(path: Path, *, device: str = "auto", precision: str = "auto") -> R
     module: Any = network.to_empty(device="cpu")  # the check is the same for every module
     load_strictly(module, state, path)
     return RcanRescaler(network, where, digest(network.state_dict()))
-
-
-def read_checkpoint(path: Path) -> dict[str, Tensor]:
-    """Names and tensors of a PyTorch checkpoint, as float32; nothing in the file is executed.
-
-    Raises:
-        MissingFile: there is no such file.
-        BadWeights: not a state dict.
-    """
-    if not path.is_file():
-        raise MissingFile("no such checkpoint", path=path)
-    if path.stat().st_size > _MAX_BYTES:
-        raise BadWeights(f"larger than {_MAX_BYTES >> 20} MiB", path=path)
-    try:
-        loaded: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except MemoryError:
-        raise
-    except Exception as error:  # the unpickler meets anything in a file that is none, and raises anything
-        raise BadWeights("not a checkpoint of plain tensors", path=path) from error
-    if not isinstance(loaded, dict) or not all(isinstance(value, Tensor) for value in loaded.values()):
-        raise BadWeights("not a state dict: a mapping of names to tensors is needed", path=path)
-    return {str(name).removeprefix("module."): value.float() for name, value in loaded.items()}
 
 
 def _scale_of(state: dict[str, Tensor], path: Path) -> int:

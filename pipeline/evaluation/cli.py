@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from irn_video.codecs.errors import BadOption
-from irn_video.pipeline.commands import device_options, progress, run_command, warn
+from irn_video.pipeline.commands import device_options, latent_options, progress, run_command, warn
 
 if TYPE_CHECKING:
     from irn_video.pipeline.evaluation.complexity import Complexity
@@ -52,15 +52,10 @@ _CELL = 11
     metavar="N",
     help="Latents per picture, whose PSNR and SSIM are averaged; takes N times as long.",
 )
-@click.option(
-    "--temperature",
-    type=float,
-    metavar="T",
-    help="Of the latents: 0 is their mean (best PSNR, one draw), 1 as they were trained, as in the paper's tables "
-    "[default: the network's].",
-)
-@click.option(
-    "--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True, metavar="N", help="Of the latents."
+@latent_options(
+    temperature_help="Of the latents: 0 is their mean (best PSNR, one draw), 1 as they were trained, as in the paper's "
+    "tables [default: the network's].",
+    seed_help="Of the latents.",
 )
 @click.option(
     "--save",

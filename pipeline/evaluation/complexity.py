@@ -15,12 +15,13 @@ from typing import Any
 import torch
 from irn_video.codecs.errors import BadOption, UnknownModel
 from irn_video.pipeline.engine.rescaler import RESAMPLERS
-from irn_video.pipeline.engine.upscaling import load_rcan, read_checkpoint
+from irn_video.pipeline.engine.upscaling import load_rcan
 from irn_video.pipeline.evaluation.rescalers import CHECKPOINT_SUFFIXES, PUBLISHED
 from irn_video.pipeline.network import InvertibleRescaler
 from irn_video.pipeline.network.paper import PaperRescaler
 from irn_video.pipeline.network.rcan import Rcan
 from irn_video.pipeline.zoo import load_model
+from irn_video.pipeline.zoo.checkpoints import read_checkpoint
 from irn_video.pipeline.zoo.cost import cost_of
 from irn_video.pipeline.zoo.official import read_official
 from torch import Tensor, nn

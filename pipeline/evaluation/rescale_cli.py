@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import click
-from irn_video.pipeline.commands import device_options, progress, run_command, warn
+from irn_video.pipeline.commands import device_options, latent_options, progress, run_command, warn
 
 _DEFAULT_MODEL = "irn-h264-x2"  # that of the zoo, named here so that --help is quick
 
@@ -43,19 +43,9 @@ _DEFAULT_MODEL = "irn-h264-x2"  # that of the zoo, named here so that --help is 
 @click.option(
     "--quality", type=click.IntRange(1, 100), default=95, show_default=True, metavar="N", help="Of jpg, 100 is best."
 )
-@click.option(
-    "--temperature",
-    type=float,
-    metavar="T",
-    help="For --up: 0 restores the mean (best PSNR), 1 samples full detail [default: the network's].",
-)
-@click.option(
-    "--seed",
-    type=click.IntRange(0, 2**63 - 1),
-    default=0,
-    show_default=True,
-    metavar="N",
-    help="Of the sampled latents; the same for every picture.",
+@latent_options(
+    temperature_help="For --up: 0 restores the mean (best PSNR), 1 samples full detail [default: the network's].",
+    seed_help="Of the sampled latents; the same for every picture.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace existing output files.")
 @click.option("--json", "as_json", is_flag=True, help="Print what was written on stdout as JSON.")

@@ -17,12 +17,13 @@ from irn_video.codecs.picture import Layout, Picture
 from irn_video.codecs.resample import Resampler
 from irn_video.pipeline.engine.device import Device, choose_device
 from irn_video.pipeline.engine.rescaler import RESAMPLERS, Rescaler, Restoration, RgbRescaler, network_rescaler
-from irn_video.pipeline.engine.upscaling import RcanRescaler, load_rcan, read_checkpoint
+from irn_video.pipeline.engine.upscaling import RcanRescaler, load_rcan
 from irn_video.pipeline.evaluation.stills import RGB
 from irn_video.pipeline.network.coupling import AffineCoupling
 from irn_video.pipeline.network.paper import PaperRescaler
 from irn_video.pipeline.planes import Samples, carried_color, convert, pad, to_picture, to_planes
 from irn_video.pipeline.zoo.card import LoadedModel, digest
+from irn_video.pipeline.zoo.checkpoints import read_checkpoint
 from irn_video.pipeline.zoo.official import read_official
 from torch import Tensor
 

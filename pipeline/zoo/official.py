@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import pickle
 from pathlib import Path
-from typing import Any
 
-import torch
-from irn_video.codecs.errors import BadWeights, MissingFile
+from irn_video.codecs.errors import BadWeights
 from irn_video.pipeline.network.spec import NetworkSpec
 from irn_video.pipeline.zoo.card import ModelCard, load_strictly
+from irn_video.pipeline.zoo.checkpoints import read_checkpoint
 from irn_video.pipeline.zoo.cost import cost_of
 from torch import Tensor
-
-_MAX_BYTES = 1 << 30
 
 
 def read_official(path: Path, name: str) -> tuple[ModelCard, dict[str, Tensor]]:
@@ -23,7 +19,7 @@ def read_official(path: Path, name: str) -> tuple[ModelCard, dict[str, Tensor]]:
         MissingFile: there is no such file.
         BadWeights: not a state dict, or one of another network; names what does not fit.
     """
-    state = _read_state(path)
+    state = read_checkpoint(path)
     spec = _guess_spec(state, path)
     network = spec.build()
     load_strictly(network, state, path)
@@ -42,22 +38,6 @@ def read_official(path: Path, name: str) -> tuple[ModelCard, dict[str, Tensor]]:
         origin=path.name,
     )
     return card, network.state_dict()
-
-
-def _read_state(path: Path) -> dict[str, Tensor]:
-    if not path.is_file():
-        raise MissingFile("no such checkpoint", path=path)
-    if path.stat().st_size > _MAX_BYTES:
-        raise BadWeights(f"larger than {_MAX_BYTES >> 20} MiB", path=path)
-    try:
-        loaded: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError, IndexError, OSError) as error:
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise BadWeights(f"not a checkpoint of plain tensors: {first[:120]}", path=path) from error
-    if not isinstance(loaded, dict) or not all(isinstance(v, Tensor) for v in loaded.values()):
-        raise BadWeights("not a state dict: a mapping of names to tensors is needed", path=path)
-    # Checkpoints saved from DataParallel carry this prefix.
-    return {str(k).removeprefix("module."): v.float() for k, v in loaded.items()}
 
 
 def _guess_spec(state: dict[str, Tensor], path: Path) -> NetworkSpec:

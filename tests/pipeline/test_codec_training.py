@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from itertools import islice
+from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from irn_video.codecs.errors import TrainingFailed
 from irn_video.pipeline.network import CodecAwareRescaler
 from irn_video.pipeline.network.spec import NetworkSpec
-from irn_video.pipeline.opencv import cv2
 from irn_video.pipeline.training import mixing
 from irn_video.pipeline.training.codec_task import CodecTask
 from irn_video.pipeline.training.config import CodecConfig, TrainConfig
@@ -23,16 +22,8 @@ CODEC = CodecConfig(crf_min=18, crf_max=30, presets=("ultrafast",), frames=3)
 
 
 @pytest.fixture(scope="module")
-def source(tmp_path_factory: pytest.TempPathFactory) -> SequenceSource:
-    """Two photographs' worth of smooth texture with edges."""
-    folder = tmp_path_factory.mktemp("photos")
-    rng = np.random.default_rng(0)
-    for name in ("a.png", "b.jpg"):
-        small = rng.integers(0, 255, (60, 80, 3), dtype=np.uint8)
-        large = cv2().resize(small, (960, 720), interpolation=cv2().INTER_CUBIC)
-        cv2().circle(large, (480, 360), 200, (255, 255, 255), 9)
-        cv2().imwrite(str(folder / name), large)
-    return SequenceSource(find_files((folder,), photos=True), (), 0.0)
+def source(photos: Path) -> SequenceSource:
+    return SequenceSource(find_files((photos,), photos=True), (), 0.0)
 
 
 @pytest.mark.parametrize("scale", [1, 2, 4])
