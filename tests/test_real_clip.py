@@ -7,10 +7,17 @@ from __future__ import annotations
 
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from irn_video.pipeline.zoo import list_models
+from irn_video.codecs.reader import VideoReader
+from irn_video.pipeline.evaluation.evaluate import EvalOptions, evaluate
+from irn_video.pipeline.evaluation.rescalers import load_stills
+from irn_video.pipeline.evaluation.stills import RGB, write_still
+from irn_video.pipeline.planes import convert
+from irn_video.pipeline.zoo import find_model, list_models
+from irn_video.pipeline.zoo.card import read_card
 
 sys.path.append(str(Path(__file__).resolve().parent.parent / "samples"))
 
@@ -20,6 +27,7 @@ from rates import RatePoint, rescaled
 
 ROOT = Path(__file__).resolve().parent.parent
 FRAMES = 8
+SIDE = 256
 CRFS = (18, 26, 34)
 # What each network has to beat, the same pipeline without it, and by how much at least (BD-rate, per cent).
 PEERS = {
@@ -36,6 +44,8 @@ GOLDEN: dict[str, tuple[tuple[float, float, float], ...]] = {
     "irn-h264-x4": ((32.047, 34.246, 666.5), (30.603, 32.570, 329.0), (27.570, 29.765, 132.7)),
 }
 TOLERANCE_DB, TOLERANCE_RATE = 0.02, 0.01
+# Networks of the paper on two pictures: mean PSNR-Y in dB, and by how much bicubic has to be beaten at least.
+PICTURES: dict[str, tuple[float, float]] = {}
 
 
 @pytest.fixture(scope="session")
@@ -66,9 +76,47 @@ def test_figures_stay_and_beat_the_peer(model: str, clip: Path, tmp_path: Path) 
     assert rate < -least
 
 
+def pictures(clip: Path, folder: Path) -> Path:
+    """The middle of two pictures of the clip, as PNG."""
+    with VideoReader(clip, frames=FRAMES) as reader:
+        frames = list(reader)
+    for index in (0, FRAMES - 1):
+        whole = convert(frames[index], RGB)
+        top, left = (whole.height - SIDE) // 2, (whole.width - SIDE) // 2
+        red, green, blue = (plane[top : top + SIDE, left : left + SIDE] for plane in whole.planes)
+        write_still(folder / f"{index}.png", replace(whole, planes=(red, green, blue)), inputs=[], overwrite=True)
+    return folder
+
+
+def psnr_y(name: str, folder: Path) -> float:
+    rescaler = load_stills(name, device="cpu", precision="fp32")
+    value = evaluate(rescaler, [folder], EvalOptions()).as_json()["summary"]["psnr_y"]["mean"]
+    assert isinstance(value, float)
+    return value
+
+
+def test_every_network_of_the_paper_has_figures() -> None:
+    shipped = {e.card.name for e in list_models() if e.shipped and e.card.network.family == "paper"}
+    assert shipped == set(PICTURES)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", PICTURES)
+def test_figures_of_pictures_stay_and_beat_bicubic(model: str, clip: Path, tmp_path: Path) -> None:
+    folder = pictures(clip, tmp_path)
+    expected, least = PICTURES[model]
+    found = psnr_y(model, folder)
+    assert found == pytest.approx(expected, abs=TOLERANCE_DB)
+    assert found > psnr_y(f"bicubic-x{read_card(find_model(model)).network.scale}", folder) + least
+
+
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as scratch:
         for name in PEERS:
             points = measure(name, get_clip(ROOT / DEFAULT_PATH), Path(scratch))
             rows = ", ".join(f"({p.psnr_y:.3f}, {p.psnr_yuv:.3f}, {p.kbps:.1f})" for p in points)
             print(f'    "{name}": ({rows}),')
+        for name, (_, least) in PICTURES.items():
+            print(
+                f'    "{name}": ({psnr_y(name, pictures(get_clip(ROOT / DEFAULT_PATH), Path(scratch))):.3f}, {least}),'
+            )

@@ -87,6 +87,7 @@ class TrainConfig:
         summary: for the model card, what the network is for.
         licence: for the model card, SPDX.
         temperature: for the model card, default temperature of the latents.
+        half: write the weights as float16, in half the bytes.
     """
 
     name: str
@@ -112,6 +113,7 @@ class TrainConfig:
     ema: float = 0.999
     clip_fraction: float = 0.3
     gradient_norm: float = 1.0
+    half: bool = False
     seed: int = 0
 
 

@@ -230,7 +230,8 @@ class Trainer:
             macs_up=up,
             temperature=config.temperature,
         )
-        return write_model(path, card, network.state_dict(), overwrite=True)
+        weights = network.half().state_dict() if config.half else network.state_dict()
+        return write_model(path, card, weights, overwrite=True)
 
     def save(self) -> None:
         """Write the checkpoint; the old one is replaced only by a whole new one."""

@@ -63,3 +63,20 @@ def test_the_card_names_the_start_even_after_a_break(photos: Path, tmp_path: Pat
     again.run(lambda _: None)
     again.export(tmp_path / "tiny.safetensors")
     assert "started from start abcdef01" in read_model(tmp_path / "tiny.safetensors").card.training
+
+
+def test_half_the_bytes_are_the_same_network(photos: Path, tmp_path: Path) -> None:
+    config = TrainConfig("tiny", NetworkSpec("paper", blocks=1, latent_std=0.01), crop=32, batch=2, half=True)
+    source = SequenceSource(find_files((photos,), photos=True), (), 0.0)
+    trainer = Trainer(config, source, tmp_path, steps=1)
+    trainer.run(lambda _: None)
+    digest = trainer.export(tmp_path / "half.safetensors")
+    half = read_model(tmp_path / "half.safetensors")
+    assert half.sha256 == digest
+    for name, tensor in trainer.averaged().state_dict().items():
+        assert torch.allclose(half.network.state_dict()[name], tensor, rtol=1e-3, atol=1e-6)
+        assert half.network.state_dict()[name].dtype == torch.float32
+    config = replace(config, half=False)
+    Trainer(config, source, tmp_path / "whole", steps=1).export(tmp_path / "whole.safetensors")
+    sizes = [(tmp_path / f"{name}.safetensors").stat().st_size for name in ("half", "whole")]
+    assert sizes[0] < 0.6 * sizes[1]
