@@ -1,7 +1,7 @@
 """Which scale at which quality: the hull over scales against H.264 at full size, from what bdrate.py measured.
 
 python samples/bdrate.py CLIP... --model irn-h264-x1 --model irn-h264-x2 --model irn-h264-x4 --json CURVES.json
-python samples/hull.py CURVES.json... [--markdown]
+python samples/hull.py CURVES.json... [--markdown]     (points of one model from several files make one curve)
 
 At each quality the hull takes the cheapest way that was measured, full size among them; its BD-rate against full size
 is the mean saving over all qualities that full size reached. The crossover of two networks is the bit rate below which
@@ -142,7 +142,8 @@ def main(paths: tuple[Path, ...], markdown: bool) -> None:
     try:
         for path in paths:
             for clip, curves in read_curves(path).items():
-                merged.setdefault(clip, {}).update(curves)
+                for model, points in curves.items():
+                    merged.setdefault(clip, {}).setdefault(model, []).extend(points)
         click.echo(table(merged, markdown=markdown))
     except BadOption as error:
         raise click.ClickException(str(error)) from error

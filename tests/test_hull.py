@@ -63,3 +63,21 @@ def test_tables_from_a_file_of_bdrate(tmp_path: Path) -> None:
     failed = CliRunner().invoke(hull.main, [str(path)])
     assert failed.exit_code == 1
     assert "bdrate.py --json" in failed.output
+
+
+def test_a_curve_may_come_in_parts(tmp_path: Path) -> None:
+    """Points from two files, some of them in both, are those of one curve."""
+    whole = {"a.mkv": {bdrate.FULL: curve(), "x2": curve(0.2, qualities=(26, 28, 30, 32, 34))}}
+    parts = [
+        {"a.mkv": {bdrate.FULL: curve(), "x2": curve(0.2, qualities=(30, 32, 34))}},
+        {"a.mkv": {bdrate.FULL: curve()[:3], "x2": curve(0.2, qualities=(26, 28, 30))}},
+    ]
+    outputs = []
+    for name, tables in (("whole", [whole]), ("parts", parts)):
+        paths = []
+        for index, table in enumerate(tables):
+            paths.append(tmp_path / f"{name}{index}.json")
+            paths[-1].write_text(json.dumps(bdrate.as_json(table, [], [], bdrate.FULL)))
+        outputs.append(CliRunner().invoke(hull.main, [str(path) for path in paths]).output)
+    assert outputs[0] == outputs[1]
+    assert "kb/s" in outputs[0] or "\u221210.6 %" in outputs[0]
