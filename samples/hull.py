@@ -109,15 +109,15 @@ def table(curves: Mapping[str, Curves], *, markdown: bool) -> str:
         [clip, large, small, f"{place} kb/s" if (place := crossover(by_model[large], by_model[small])) else "–"]
         for clip, by_model in curves.items()
         for large, small in pairs
-        if _scale_key(by_model[small]) < _scale_key(by_model[large])
+        if _highest(by_model[small]) < _highest(by_model[large])
     ]
     blocks = [[heads, *rows], [["clip", "from", "to, below", "crossover"], *crossing]]
     return "\n\n".join(_block(block, markdown) for block in blocks if len(block) > 1)
 
 
-def _scale_key(points: Sequence[RatePoint]) -> float:
-    """Networks of larger scale reach lower rates."""
-    return min(point.kbps for point in points)
+def _highest(points: Sequence[RatePoint]) -> float:
+    """At the finest CRF, networks of larger scale send less."""
+    return max(point.kbps for point in points)
 
 
 def _block(rows: Sequence[Sequence[str]], markdown: bool) -> str:
