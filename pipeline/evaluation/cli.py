@@ -69,8 +69,8 @@ _CELL = 11
 @click.option(
     "--complexity",
     is_flag=True,
-    help="In place of pictures: parameters, multiply-accumulates, operations and memory of activations. Of irn-x2, "
-    "irn-x4, rcan-x2 and rcan-x4 without weights, too.",
+    help="In place of pictures: parameters, multiply-accumulates, operations and memory of activations. Of rcan-x2 "
+    "and rcan-x4 without weights, too.",
 )
 @click.option(
     "--input",

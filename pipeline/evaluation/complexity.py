@@ -16,9 +16,8 @@ import torch
 from irn_video.codecs.errors import BadOption, UnknownModel
 from irn_video.pipeline.engine.rescaler import RESAMPLERS
 from irn_video.pipeline.engine.upscaling import load_rcan
-from irn_video.pipeline.evaluation.rescalers import CHECKPOINT_SUFFIXES, PUBLISHED
+from irn_video.pipeline.evaluation.rescalers import CHECKPOINT_SUFFIXES, RCAN_SCALES
 from irn_video.pipeline.network import InvertibleRescaler
-from irn_video.pipeline.network.paper import PaperRescaler
 from irn_video.pipeline.network.rcan import Rcan
 from irn_video.pipeline.zoo import load_model
 from irn_video.pipeline.zoo.checkpoints import read_checkpoint
@@ -86,7 +85,7 @@ def complexity_of(name: str, width: int, height: int) -> Complexity:
     """Cost of a network for an input of this size; it is enlarged to what the network divides, where it must.
 
     Args:
-        name: a network of the zoo, a weights file or checkpoint, or one of `PUBLISHED`, with or without its weights.
+        name: a network of the zoo, a weights file or checkpoint, or one of `RCAN_SCALES`, without its weights.
         width, height: of the input, in samples.
 
     Raises:
@@ -122,11 +121,10 @@ def _architecture(name: str) -> nn.Module:
     try:
         return load_model(name).network
     except UnknownModel:
-        if name not in PUBLISHED:
+        if name not in RCAN_SCALES:
             raise
-    family, scale = name.split("-x")
     with torch.device("meta"):  # no time for weights that do not matter
-        network = Rcan(int(scale)) if family == "rcan" else PaperRescaler(int(scale))
+        network = Rcan(RCAN_SCALES[name])
     return network.to_empty(device="cpu")
 
 

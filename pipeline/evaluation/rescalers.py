@@ -27,8 +27,8 @@ from irn_video.pipeline.zoo.checkpoints import read_checkpoint
 from irn_video.pipeline.zoo.official import read_official
 from torch import Tensor
 
-PUBLISHED = ("irn-x2", "irn-x4", "rcan-x2", "rcan-x4")
-"""Networks whose architecture is known here, whether or not their weights are."""
+RCAN_SCALES = {"rcan-x2": 2, "rcan-x4": 4}
+"""Networks whose architecture is known here, though their weights are not."""
 CHECKPOINT_SUFFIXES = frozenset({".pt", ".pth"})
 Index = tuple[slice, slice, slice, slice]
 _SEED_STEP = 1_000_003
@@ -291,13 +291,9 @@ def load_stills(name: str, *, device: str = "auto", precision: str = "auto") -> 
     try:
         rescaler = Rescaler.load(name, device=device, precision=precision)
     except UnknownModel as error:
-        if name not in PUBLISHED:
+        if name not in RCAN_SCALES:
             raise
-        hint = (
-            "give the official checkpoint with --model FILE.pt"
-            if name.startswith("rcan")
-            else f"give the official checkpoint with --model FILE.pth, or irn-models import FILE.pth --name {name}"
-        )
+        hint = "give the official checkpoint with --model FILE.pt"
         raise UnknownModel(f"the weights of {name} are not installed", hint=hint) from error
     return _of_rescaler(rescaler)
 

@@ -311,7 +311,6 @@ class TestMistakes:
             (("--model", "bicubic-x2"), 2, "Missing argument"),
             (("HR",), 2, "--model"),
             (("HR", "--model", "nothing"), 1, "no network is called"),
-            (("HR", "--model", "irn-x2"), 1, "the weights of irn-x2 are not installed"),
             (("HR", "--model", "rcan-x4"), 1, "the weights of rcan-x4 are not installed"),
             (("HR", "--model", "none.pth"), 1, "no such checkpoint"),
             (("HR/none", "--model", "bicubic-x2"), 1, "no such folder"),
