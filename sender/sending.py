@@ -172,6 +172,11 @@ def _warnings(
     warnings = list(info.notes)
     if carried.layout is not info.layout:
         warnings.append(f"{rescaler.name} carries {carried.layout}: the source's {info.layout} is converted")
+    if rescaler.wants_lossless and not (settings.lossless or settings.codec == "ffv1"):
+        warnings.append(
+            f"{rescaler.name} hides detail in the last bits of the LR pictures, which {settings.codec} erases: "
+            "use --lossless or a codec-aware network"
+        )
     if lr.layout is not made.layout:
         warnings.append(f"{settings.codec} sends the LR pictures as {lr.layout}, not {made.layout}: detail may be lost")
     if lr.bit_depth < info.bit_depth:

@@ -333,6 +333,13 @@ class TestStreams:
 class TestLossless:
     """The route of the paper's networks: the LR picture arrives bit for bit."""
 
+    def test_a_lossy_codec_is_warned_of(self, moving: Path, tmp_path: Path) -> None:
+        lossy = send(moving, tmp_path / "lossy.mp4", SendOptions("irn-x2", frames=1))
+        assert any("h264 erases" in text for text in lossy.report.warnings)
+        for settings in (EncoderSettings(lossless=True), EncoderSettings("ffv1")):
+            quiet = send(moving, tmp_path / f"{settings.codec}.mkv", SendOptions("irn-x2", encoder=settings, frames=1))
+            assert not any("erases" in text for text in quiet.report.warnings)
+
     @pytest.fixture(scope="class")
     @staticmethod
     def home(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -81,6 +81,7 @@ class Rescaler(ABC):
         scale: HR samples per LR sample along each axis.
         temperature: default temperature of the latent.
         warnings: where it does not run as asked for, one line each.
+        wants_lossless: whether its LR pictures only work when they arrive as they were sent.
     """
 
     name: str
@@ -88,6 +89,7 @@ class Rescaler(ABC):
     scale: int
     temperature: float = 0.0
     warnings: tuple[str, ...] = ()
+    wants_lossless: bool = False
 
     @staticmethod
     def load(name: str = DEFAULT_MODEL, *, device: str = "auto", precision: str = "auto") -> Rescaler:
@@ -257,6 +259,8 @@ class PackedRescaler(_NetworkRescaler):
 
 class RgbRescaler(_NetworkRescaler):
     """A network of the paper, on 8-bit RGB."""
+
+    wants_lossless = True
 
     def carried(self, source: Samples, height: int) -> Samples:
         """Any samples: they are restored from RGB."""
