@@ -21,13 +21,14 @@ from irn_video.pipeline.engine.upscaling import RcanRescaler, load_rcan
 from irn_video.pipeline.evaluation.stills import RGB
 from irn_video.pipeline.network.coupling import AffineCoupling
 from irn_video.pipeline.network.paper import PaperRescaler
+from irn_video.pipeline.network.rcan import SCALES
 from irn_video.pipeline.planes import Samples, carried_color, convert, pad, to_picture, to_planes
 from irn_video.pipeline.zoo.card import LoadedModel, digest
 from irn_video.pipeline.zoo.checkpoints import read_checkpoint
 from irn_video.pipeline.zoo.official import read_official
 from torch import Tensor
 
-RCAN_SCALES = {"rcan-x2": 2, "rcan-x4": 4}
+RCAN_SCALES = {f"rcan-x{scale}": scale for scale in SCALES}
 """Networks whose architecture is known here, though their weights are not."""
 CHECKPOINT_SUFFIXES = frozenset({".pt", ".pth"})
 Index = tuple[slice, slice, slice, slice]

@@ -24,15 +24,16 @@ def start_from(network: InvertibleRescaler, spec: NetworkSpec, start: LoadedMode
         TrainingFailed: `start` is of another architecture.
     """
     given = start.card.network
-    weights = start.network.state_dict()
-    if spec.family == "paper" and given.blocks <= spec.blocks:
-        weights = network.state_dict() | _spread(weights, given.blocks, spec.blocks)
-        given = replace(given, blocks=spec.blocks, latent_std=spec.latent_std)
-    if given != spec:
+    paper = spec.family == "paper"
+    grown = replace(given, blocks=spec.blocks, latent_std=spec.latent_std) if paper else given
+    if grown != spec or (paper and given.blocks > spec.blocks):
         raise TrainingFailed(
             f"{start.card.name} is of another architecture than the configuration's",
             hint="start from weights of the same [network], or train without --init",
         )
+    weights = start.network.state_dict()
+    if paper:
+        weights = network.state_dict() | _spread(weights, given.blocks, spec.blocks)
     network.load_state_dict(weights)
 
 

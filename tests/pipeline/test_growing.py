@@ -9,6 +9,7 @@ import pytest
 import torch
 from irn_video.codecs.errors import TrainingFailed
 from irn_video.pipeline.network.spec import NetworkSpec
+from irn_video.pipeline.training.cli import main
 from irn_video.pipeline.training.config import TrainConfig
 from irn_video.pipeline.training.growing import start_from
 from irn_video.pipeline.training.sequences import SequenceSource, find_files
@@ -52,6 +53,20 @@ def test_a_grown_network_computes_the_same(scale: int) -> None:
 def test_other_architectures_are_refused(spec: NetworkSpec) -> None:
     with pytest.raises(TrainingFailed, match="another architecture"):
         start_from(spec.build(), spec, trained(NetworkSpec("paper", 2, blocks=2)))
+
+
+@pytest.mark.parametrize("spec", [NetworkSpec("paper", 2), NetworkSpec("codec-aware", 2, width=8)])
+def test_another_family_is_refused_in_one_line(
+    spec: NetworkSpec, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "x.toml"
+    config.write_text(f'name = "x"\n[network]\nfamily = "{spec.family}"\nwidth = {spec.width}\n')
+    other = "irn-h264-x2" if spec.family == "paper" else "irn-x2"
+    given = ("--images", str(photos), "--out", str(tmp_path / "run"), "--steps", "1", "--device", "cpu")
+    assert main([str(config), *given, "--init", other]) == 1
+    assert "error: irn-" in (error := capsys.readouterr().err)
+    assert "another architecture" in error
+    assert "Traceback" not in error
 
 
 def test_the_card_names_the_start_even_after_a_break(photos: Path, tmp_path: Path) -> None:
