@@ -239,7 +239,7 @@ class VideoWriter:
         settings, (layout, depth) = self._encoder.settings, self._samples
         rate = min(frame_rate or _FALLBACK_RATE, _MAX_RATE).limit_denominator(1001)
         self._period = max(1, round(1 / (rate * self._time_base)))
-        options = self._encoder.options() | (self._encoder.tiny_options if min(self._size) < 32 else {})
+        options = self._encoder.options(*self._size)
         if self._color.chroma_siting and layout is Layout.YUV420:
             options["chroma_sample_location"] = _CHROMA_LOCATIONS[self._color.chroma_siting]
         video = self._output.add_stream(self._encoder.library(layout), rate, options=options, time_base=self._time_base)

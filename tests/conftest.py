@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from irn_video.codecs.reader import VideoReader
 
 # As the commands do, before PyTorch is loaded: threads that spin take the cores from those that work.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# A shell starts its background jobs with interrupts ignored, and tests that send themselves one would wait for nothing.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @dataclass(frozen=True)

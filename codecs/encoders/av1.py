@@ -27,7 +27,7 @@ class SvtAv1(Encoder):
         if settings.lossless:
             raise BadOption("SVT-AV1 has no lossless mode in this build", hint="use h264, h265 or ffv1")
 
-    def options(self) -> dict[str, str]:
+    def options(self, width: int, height: int) -> dict[str, str]:
         """Its own parameters say the rest."""
         options = {"preset": self.settings.preset or "8"}
         params = []

@@ -68,8 +68,6 @@ class Encoder(ABC):
     """Planar formats it takes, as `pixels.pixel_format` names them."""
     syntax: ClassVar[Syntax | None] = None
     """How the stream card goes in as SEI; None where only the container's tag can carry it."""
-    tiny_options: ClassVar[dict[str, str]] = {}
-    """Further options for pictures less than 32 samples wide or high."""
     order_needs: ClassVar[int] = 0
     """Pictures without which the encoder leaves decoding times undefined."""
     needs_even: ClassVar[bool] = True
@@ -89,8 +87,11 @@ class Encoder(ABC):
                 raise BadOption(f"{settings.pixel_format} cannot be encoded this way with {settings.codec}")
 
     @abstractmethod
-    def options(self) -> dict[str, str]:
-        """FFmpeg's options for these settings; the bit rate and the keyframe distance are set elsewhere."""
+    def options(self, width: int, height: int) -> dict[str, str]:
+        """FFmpeg's options for these settings and this size of the pictures in luma samples.
+
+        The bit rate and the keyframe distance are set elsewhere.
+        """
 
     def library(self, layout: Layout) -> str:
         """FFmpeg's name of the encoder for pictures of this layout."""

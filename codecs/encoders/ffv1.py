@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from irn_video.codecs.errors import BadOption
 from irn_video.codecs.hdr import HdrMetadata
 from irn_video.codecs.picture import Layout
@@ -22,7 +20,6 @@ class Ffv1(Encoder):
     max_crf = 0
     presets = ()
     needs_even = False
-    tiny_options: ClassVar[dict[str, str]] = {"slices": "1"}
     formats = tuple(pixel_format(layout, depth) for layout in Layout for depth in _DEPTHS)
 
     def __init__(self, settings: EncoderSettings, hdr: HdrMetadata | None = None) -> None:
@@ -39,6 +36,6 @@ class Ffv1(Encoder):
         """It takes 8-bit RGB packed."""
         return "bgr0" if (layout, bit_depth) == (Layout.RGB, 8) else super().frame_format(layout, bit_depth)
 
-    def options(self) -> dict[str, str]:
-        """Version 3 with slice checksums; FFmpeg chooses as many slices as the size allows."""
-        return {"level": "3", "slicecrc": "1"}
+    def options(self, width: int, height: int) -> dict[str, str]:
+        """Version 3 with slice checksums; FFmpeg chooses the number of slices, too many for tiny pictures."""
+        return {"level": "3", "slicecrc": "1"} | ({"slices": "1"} if min(width, height) < 32 else {})

@@ -59,7 +59,7 @@ class X264(Encoder):
         """x264 takes RGB packed."""
         return "rgb24" if layout is Layout.RGB else super().frame_format(layout, bit_depth)
 
-    def options(self) -> dict[str, str]:
+    def options(self, width: int, height: int) -> dict[str, str]:
         """Without loss: QP 0, which FFmpeg turns into x264's lossless mode also at 10 bits."""
         settings = self.settings
         options = {"preset": settings.preset or "medium"}

@@ -8,6 +8,10 @@ from .base import Encoder
 from .h264 import X264_PRESETS
 from .nvenc import Nvenc
 
+# On pictures fewer than four of its blocks of 16 across, x265 4.2 writes beyond its buffers there (Valgrind shows it),
+# and the process is aborted sooner or later.
+_CUTREE_WIDTH = 64
+
 
 class X265(Encoder):
     """x265, up to 12 bits; carries HDR10 metadata."""
@@ -29,13 +33,15 @@ class X265(Encoder):
         rgb_wanted = self.settings.lossless or self.settings.pixel_format is not None
         return [sample for sample in super().samples() if rgb_wanted or sample[0] is not Layout.RGB]
 
-    def options(self) -> dict[str, str]:
+    def options(self, width: int, height: int) -> dict[str, str]:
         """x265 has its own option syntax; `log-level=none` keeps it off stderr."""
         settings = self.settings
         options = {"preset": settings.preset or "medium"}
         if settings.tune:
             options["tune"] = settings.tune
         params = ["log-level=none"]
+        if width < _CUTREE_WIDTH:
+            params.append("cutree=0")
         if settings.lossless:
             params.append("lossless=1")
         elif self.crf is not None:

@@ -22,7 +22,7 @@ class Nvenc(Encoder):
         """The hardware takes 10 bits as p010."""
         return "p010le" if bit_depth > 8 else self.frame_format(layout, bit_depth)
 
-    def options(self) -> dict[str, str]:
+    def options(self, width: int, height: int) -> dict[str, str]:
         """Constant quality or variable bit rate; HDR metadata is not carried."""
         options = {"preset": self.settings.preset or "p5"}
         if self.settings.lossless:

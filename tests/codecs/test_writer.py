@@ -234,6 +234,32 @@ def test_tiny_pictures(tools: Any, tmp_path: Path, size: tuple[int, int]) -> Non
         assert len(tools.read(tmp_path / "x.mp4")) == 3
 
 
+NARROW = """
+import sys
+from fractions import Fraction
+import numpy as np
+from irn_video.codecs.encoders import EncoderSettings
+from irn_video.codecs.picture import ColorSpec, Layout, Picture
+from irn_video.codecs.writer import VideoWriter
+
+color, base = ColorSpec(), Fraction(1, 25)
+rng = np.random.default_rng(0)
+for _ in range(20):
+    with VideoWriter(sys.argv[1], EncoderSettings(codec="h265", preset="ultrafast"), width=48, height=32,
+                     layout=Layout.YUV420, bit_depth=8, color=color, time_base=base, frame_rate=Fraction(25),
+                     overwrite=True) as writer:
+        for index in range(3):
+            planes = tuple(rng.integers(0, 256, s, np.uint8) for s in Layout.YUV420.plane_shapes(32, 48))
+            writer.write(Picture(planes, Layout.YUV420, 8, color, index, base))
+"""
+
+
+def test_narrow_pictures_in_h265(tmp_path: Path) -> None:
+    """x265's cutree damages the heap with pictures this narrow: after a few encodes glibc aborts the process."""
+    done = subprocess.run([sys.executable, "-c", NARROW, str(tmp_path / "x.mkv")], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
 SCRIPT = """
 import resource, signal, sys, time
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may start its background jobs without it
