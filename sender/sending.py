@@ -74,10 +74,14 @@ class SendResult:
 
 @dataclass(frozen=True)
 class _Plan:
-    """What is carried where: samples of the restored and of the LR pictures, and what the user should know."""
+    """What is carried where: samples of the restored and of the LR pictures, and what the user should know.
+
+    `qp` is the quantiser to filter for, if any.
+    """
 
     carried: Samples
     lr: Samples
+    qp: float | None
     warnings: tuple[str, ...]
 
 
@@ -162,7 +166,8 @@ def _plan(info: VideoInfo, rescaler: Rescaler, settings: EncoderSettings) -> _Pl
         lr = replace(lr, color=resolved_color(carried_color(source.color, lr.layout, info.height), info.height))
     carried = rescaler.carried(source, info.height)
     carried = replace(carried, bit_depth=min(carried.bit_depth, lr.bit_depth))
-    return _Plan(carried, lr, _warnings(info, rescaler, settings, made, lr, carried))
+    qp = make_encoder(settings).prefilter_qp
+    return _Plan(carried, lr, qp, _warnings(info, rescaler, settings, made, lr, carried))
 
 
 def _warnings(
@@ -260,7 +265,7 @@ def _write(
     with (
         opened() as writer,
         ahead(reader) as pictures,
-        ahead(mapped(lambda _, picture: rescaler.downscale(picture, plan.lr), pictures)) as small,
+        ahead(mapped(lambda _, picture: rescaler.downscale(picture, plan.lr, plan.qp), pictures)) as small,
     ):
         for done, picture in enumerate(small, 1):
             writer.write(picture)

@@ -141,6 +141,11 @@ class Encoder(ABC):
             return None
         return self.default_crf if self.settings.crf is None else self.settings.crf
 
+    @property
+    def prefilter_qp(self) -> float | None:
+        """The H.264 quantiser for which a sender may filter its pictures; None if unknown or if that does not pay."""
+        return None
+
     def _check_rate(self) -> None:
         s = self.settings
         if s.crf is not None and s.bitrate is not None:

@@ -50,6 +50,11 @@ class X264(Encoder):
     formats = ("yuv420p", "yuv422p", "yuv444p", "yuv420p10le", "yuv422p10le", "yuv444p10le", "gbrp")
     syntax = "h264"
 
+    @property
+    def prefilter_qp(self) -> float | None:
+        """The CRF, unless a tune changes how x264 treats faint detail."""
+        return self.crf if self.settings.tune in (None, "fastdecode", "zerolatency") else None
+
     def samples(self) -> list[tuple[Layout, int]]:
         """RGB only without loss or by explicit wish: few players show it."""
         rgb_wanted = self.settings.lossless or self.settings.pixel_format is not None

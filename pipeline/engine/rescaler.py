@@ -134,8 +134,11 @@ class Rescaler(ABC):
         """The samples of the LR pictures it makes for such a source."""
 
     @abstractmethod
-    def downscale(self, picture: Picture, lr: Samples) -> Picture:
-        """HR picture → LR picture of the padded size over `scale`, rounded to the depth of `lr`."""
+    def downscale(self, picture: Picture, lr: Samples, qp: float | None = None) -> Picture:
+        """HR picture → LR picture of the padded size over `scale`, rounded to the depth of `lr`.
+
+        With the H.264 quantiser that is to be expected, a network may leave out what that would hardly carry.
+        """
 
     def upscale(self, picture: Picture, to: Restoration, index: int = 0) -> Picture:
         """LR picture as decoded → restored HR picture; `index` counts the pictures of a stream."""
@@ -167,7 +170,7 @@ class KernelRescaler(Rescaler):
         """Any samples."""
         return replace(source, color=resolved_color(source.color, height))
 
-    def downscale(self, picture: Picture, lr: Samples) -> Picture:
+    def downscale(self, picture: Picture, lr: Samples, qp: float | None = None) -> Picture:
         """Resample with an antialiased kernel."""
         picture = convert(picture, lr)
         height, width = self.padded(picture.height, picture.width)
@@ -225,8 +228,8 @@ class PackedRescaler(_NetworkRescaler):
         carried = self.carried(source, height)
         return replace(carried, color=resolved_color(carried.color, height))
 
-    def downscale(self, picture: Picture, lr: Samples) -> Picture:
-        """Wavelet analysis; always in float32, so that every precision sends the same picture."""
+    def downscale(self, picture: Picture, lr: Samples, qp: float | None = None) -> Picture:
+        """Wavelet analysis and prefilter; always in float32, so that every precision sends the same picture."""
         if lr.layout is not Layout.YUV420:
             raise BadOption(f"{self.name} sends 4:2:0 only, not {lr.layout}", hint="use --pix-fmt yuv420p")
         carried = self.carried(Samples.of(picture), picture.height)
@@ -235,7 +238,7 @@ class PackedRescaler(_NetworkRescaler):
             planes = convert_planes(planes, Samples.of(picture), carried)
             planes = pad(planes, Layout.YUV420, *self.padded(picture.height, picture.width))
             small, _ = self.network.downscale(pack(*planes))
-            return to_picture(unpack(small), lr, picture)
+            return to_picture(unpack(self.network.prefilter(small, qp)), lr, picture)
 
     def predict(self, picture: Picture, to: Restoration) -> Received:
         """The distribution of the latent, by convolutions in the device's precision."""
@@ -272,7 +275,7 @@ class RgbRescaler(_NetworkRescaler):
             return Samples(Layout.RGB, 8, carried_color(source.color, Layout.RGB, height))
         return replace(source, bit_depth=8, color=resolved_color(source.color, height))
 
-    def downscale(self, picture: Picture, lr: Samples) -> Picture:
+    def downscale(self, picture: Picture, lr: Samples, qp: float | None = None) -> Picture:
         """R′G′B′ through the forward pass."""
         with self.device.inference():
             planes = to_planes(picture, self.device.torch_device)

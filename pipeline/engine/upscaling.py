@@ -40,7 +40,7 @@ class RcanRescaler(Rescaler):
         """None: see `downscale`."""
         raise self._only_up()
 
-    def downscale(self, picture: Picture, lr: Samples) -> Picture:
+    def downscale(self, picture: Picture, lr: Samples, qp: float | None = None) -> Picture:
         """Refused.
 
         Raises:

@@ -56,7 +56,7 @@ class CellTransform(nn.Module):
             return torch.cat((scaled, (local - 0.5) * _BRIGHTNESS), 1)
 
 
-def _dct(size: int) -> Tensor:
+def dct(size: int) -> Tensor:
     """Orthonormal DCT-II, one row per frequency."""
     k = torch.arange(size, dtype=torch.float64)
     rows = torch.cos(math.pi / size * (k[None] + 0.5) * k[:, None]) * math.sqrt(2 / size)
@@ -66,7 +66,7 @@ def _dct(size: int) -> Tensor:
 
 def _luma_basis(fold: int) -> Tensor:
     """((2·fold)², 6·fold²): two-dimensional DCT over the pixels of a luma cell, as they lie in the packed channels."""
-    rows = _dct(2 * fold)
+    rows = dct(2 * fold)
     plane = torch.einsum("uy,vx->uvyx", rows, rows).flatten(0, 1)  # (coefficients, 2·fold, 2·fold)
     phases = plane.unflatten(2, (fold, 2)).unflatten(1, (fold, 2)).permute(0, 2, 4, 1, 3)  # (…, py, px, dy, dx)
     basis = torch.zeros(len(plane), 6, fold, fold)
@@ -76,7 +76,7 @@ def _luma_basis(fold: int) -> Tensor:
 
 def _chroma_basis(fold: int, channel: int) -> Tensor:
     """(fold², 6·fold²): likewise over the samples of a chroma cell."""
-    rows = _dct(fold)
+    rows = dct(fold)
     plane = torch.einsum("uy,vx->uvyx", rows, rows).flatten(0, 1)
     basis = torch.zeros(len(plane), 6, fold, fold)
     basis[:, channel] = plane.float()

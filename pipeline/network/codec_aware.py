@@ -21,6 +21,7 @@ import math
 import torch
 import torch.nn.functional as F
 from irn_video.pipeline.network.cells import CellTransform
+from irn_video.pipeline.network.coring import Coring
 from irn_video.pipeline.network.lifting import LiftedSplit
 from irn_video.pipeline.network.rescaler import InvertibleRescaler, Prediction
 from torch import Tensor, nn
@@ -113,16 +114,18 @@ class CodecAwareRescaler(InvertibleRescaler):
         width: see `Restorer`.
         depth: likewise.
         scale: 1, 2 or 4.
+        coring: strength of the sender's `Coring`, 0 for none.
     """
 
     channels = PACKED
 
-    def __init__(self, width: int = 48, depth: int = 3, scale: int = 2) -> None:
+    def __init__(self, width: int = 48, depth: int = 3, scale: int = 2, coring: float = 0.0) -> None:
         super().__init__()
         self.scale = self.multiple = scale
         self.levels = int(math.log2(scale))
         if self.levels:
             self.wavelet = LiftedSplit()
+        self.coring = Coring(coring) if coring else None
         # Without a wavelet the grid is as large as the packed picture: 4×4 cells (those of H.264's transform) make it
         # four times as cheap.
         self.fold = 1 if self.levels else 2
@@ -137,6 +140,12 @@ class CodecAwareRescaler(InvertibleRescaler):
             lr, details = self._analyse_packed(lr)
             latent.append(F.pixel_unshuffle(details, 2**level))
         return lr, torch.cat([*latent, lr[:, :0]], 1)
+
+    def prefilter(self, lr: Tensor, qp: float | None = None) -> Tensor:
+        """Coring of each plane; nothing where the quantiser is not known."""
+        if self.coring is None or qp is None:
+            return lr
+        return pack(*(self.coring(plane, qp) for plane in unpack(lr)))
 
     def upscale(self, lr: Tensor, latent: Tensor) -> Tensor:
         """Wavelet synthesis, the exact inverse of `downscale`."""

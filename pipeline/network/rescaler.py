@@ -43,8 +43,9 @@ class InvertibleRescaler(nn.Module, ABC):
     The inverse contract: for every HR tensor whose sides are multiples of `multiple`,
     ``upscale(*downscale(hr)) == hr`` up to float rounding (below 1e-9 in float64), whatever the weights.
     Shapes: hr (N, C, H, W) with samples in [0, 1]; lr (N, C, H/scale, W/scale); latent
-    (N, C·(scale² − 1), H/scale, W/scale). `downscale` returns LR before rounding; `quantise` makes the 8-bit
-    picture that is sent. Networks keep no state between calls and may be used from several threads.
+    (N, C·(scale² − 1), H/scale, W/scale). `downscale` returns LR before rounding; `prefilter` and
+    `quantise` make the 8-bit picture of it that is sent. Networks keep no state between calls and may be used from
+    several threads.
 
     Attributes:
         scale: HR samples per LR sample, along each axis.
@@ -59,6 +60,13 @@ class InvertibleRescaler(nn.Module, ABC):
     @abstractmethod
     def downscale(self, hr: Tensor) -> tuple[Tensor, Tensor]:
         """Forward pass: HR → (LR, latent)."""
+
+    def prefilter(self, lr: Tensor, qp: float | None = None) -> Tensor:
+        """What is sent of an LR picture that is coded with this H.264 quantiser; here, all of it.
+
+        Like rounding it stands between the two halves of the bijection, and `predict` makes up for it.
+        """
+        return lr
 
     @abstractmethod
     def upscale(self, lr: Tensor, latent: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from irn_video.pipeline.network.paper import PaperRescaler
 from irn_video.pipeline.network.rescaler import InvertibleRescaler
 
 # Sanity limits, since a spec may come from a file that somebody else made.
-_MAX_WIDTH, _MAX_DEPTH, _MAX_BLOCKS = 512, 64, 32
+_MAX_WIDTH, _MAX_DEPTH, _MAX_BLOCKS, _MAX_CORING = 512, 64, 32, 4.0
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,7 @@ class NetworkSpec:
         scale: HR samples per LR sample along each axis.
         width: feature channels of the codec-aware receiver.
         depth: its convolutions between the first and the last.
+        coring: strength of the codec-aware sender's coring, in steps of the quantiser; 0 for none.
         blocks: coupling layers per ×2 step of a paper network.
         latent_std: standard deviation of a paper network's latent.
 
@@ -34,6 +35,7 @@ class NetworkSpec:
     scale: int = 2
     width: int = 48
     depth: int = 3
+    coring: float = 0.0
     blocks: int = 8
     latent_std: float = 1.0
 
@@ -46,6 +48,7 @@ class NetworkSpec:
         in_range = (
             1 <= self.width <= _MAX_WIDTH
             and 0 <= self.depth <= _MAX_DEPTH
+            and 0 <= self.coring <= _MAX_CORING
             and 1 <= self.blocks <= _MAX_BLOCKS
             and 0 < self.latent_std <= 100
         )
@@ -58,5 +61,5 @@ class NetworkSpec:
         if self.family == "paper":
             network = PaperRescaler(self.scale, self.blocks, self.latent_std)
         else:
-            network = CodecAwareRescaler(self.width, self.depth, self.scale)
+            network = CodecAwareRescaler(self.width, self.depth, self.scale, self.coring)
         return network.eval()

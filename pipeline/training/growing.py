@@ -25,7 +25,8 @@ def start_from(network: InvertibleRescaler, spec: NetworkSpec, start: LoadedMode
     """
     given = start.card.network
     paper = spec.family == "paper"
-    grown = replace(given, blocks=spec.blocks, latent_std=spec.latent_std) if paper else given
+    free = replace(given, coring=spec.coring)
+    grown = replace(free, blocks=spec.blocks, latent_std=spec.latent_std) if paper else free
     if grown != spec or (paper and given.blocks > spec.blocks):
         raise TrainingFailed(
             f"{start.card.name} is of another architecture than the configuration's",

@@ -104,8 +104,9 @@ class CodedGroups(IterableDataset[Samples]):
         from irn_video.codecs.roundtrip import x264_roundtrip  # training on packed groups runs without PyAV
 
         targets = [torch.cat(self.network.downscale(to_packed(planes)), 1) for planes in clean]
-        lr = [to_planes(quantise(target[:, : self.network.channels])) for target in targets]
         crf = rng.uniform(self.codec.crf_min, self.codec.crf_max)
+        clean_lr = (target[:, : self.network.channels] for target in targets)
+        lr = [to_planes(quantise(self.network.prefilter(picture, crf))) for picture in clean_lr]
         decoded, qps, _ = x264_roundtrip(lr, crf=crf, preset=rng.choice(self.codec.presets))
         rows = []
         side = self.crop // (2 * self.network.scale)

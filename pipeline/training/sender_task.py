@@ -89,8 +89,8 @@ class SenderTask(Task[Tensor]):
         """Down, x264, up; rate and error of the whole mosaic."""
         codec, frames = self.config.codec, batch.shape[1]
         hr = batch.transpose(0, 1).flatten(0, 1).float() / 255  # (frames · N, 6, h, w)
-        sent = _mosaics(quantise(network.downscale(hr)[0]), frames)
         crf = codec.crf_min + (codec.crf_max - codec.crf_min) * torch.rand((), generator=rng).item()
+        sent = _mosaics(quantise(network.prefilter(network.downscale(hr)[0], crf)), frames)
         preset = codec.presets[int(torch.randint(len(codec.presets), (), generator=rng))]
         pictures = [to_planes(picture[None].detach()) for picture in sent]
         decoded, quantisers, _ = x264_roundtrip(pictures, crf=crf, preset=preset)

@@ -153,7 +153,7 @@ def coded(rescaler: Rescaler | None, pictures: Sequence[Picture], crf: float) ->
     first = pictures[0]
     samples = Samples.of(first)
     sent = rescaler.sent(samples, lossless=False, height=first.height) if rescaler else samples
-    small = [rescaler.downscale(picture, sent) if rescaler else picture for picture in pictures]
+    small = [rescaler.downscale(picture, sent, crf) if rescaler else picture for picture in pictures]
     planes = [cast("Planes", picture.planes) for picture in small]
     decoded, quantisers, size = x264_roundtrip(planes, crf=crf, preset=_PRESET)
     to = Restoration(

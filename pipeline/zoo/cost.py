@@ -6,7 +6,7 @@ import torch
 from irn_video.pipeline.network import CodecAwareRescaler, InvertibleRescaler
 from torch.utils.flop_counter import FlopCounterMode
 
-_SIDE = 64
+_SIDE, _TYPICAL_QP = 64, 30.0
 
 
 @torch.inference_mode()
@@ -19,9 +19,9 @@ def cost_of(network: InvertibleRescaler) -> tuple[int, int]:
     side = _SIDE // 2 if packed else _SIDE
     hr = torch.zeros(1, network.channels, side, side)
     with FlopCounterMode(display=False) as down:
-        lr, _ = network.downscale(hr)
+        lr = network.prefilter(network.downscale(hr)[0], _TYPICAL_QP)
     with FlopCounterMode(display=False) as up:
-        network.restore(lr, 30.0)
+        network.restore(lr, _TYPICAL_QP)
     wavelet = _wavelet_cost(network) if isinstance(network, CodecAwareRescaler) else 0
     pixels = _SIDE * _SIDE
     macs_down, macs_up = (round(counter.get_total_flops() / 2 / pixels) + wavelet for counter in (down, up))

@@ -38,6 +38,12 @@ def test_samples_come_from_the_real_encoder(scale: int, source: SequenceSource) 
     assert 1e-6 < float(error) < 1e-2  # coded, not copied, and aligned
 
 
+def test_the_receiver_learns_what_the_filter_took(source: SequenceSource) -> None:
+    plain, cored = (CodedGroups(source, CODEC, CodecAwareRescaler(8, 1, coring=c), 64, "0").group(1) for c in (0, 2.0))
+    assert torch.equal(plain.target, cored.target)
+    assert not torch.equal(plain.lr, cored.lr)
+
+
 @pytest.mark.parametrize("scale", [1, 2, 4])
 def test_subband_errors_are_those_of_the_planes(scale: int) -> None:
     """Parseval: the wavelet is close enough to orthonormal that both agree within two percent."""

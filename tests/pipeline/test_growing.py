@@ -55,6 +55,14 @@ def test_other_architectures_are_refused(spec: NetworkSpec) -> None:
         start_from(spec.build(), spec, trained(NetworkSpec("paper", 2, blocks=2)))
 
 
+def test_the_sender_of_a_start_may_filter_otherwise() -> None:
+    start, spec = trained(NetworkSpec("codec-aware", 2, width=8)), NetworkSpec("codec-aware", 2, width=8, coring=0.5)
+    network = spec.build()
+    start_from(network, spec, start)
+    for name, tensor in start.network.state_dict().items():
+        assert torch.equal(network.state_dict()[name], tensor)
+
+
 @pytest.mark.parametrize("spec", [NetworkSpec("paper", 2), NetworkSpec("codec-aware", 2, width=8)])
 def test_another_family_is_refused_in_one_line(
     spec: NetworkSpec, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
