@@ -10,24 +10,21 @@ medium; see rates.py.
 from __future__ import annotations
 
 import json
-import math
 import tempfile
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from irn_video.pipeline.commands import share_cores
 
 share_cores()  # before PyTorch is loaded
 
-import bjontegaard
 import click
-import numpy as np
 from irn_video.codecs.errors import BadOption, IrnError
 from irn_video.codecs.output import atomic_path, check_output
 from irn_video.pipeline.engine.rescaler import RESAMPLERS
+from irn_video.pipeline.quality.curves import Crossover, Curve, bd_rate, crossover
 from irn_video.pipeline.zoo import DEFAULT_MODEL, find_model
 from irn_video.pipeline.zoo.card import read_card
 
@@ -35,24 +32,7 @@ from rates import MAX_CRF, RatePoint, full_size, rescaled
 
 DEFAULT_PEER = "lanczos-x2"
 FULL = "full size"
-_GRID = 2001
-
-
-@dataclass(frozen=True)
-class Crossover:
-    """Where a curve of smaller pictures meets that of full size.
-
-    Attributes:
-        kbps: kbit/s.
-        relation: `at` if they meet there; `above` if the small one still wins at the highest rate both reach, `below`
-            if it loses already at the lowest.
-    """
-
-    kbps: float
-    relation: Literal["at", "above", "below"]
-
-    def __str__(self) -> str:
-        return {"at": "", "above": "> ", "below": "< "}[self.relation] + f"{self.kbps:.0f}"
+METRICS = ("psnr_y", "psnr_yuv")
 
 
 @dataclass(frozen=True)
@@ -78,44 +58,16 @@ class Comparison:
 BD_FIELDS = ("peer_y", "peer_yuv", "full_y", "full_yuv")
 
 
-def bd_rate(anchor: Sequence[RatePoint], test: Sequence[RatePoint], metric: str) -> float | None:
-    """Change of the bit rate in per cent at equal quality; None if the curves share no quality."""
-    found = _interpolated(anchor, test, metric)
-    return None if math.isnan(found[0]) else found[0]
-
-
-def crossover(full: Sequence[RatePoint], small: Sequence[RatePoint], metric: str = "psnr_y") -> Crossover | None:
-    """The highest bit rate at which `small` is as good as `full`; None if the curves share no quality."""
-    bd, log_full, log_small = _interpolated(full, small, metric)
-    if math.isnan(bd):
-        return None
-    full_quality, small_quality = ([getattr(point, metric) for point in curve] for curve in (full, small))
-    low, high = max(min(full_quality), min(small_quality)), min(max(full_quality), max(small_quality))
-    quality = np.linspace(low, high, _GRID)
-    full_rate, small_rate = log_full(quality), log_small(quality)
-    saved = full_rate - small_rate
-    if saved[-1] > 0:
-        return Crossover(float(10 ** small_rate[-1]), "above")
-    winning = np.flatnonzero(saved > 0)
-    if not winning.size:
-        return Crossover(float(10 ** small_rate[0]), "below")
-    last = int(winning[-1])
-    part = saved[last] / (saved[last] - saved[last + 1])
-    return Crossover(float(10 ** (small_rate[last] + part * (small_rate[last + 1] - small_rate[last]))), "at")
+def curve(points: Sequence[RatePoint], metric: str) -> Curve:
+    """Quality by `metric`, `psnr_y` or `psnr_yuv`, over kbit/s."""
+    return Curve.through((point.kbps, getattr(point, metric)) for point in points)
 
 
 def compare(clip: str, model: str, peer_name: str, curves: Mapping[str, Sequence[RatePoint]]) -> Comparison:
     """One model's curve against those of the peer and of full size."""
-    peer, full, own = curves[peer_name], curves[FULL], curves[model]
-    return Comparison(
-        clip=clip,
-        model=model,
-        peer_y=bd_rate(peer, own, "psnr_y"),
-        peer_yuv=bd_rate(peer, own, "psnr_yuv"),
-        full_y=bd_rate(full, own, "psnr_y"),
-        full_yuv=bd_rate(full, own, "psnr_yuv"),
-        crossover=crossover(full, own),
-    )
+    peer, full, own = ([curve(curves[n], metric) for metric in METRICS] for n in (peer_name, FULL, model))
+    (peer_y, peer_yuv), (full_y, full_yuv) = (map(bd_rate, other, own) for other in (peer, full))
+    return Comparison(clip, model, peer_y, peer_yuv, full_y, full_yuv, crossover(full[0], own[0]))
 
 
 def means(rows: Sequence[Comparison]) -> dict[str, float | None]:
@@ -192,24 +144,6 @@ def as_json(
         "comparisons": [asdict(row) for row in rows],
         "means": {model: means([row for row in rows if row.model == model]) for model in models},
     }
-
-
-def _interpolated(anchor: Sequence[RatePoint], test: Sequence[RatePoint], metric: str) -> tuple[float, Any, Any]:
-    """BD-rate (NaN without overlap) and the two curves as functions of quality → log10 of the rate."""
-    curves = []
-    for points in (anchor, test):
-        # Interpolation needs quality to rise with rate; a point that spends more for less is not on the curve.
-        best: list[RatePoint] = []
-        for point in sorted(points, key=lambda p: p.kbps):
-            if not best or getattr(point, metric) > getattr(best[-1], metric):
-                best.append(point)
-        curves += [[p.kbps for p in best], [getattr(p, metric) for p in best]]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # curves that do not overlap: the NaN says so
-        bd, first, second = bjontegaard.bd_rate(
-            *curves, method="pchip", require_matching_points=False, interpolators=True, min_overlap=0
-        )
-    return float(bd), first, second
 
 
 def _percent(value: float | None) -> str:

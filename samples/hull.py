@@ -12,64 +12,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import click
 import numpy as np
 from irn_video.codecs.errors import BadOption
-from numpy.typing import NDArray
-from scipy.interpolate import PchipInterpolator
+from irn_video.pipeline.quality.curves import crossover, hull
 
-from bdrate import FULL, crossover
+from bdrate import FULL, METRICS, curve
 from rates import RatePoint
 
 Curves = Mapping[str, Sequence[RatePoint]]
-_GRID = 1001
-
-
-@dataclass(frozen=True)
-class Hull:
-    """The best of all ways on one clip.
-
-    Attributes:
-        clip: its name.
-        saving: BD-rate of the hull against full size, per cent.
-        shares: share of the qualities at which each way is the cheapest.
-    """
-
-    clip: str
-    saving: float
-    shares: dict[str, float]
-
-
-def hull(clip: str, curves: Curves, metric: str = "psnr_y") -> Hull:
-    """The hull over all curves of a clip.
-
-    Args:
-        clip: its name.
-        curves: by model; that of full size is the anchor.
-        metric: `psnr_y` or `psnr_yuv`.
-    """
-    anchor = [getattr(point, metric) for point in curves[FULL]]
-    quality = np.linspace(min(anchor), max(anchor), _GRID)
-    names = list(curves)
-    rates = np.stack([_log_rates(curves[name], metric, quality) for name in names])
-    full = rates[names.index(FULL)]
-    best = rates.argmin(0)
-    saving = 100 * (float(np.exp(np.mean(rates.min(0) - full))) - 1)
-    return Hull(clip, saving, {name: float(np.mean(best == index)) for index, name in enumerate(names)})
-
-
-def _log_rates(points: Sequence[RatePoint], metric: str, quality: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Logarithm of the rate at each quality; infinite where the curve does not reach it."""
-    rising: list[RatePoint] = []
-    for point in sorted(points, key=lambda p: p.kbps):
-        if not rising or getattr(point, metric) > getattr(rising[-1], metric):
-            rising.append(point)
-    curve = PchipInterpolator([getattr(p, metric) for p in rising], np.log([p.kbps for p in rising]), extrapolate=False)
-    values: NDArray[np.float64] = np.nan_to_num(curve(quality), nan=np.inf)
-    return values
 
 
 def read_curves(path: Path) -> dict[str, dict[str, list[RatePoint]]]:
@@ -98,26 +51,22 @@ def table(curves: Mapping[str, Curves], *, markdown: bool) -> str:
     rows = []
     luma, all_planes = [], []
     for clip, by_model in curves.items():
-        found, yuv = hull(clip, by_model), hull(clip, by_model, "psnr_yuv")
+        found, yuv = (hull({name: curve(points, m) for name, points in by_model.items()}, FULL) for m in METRICS)
         luma.append(found.saving)
         all_planes.append(yuv.saving)
         rows.append([clip, _percent(found.saving), _percent(yuv.saving)])
         rows[-1] += [f"{100 * found.shares[name]:.0f} %" for name in (FULL, *models)]
     rows.append(["mean", _percent(float(np.mean(luma))), _percent(float(np.mean(all_planes)))])
     rows[-1] += [""] * (len(models) + 1)
+    luma_curves = {clip: {n: curve(points, "psnr_y") for n, points in own.items()} for clip, own in curves.items()}
     crossing = [
-        [clip, large, small, f"{place} kb/s" if (place := crossover(by_model[large], by_model[small])) else "–"]
-        for clip, by_model in curves.items()
+        [clip, large, small, f"{place} kb/s" if (place := crossover(own[large], own[small])) else "–"]
+        for clip, own in luma_curves.items()
         for large, small in pairs
-        if _highest(by_model[small]) < _highest(by_model[large])
+        if max(own[small].rates) < max(own[large].rates)  # at the finest CRF, networks of larger scale send less
     ]
     blocks = [[heads, *rows], [["clip", "from", "to, below", "crossover"], *crossing]]
     return "\n\n".join(_block(block, markdown) for block in blocks if len(block) > 1)
-
-
-def _highest(points: Sequence[RatePoint]) -> float:
-    """At the finest CRF, networks of larger scale send less."""
-    return max(point.kbps for point in points)
 
 
 def _block(rows: Sequence[Sequence[str]], markdown: bool) -> str:

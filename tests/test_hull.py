@@ -1,4 +1,4 @@
-"""samples/hull.py: the hull of curves whose savings are known."""
+"""samples/hull.py: its tables, from files of bdrate.py."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-import pytest
 from click.testing import CliRunner
 
 sys.path.append(str(Path(__file__).resolve().parent.parent / "samples"))
@@ -25,25 +24,6 @@ def curve(
     return [
         RatePoint(0, 0, rate, quality + shift, quality + shift) for rate, quality in zip(rates, qualities, strict=True)
     ]
-
-
-def test_a_cheaper_curve_saves_what_it_is_cheaper() -> None:
-    found = hull.hull("clip", {bdrate.FULL: curve(), "x1": curve(0.2)})
-    assert found.saving == pytest.approx(-20, abs=0.01)
-    assert found.shares == {bdrate.FULL: 0.0, "x1": 1.0}
-
-
-def test_the_hull_never_loses() -> None:
-    found = hull.hull("clip", {bdrate.FULL: curve(), "bad": curve(-0.3)})
-    assert found.saving == pytest.approx(0, abs=1e-9)
-    assert found.shares["bad"] == 0
-
-
-def test_each_quality_takes_the_cheapest_that_reaches_it() -> None:
-    # x2 is 20 % cheaper over the lower half of the qualities and does not reach the upper one.
-    found = hull.hull("clip", {bdrate.FULL: curve(), "x2": curve(0.2, qualities=(30, 31, 32, 33, 34))})
-    assert found.shares["x2"] == pytest.approx(0.5, abs=0.01)
-    assert found.saving == pytest.approx(100 * (0.8**0.5 - 1), abs=0.1)
 
 
 def test_tables_from_a_file_of_bdrate(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from irn_video.pipeline.evaluation.evaluate import EvalOptions, evaluate
 from irn_video.pipeline.evaluation.rescalers import load_stills
 from irn_video.pipeline.evaluation.stills import RGB, write_still
 from irn_video.pipeline.planes import convert
+from irn_video.pipeline.quality.curves import bd_rate
 from irn_video.pipeline.zoo import find_model, list_models
 from irn_video.pipeline.zoo.card import read_card
 
@@ -75,7 +76,7 @@ def test_figures_stay_and_beat_the_peer(model: str, clip: Path, tmp_path: Path) 
         assert (point.psnr_y, point.psnr_yuv) == pytest.approx(expected[:2], abs=TOLERANCE_DB)
         assert point.kbps == pytest.approx(expected[2], rel=TOLERANCE_RATE)
     peer, least = PEERS[model]
-    rate = bdrate.bd_rate(measure(peer, clip, tmp_path), points, "psnr_y")
+    rate = bd_rate(*(bdrate.curve(p, "psnr_y") for p in (measure(peer, clip, tmp_path), points)))
     assert rate is not None
     assert rate < -least
 

@@ -54,13 +54,6 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def curve(points: list[tuple[float, float]]) -> list[RatePoint]:
-    return [RatePoint(0, round(125 * kbps), kbps, psnr, psnr + 2) for kbps, psnr in points]
-
-
-CURVE = curve([(2000, 41.0), (1000, 38.5), (500, 35.5), (250, 32.0), (125, 28.0)])
-
-
 class TestGetClip:
     def test_finds_the_clip_by_the_record(self, tmp_path: Path) -> None:
         assert get_clip.clip_in_wheel(make_wheel(tmp_path / "a.whl")) == CLIP
@@ -113,44 +106,9 @@ class TestGetClip:
 
 
 class TestBdRate:
-    @pytest.mark.parametrize("metric", ["psnr_y", "psnr_yuv"])
-    def test_of_a_curve_at_four_fifths_of_the_rate(self, metric: str) -> None:
-        saving = [RatePoint(p.crf, p.bytes, p.kbps * 0.8, p.psnr_y, p.psnr_yuv) for p in CURVE]
-        assert bdrate.bd_rate(CURVE, saving, metric) == pytest.approx(-20.0)
-        assert bdrate.bd_rate(saving, CURVE, metric) == pytest.approx(25.0)
-        assert bdrate.bd_rate(CURVE, CURVE, metric) == pytest.approx(0.0)
-
-    def test_is_missing_without_overlap(self) -> None:
-        better = [RatePoint(p.crf, p.bytes, p.kbps, p.psnr_y + 50, p.psnr_yuv + 50) for p in CURVE]
-        assert bdrate.bd_rate(CURVE, better, "psnr_y") is None
-        assert bdrate.crossover(CURVE, better) is None
-
-    def test_ignores_points_that_spend_more_for_less(self) -> None:
-        bumpy = [*CURVE, *curve([(600, 33.0)])]
-        assert bdrate.bd_rate(CURVE, bumpy, "psnr_y") == pytest.approx(0.0)
-
     def test_a_mean_counts_every_clip(self) -> None:
         rows = [bdrate.Comparison(f"{v}", "m", v, v, None, v, None) for v in (-10.0, -20.0)]
         assert bdrate.means(rows) == {"peer_y": -15.0, "peer_yuv": -15.0, "full_y": None, "full_yuv": -15.0}
-
-
-class TestCrossover:
-    def test_where_straight_lines_meet(self) -> None:
-        full = curve([(r, 10 * math.log10(r)) for r in (100, 200, 400, 800, 1600)])
-        # Half the slope, so better below 300 kb/s and worse above.
-        small = curve([(r, 5 * math.log10(r) + 5 * math.log10(300)) for r in (100, 200, 400, 800, 1600)])
-        found = bdrate.crossover(full, small)
-        assert found is not None
-        assert found.relation == "at"
-        assert found.kbps == pytest.approx(300, rel=1e-3)
-        assert str(found) == "300"
-
-    def test_of_a_curve_that_always_wins_or_loses(self) -> None:
-        better = [RatePoint(p.crf, p.bytes, p.kbps / 2, p.psnr_y, p.psnr_yuv) for p in CURVE]
-        wins, loses = bdrate.crossover(CURVE, better), bdrate.crossover(better, CURVE)
-        assert wins == bdrate.Crossover(pytest.approx(1000), "above")
-        assert loses == bdrate.Crossover(pytest.approx(125), "below")
-        assert (str(wins), str(loses)) == ("> 1000", "< 125")
 
 
 class TestAtRate:

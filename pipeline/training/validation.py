@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import cast
 
-import bjontegaard
 import numpy as np
 import torch
 from irn_video.codecs.errors import BadOption, TrainingFailed
@@ -22,6 +20,7 @@ from irn_video.pipeline.engine.rescaler import KernelRescaler, Rescaler, Restora
 from irn_video.pipeline.network import InvertibleRescaler, quantise
 from irn_video.pipeline.opencv import cv2
 from irn_video.pipeline.planes import Samples, convert
+from irn_video.pipeline.quality.curves import Curve, bd_rate
 from irn_video.pipeline.quality.psnr import compare
 from irn_video.pipeline.training.config import TrainConfig
 from irn_video.pipeline.training.sequences import find_files
@@ -36,19 +35,6 @@ _LUMA = (65.481, 128.553, 24.966)  # R′G′B′ in [0, 1] to Y′ of BT.601 in
 
 Say = Callable[[str], None]
 Row = dict[str, object]
-
-
-@dataclass(frozen=True)
-class RatePoint:
-    """A clip coded once.
-
-    Attributes:
-        size: in bytes.
-        psnr_y: mean over the pictures, dB.
-    """
-
-    size: int
-    psnr_y: float
 
 
 @dataclass(frozen=True)
@@ -72,7 +58,7 @@ class ClipValidation:
         rescaler = network_rescaler(LoadedModel(self._card, network, ""), device)
         rates: list[float | None] = []
         for pictures, peer in zip(self._pictures, self._peers, strict=True):
-            rates.append(bd_rate(peer, [coded(rescaler, pictures, crf) for crf in self.crfs]))
+            rates.append(bd_rate(peer, self._curve(rescaler, pictures)))
         mean = None if None in rates else sum(r for r in rates if r is not None) / len(rates)
         rows: list[Row] = []
         for name, rate in zip([*(clip.name for clip in self.clips), "mean"], [*rates, mean], strict=True):
@@ -85,10 +71,13 @@ class ClipValidation:
         return [_first_pictures(clip) for clip in self.clips]
 
     @cached_property
-    def _peers(self) -> list[list[RatePoint]]:
+    def _peers(self) -> list[Curve]:
         scale = self.config.network.scale
         peer = KernelRescaler(f"lanczos-x{scale}") if scale > 1 else None
-        return [[coded(peer, pictures, crf) for crf in self.crfs] for pictures in self._pictures]
+        return [self._curve(peer, pictures) for pictures in self._pictures]
+
+    def _curve(self, rescaler: Rescaler | None, pictures: Sequence[Picture]) -> Curve:
+        return Curve.through(coded(rescaler, pictures, crf) for crf in self.crfs)
 
     @property
     def _card(self) -> ModelCard:
@@ -148,8 +137,11 @@ def make_validator(config: TrainConfig, folders: Sequence[Path], training: Seque
     return ImageValidation(config, files, say) if paper else ClipValidation(config, files, say)
 
 
-def coded(rescaler: Rescaler | None, pictures: Sequence[Picture], crf: float) -> RatePoint:
-    """Pictures (8-bit 4:2:0) through downscaling, x264 and upscaling; without a rescaler, through x264 alone."""
+def coded(rescaler: Rescaler | None, pictures: Sequence[Picture], crf: float) -> tuple[int, float]:
+    """Bytes and mean PSNR-Y in dB of pictures (8-bit 4:2:0) through downscaling, x264 and upscaling.
+
+    Without a rescaler, through x264 alone.
+    """
     first = pictures[0]
     samples = Samples.of(first)
     sent = rescaler.sent(samples, lossless=False, height=first.height) if rescaler else samples
@@ -165,26 +157,7 @@ def coded(rescaler: Rescaler | None, pictures: Sequence[Picture], crf: float) ->
         restored = rescaler.upscale(received, to, index) if rescaler else received
         psnr = compare(pictures[index], replace(restored, color=samples.color)).psnr()["psnr_y"]
         values.append(100.0 if psnr is None else psnr)
-    return RatePoint(size, sum(values) / len(values))
-
-
-def bd_rate(anchor: Sequence[RatePoint], test: Sequence[RatePoint]) -> float | None:
-    """Change of the size in per cent at equal PSNR-Y; None if the curves share no quality."""
-    curves: list[list[float]] = []
-    for points in (anchor, test):
-        # Interpolation needs quality to rise with size; a point that spends more for less is not on the curve.
-        best: list[RatePoint] = []
-        for point in sorted(points, key=lambda p: p.size):
-            if not best or point.psnr_y > best[-1].psnr_y:
-                best.append(point)
-        curves += [[float(p.size) for p in best], [p.psnr_y for p in best]]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # curves that do not overlap: the NaN says so
-        try:
-            found = float(bjontegaard.bd_rate(*curves, method="pchip", require_matching_points=False, min_overlap=0))
-        except (AssertionError, ValueError):  # fewer points than it interpolates
-            return None
-    return None if math.isnan(found) else found
+    return size, sum(values) / len(values)
 
 
 def _first_pictures(clip: Path) -> list[Picture]:

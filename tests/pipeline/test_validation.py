@@ -10,19 +10,11 @@ from irn_video.pipeline.engine.device import choose_device
 from irn_video.pipeline.network.spec import NetworkSpec
 from irn_video.pipeline.opencv import cv2
 from irn_video.pipeline.training.config import TrainConfig
-from irn_video.pipeline.training.validation import ClipValidation, ImageValidation, RatePoint, bd_rate, make_validator
+from irn_video.pipeline.training.validation import ClipValidation, ImageValidation, make_validator
 
 CPU = choose_device("cpu", "fp32")
 CODEC_AWARE = TrainConfig("x", NetworkSpec("codec-aware", width=8, depth=1), temperature=0.0)
 PAPER = TrainConfig("x", NetworkSpec("paper", blocks=1, latent_std=0.01), temperature=0.0)
-
-
-def test_bd_rate() -> None:
-    curve = [RatePoint(1000, 28.0), RatePoint(2000, 31.0), RatePoint(4000, 34.0), RatePoint(8000, 37.0)]
-    saving = [RatePoint(p.size * 4 // 5, p.psnr_y) for p in curve]
-    assert bd_rate(curve, saving) == pytest.approx(-20, abs=0.1)
-    assert bd_rate(curve, [RatePoint(p.size, p.psnr_y + 50) for p in curve]) is None
-    assert bd_rate(curve, curve[:1] * 4) is None
 
 
 @pytest.mark.parametrize("scale", [1, 2])

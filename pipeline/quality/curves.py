@@ -1,0 +1,123 @@
+"""Curves of quality over bit rate, and what is concluded from them: BD-rate, crossover, hull.
+
+BD-rate is the mean change of the bit rate at equal quality, in per cent, negative is better (Bjøntegaard, VCEG-M33,
+2001; here with PCHIP over the logarithm of the rate, by the `bjontegaard` package). Nothing is extrapolated.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import bjontegaard
+import numpy as np
+from numpy.typing import NDArray
+from scipy.interpolate import PchipInterpolator
+
+_GRID = 2001
+_LEAST_POINTS = 2
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Measured points, both columns rising.
+
+    Attributes:
+        rates: kbit/s, or bytes: any one unit.
+        qualities: dB, or any other measure of which more is better.
+    """
+
+    rates: tuple[float, ...]
+    qualities: tuple[float, ...]
+
+    @classmethod
+    def through(cls, points: Iterable[tuple[float, float]]) -> Curve:
+        """Points (rate, quality) in any order; one that spends more for less is not on the curve."""
+        rising: list[tuple[float, float]] = []
+        for rate, quality in sorted(points, key=lambda point: (point[0], -point[1])):
+            if not rising or quality > rising[-1][1]:
+                rising.append((rate, quality))
+        return cls(tuple(rate for rate, _ in rising), tuple(quality for _, quality in rising))
+
+    def log_rates(self, qualities: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Natural logarithm of the rate for each quality; infinite where the curve does not reach."""
+        if len(self.rates) < _LEAST_POINTS:
+            return np.full(len(qualities), np.inf)
+        curve = PchipInterpolator(self.qualities, np.log(self.rates), extrapolate=False)
+        values: NDArray[np.float64] = np.nan_to_num(curve(qualities), nan=np.inf)
+        return values
+
+
+@dataclass(frozen=True)
+class Crossover:
+    """Where two curves meet.
+
+    Attributes:
+        rate: in the unit of the curves.
+        relation: `at` if they meet there; `above` if the second is still better at the highest quality both reach,
+            `below` if it is worse already at the lowest.
+    """
+
+    rate: float
+    relation: Literal["at", "above", "below"]
+
+    def __str__(self) -> str:
+        return {"at": "", "above": "> ", "below": "< "}[self.relation] + f"{self.rate:.0f}"
+
+
+@dataclass(frozen=True)
+class Hull:
+    """The cheapest of several ways at each quality.
+
+    Attributes:
+        saving: BD-rate of the hull against the anchor over all qualities of the anchor, per cent.
+        shares: share of these qualities at which each way is the cheapest.
+    """
+
+    saving: float
+    shares: dict[str, float]
+
+
+def bd_rate(anchor: Curve, test: Curve) -> float | None:
+    """Change of the rate in per cent at equal quality; None if the curves share no quality or have too few points."""
+    columns = (anchor.rates, anchor.qualities, test.rates, test.qualities)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # curves that do not overlap: the NaN says so
+        try:
+            found = bjontegaard.bd_rate(
+                *map(list, columns), method="pchip", require_matching_points=False, min_overlap=0
+            )
+        except (AssertionError, ValueError):  # fewer points than it interpolates
+            return None
+    return None if math.isnan(found) else float(found)
+
+
+def crossover(large: Curve, small: Curve) -> Crossover | None:
+    """The highest rate at which `small` is as good as `large`; None if the curves share no quality."""
+    low, high = max(min(large.qualities), min(small.qualities)), min(max(large.qualities), max(small.qualities))
+    if low >= high:
+        return None
+    qualities = np.linspace(low, high, _GRID)
+    rates = small.log_rates(qualities)
+    saved = large.log_rates(qualities) - rates
+    if saved[-1] > 0:
+        return Crossover(float(np.exp(rates[-1])), "above")
+    winning = np.flatnonzero(saved > 0)
+    if not winning.size:
+        return Crossover(float(np.exp(rates[0])), "below")
+    last = int(winning[-1])
+    part = saved[last] / (saved[last] - saved[last + 1])
+    return Crossover(float(np.exp(rates[last] + part * (rates[last + 1] - rates[last]))), "at")
+
+
+def hull(curves: Mapping[str, Curve], anchor: str) -> Hull:
+    """The hull over all curves, that of the anchor among them."""
+    reached = curves[anchor].qualities
+    qualities = np.linspace(min(reached), max(reached), _GRID)
+    rates = np.stack([curve.log_rates(qualities) for curve in curves.values()])
+    best = rates.argmin(0)
+    saving = 100 * (float(np.exp(np.mean(rates.min(0) - curves[anchor].log_rates(qualities)))) - 1)
+    return Hull(saving, {name: float(np.mean(best == index)) for index, name in enumerate(curves)})
