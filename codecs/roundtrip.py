@@ -17,7 +17,7 @@ Planes = tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8]]
 
 
 def x264_roundtrip(
-    pictures: Sequence[Planes], *, crf: float, preset: str = "medium", threads: int = 1
+    pictures: Sequence[Planes], *, crf: float, preset: str = "medium", tune: str | None = None, threads: int = 1
 ) -> tuple[list[Planes], list[float], int]:
     """Encode 8-bit 4:2:0 pictures with libx264 and decode them.
 
@@ -25,6 +25,7 @@ def x264_roundtrip(
         pictures: Y (h, w), Cb and Cr (h/2, w/2), h and w even.
         crf: x264's constant rate factor, 0 to 51.
         preset: x264's preset.
+        tune: x264's tune.
         threads: of the encoder and of the decoder; one keeps small pictures cheap.
 
     Returns:
@@ -35,7 +36,7 @@ def x264_roundtrip(
     encoder.width, encoder.height, encoder.pix_fmt = width, height, "yuv420p"
     encoder.time_base, encoder.framerate = Fraction(1, 25), Fraction(25)
     encoder.thread_count = threads
-    encoder.options = {"crf": str(crf), "preset": preset}
+    encoder.options = {"crf": str(crf), "preset": preset} | ({"tune": tune} if tune else {})
     if parameters := repeatable():
         encoder.options["x264-params"] = ":".join(parameters)
     decoder = av.VideoCodecContext.create("h264", "r")

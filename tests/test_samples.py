@@ -22,6 +22,7 @@ sys.path.append(str(Path(__file__).resolve().parent.parent / "samples"))
 
 import bdrate
 import bench
+import coring
 import demo
 import get_clip
 import perceptual
@@ -223,3 +224,16 @@ def test_vmaf_of_a_folder_without_pictures(tmp_path: Path) -> None:
     assert result.exit_code == 1
     assert result.output.startswith("Error: ")
     assert result.output.count("\n") == 1
+
+
+class TestCoring:
+    def test_its_worth_is_told_by_clip_and_strength(self, clip: Path) -> None:
+        result = CliRunner().invoke(coring.main, [str(clip), "--strength", "0,4"])
+        assert result.exit_code == 0, result.output
+        head, row, mean = (line.split() for line in result.output.splitlines())
+        assert head == ["strength", "0", "4"]
+        assert row[0] == "moving.mkv"
+        assert mean == ["mean", *row[1:]]
+        none, much = (float(cell.replace("\N{MINUS SIGN}", "-")) for cell in row[1::2])
+        assert abs(none) < 0.1  # an untrained network at scale 1 changes nothing
+        assert abs(much) > 1

@@ -46,12 +46,14 @@ class ClipValidation:
         clips: to measure on, their first pictures.
         say: gets a line per clip and one for the mean.
         crfs: of x264, preset medium.
+        tune: of x264, on both sides.
     """
 
     config: TrainConfig
     clips: tuple[Path, ...]
     say: Say
     crfs: tuple[float, ...] = CRFS
+    tune: str | None = None
 
     def __call__(self, network: InvertibleRescaler, device: Device) -> list[Row]:
         """BD-rates by clip, and their mean."""
@@ -77,7 +79,7 @@ class ClipValidation:
         return [self._curve(peer, pictures) for pictures in self._pictures]
 
     def _curve(self, rescaler: Rescaler | None, pictures: Sequence[Picture]) -> Curve:
-        return Curve.through(coded(rescaler, pictures, crf) for crf in self.crfs)
+        return Curve.through(coded(rescaler, pictures, crf, self.tune) for crf in self.crfs)
 
     @property
     def _card(self) -> ModelCard:
@@ -137,7 +139,7 @@ def make_validator(config: TrainConfig, folders: Sequence[Path], training: Seque
     return ImageValidation(config, files, say) if paper else ClipValidation(config, files, say)
 
 
-def coded(rescaler: Rescaler | None, pictures: Sequence[Picture], crf: float) -> tuple[int, float]:
+def coded(rescaler: Rescaler | None, pictures: Sequence[Picture], crf: float, tune: str | None) -> tuple[int, float]:
     """Bytes and mean PSNR-Y in dB of pictures (8-bit 4:2:0) through downscaling, x264 and upscaling.
 
     Without a rescaler, through x264 alone.
@@ -147,7 +149,7 @@ def coded(rescaler: Rescaler | None, pictures: Sequence[Picture], crf: float) ->
     sent = rescaler.sent(samples, lossless=False, height=first.height) if rescaler else samples
     small = [rescaler.downscale(picture, sent, crf) if rescaler else picture for picture in pictures]
     planes = [cast("Planes", picture.planes) for picture in small]
-    decoded, quantisers, size = x264_roundtrip(planes, crf=crf, preset=_PRESET)
+    decoded, quantisers, size = x264_roundtrip(planes, crf=crf, preset=_PRESET, tune=tune)
     to = Restoration(
         samples, first.height, first.width, rescaler.temperature if rescaler else 0.0, carried_color=sent.color
     )
