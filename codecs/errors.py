@@ -93,3 +93,7 @@ class BadConfig(IrnError, ValueError):
 
 class TrainingFailed(IrnError, RuntimeError):
     """Training cannot go on: a loss that is not a number, no data, a checkpoint that does not fit."""
+
+
+class StudyFailed(IrnError, RuntimeError):
+    """A study cannot measure or conclude something: pictures that do not meet, a damaged results file."""

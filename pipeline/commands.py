@@ -190,10 +190,10 @@ def video_options(function: Function) -> Function:
 
 
 @contextmanager
-def progress(title: str) -> Iterator[Advance]:
+def progress(title: str, unit: str = "pictures") -> Iterator[Advance]:
     """Yield what to call after each picture: a bar on a terminal, plain lines elsewhere, with rate and time left."""
     _interrupts.check()
-    with _bar(title) if sys.stderr.isatty() else nullcontext(_Lines(title)) as show:
+    with _bar(title, unit) if sys.stderr.isatty() else nullcontext(_Lines(title, unit)) as show:
 
         def advance(done: int, total: int | None) -> None:
             _interrupts.check()
@@ -203,8 +203,8 @@ def progress(title: str) -> Iterator[Advance]:
 
 
 class _Lines:
-    def __init__(self, title: str) -> None:
-        self._title = title
+    def __init__(self, title: str, unit: str) -> None:
+        self._title, self._unit = title, unit
         self._start = self._said = time.monotonic()
 
     def __call__(self, done: int, total: int | None) -> None:
@@ -214,11 +214,11 @@ class _Lines:
         self._said = now
         rate = done / (now - self._start)
         of, left = (f" of {total}", f", {max(0, total - done) / rate:.0f} s left") if total else ("", "")
-        click.echo(f"{self._title}: {done}{of} pictures, {rate:.1f} fps{left}", err=True)
+        click.echo(f"{self._title}: {done}{of} {self._unit}, {_rate(rate, self._unit)}{left}", err=True)
 
 
 @contextmanager
-def _bar(title: str) -> Iterator[Advance]:
+def _bar(title: str, unit: str) -> Iterator[Advance]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -226,17 +226,22 @@ def _bar(title: str) -> Iterator[Advance]:
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("{task.fields[fps]:.1f} fps"),
+        TextColumn("{task.fields[rate]}"),
         TimeRemainingColumn(),
     )
     start = time.monotonic()
     with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
-        task = bars.add_task(title, total=None, fps=0.0)
+        task = bars.add_task(title, total=None, rate="")
 
         def advance(done: int, total: int | None) -> None:
-            bars.update(task, completed=done, total=total, fps=done / max(1e-9, time.monotonic() - start))
+            rate = _rate(done / max(1e-9, time.monotonic() - start), unit)
+            bars.update(task, completed=done, total=total, rate=rate)
 
         yield advance
+
+
+def _rate(per_second: float, unit: str) -> str:
+    return f"{per_second:.1f} fps" if unit == "pictures" else f"{60 * per_second:.1f} {unit} a minute"
 
 
 class _Interrupts:

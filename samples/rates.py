@@ -7,16 +7,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-from irn_video.codecs.encoders import EncoderSettings, choose_samples
+from irn_video.codecs.encoders import EncoderSettings
 from irn_video.codecs.errors import IrnError
-from irn_video.codecs.reader import VideoReader
-from irn_video.codecs.writer import VideoWriter
-from irn_video.pipeline.flow import ahead
-from irn_video.pipeline.planes import Samples, convert
-from irn_video.pipeline.quality.psnr import compare
+from irn_video.pipeline.study.cells import encode_full_size, psnr_of_files
 from irn_video.receiver import ReceiveOptions, receive
 from irn_video.sender import SendOptions, send
 
@@ -76,29 +72,10 @@ def rescaled(model: str, source: Path, crf: float, folder: Path, frames: int | N
 
 def full_size(source: Path, crf: float, folder: Path, frames: int | None = None) -> RatePoint:
     """Encode a clip at full size with x264 at preset medium; leaves `full_size.mp4` in `folder`."""
-    path, settings = folder / "full_size.mp4", EncoderSettings(crf=crf, preset=PRESET)
-    with VideoReader(source, frames=frames) as reader:
-        info = reader.info
-        layout, bit_depth = choose_samples(settings, info.layout, info.bit_depth)
-        samples = Samples(layout, bit_depth, info.color)
-        writer = VideoWriter(
-            path,
-            settings,
-            width=info.width,
-            height=info.height,
-            layout=layout,
-            bit_depth=bit_depth,
-            color=info.color,
-            time_base=info.time_base,
-            frame_rate=info.frame_rate,
-            overwrite=True,
-            inputs=[source],
-        )
-        with writer, ahead(reader) as pictures:
-            for picture in pictures:
-                writer.write(convert(picture, samples))
-            written = writer.finish()
-    psnr_y, psnr_yuv = _mean_psnr(source, path, frames)
+    path = folder / "full_size.mp4"
+    written = encode_full_size(source, path, EncoderSettings(crf=crf, preset=PRESET), frames)
+    values = psnr_of_files(source, path)
+    psnr_y, psnr_yuv = (_mean([picture[name] for picture in values]) for name in ("psnr_y", "psnr_yuv"))
     return _point(crf, written.video_bytes, written.video_bytes * 8 / 1000 / written.seconds, psnr_y, psnr_yuv, source)
 
 
@@ -124,22 +101,6 @@ def at_rate(wanted: int, measure: Callable[[float], RatePoint], start: float, to
         if crf == point.crf:
             break
     raise NoRateError(f"no CRF gives {wanted} bytes within {100 * tolerance:g} %; CRF {crf:g} gives {point.bytes}")
-
-
-def _mean_psnr(source: Path, path: Path, frames: int | None) -> tuple[float | None, float | None]:
-    luma, all_planes = [], []
-    with (
-        VideoReader(source, frames=frames) as original,
-        VideoReader(path) as coded,
-        ahead(original) as left,
-        ahead(coded) as right,
-    ):
-        for one, tagged in zip(left, right, strict=True):
-            other = replace(tagged, color=one.color)  # samples are compared, whatever the tags say
-            values = compare(convert(one, Samples.of(other)), other).psnr()
-            luma.append(values["psnr_y"])
-            all_planes.append(values["psnr_yuv"])
-    return _mean(luma), _mean(all_planes)
 
 
 def _mean(values: list[float | None]) -> float | None:

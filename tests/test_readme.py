@@ -13,6 +13,7 @@ import torch
 from irn_video.pipeline.evaluation.cli import command as evaluate
 from irn_video.pipeline.evaluation.rescale_cli import command as rescale
 from irn_video.pipeline.network import CodecAwareRescaler
+from irn_video.pipeline.study.cli import command as study
 from irn_video.pipeline.training.cli import command as train
 from irn_video.pipeline.zoo import list_models
 from irn_video.pipeline.zoo.cli import command as models
@@ -27,6 +28,7 @@ COMMANDS = {
     "irn-models": models,
     "irn-eval": evaluate,
     "irn-rescale": rescale,
+    "irn-study": study,
 }
 
 
@@ -47,13 +49,14 @@ def test_python_examples_run(
 
 def _known(name: str, command: click.Command, words: Sequence[str]) -> set[str]:
     if isinstance(command, click.Group):
-        command = command.commands[next(word for word in words if not word.startswith("-"))]
+        given = (command.commands.get(word) for word in words)
+        command = next((found for found in given if found is not None), None) or command.commands["run"]
     return {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
 
 
 def test_options_in_examples_exist() -> None:
     seen = 0
-    for line in re.findall(r"(irn-(?:send|receive|models|train|eval|rescale) [^`\n]*)", README):
+    for line in re.findall(r"(irn-(?:send|receive|models|train|eval|rescale|study) [^`\n]*)", README):
         name, *words = line.split()
         options = {word for word in words if word.startswith("--")}
         if not options or any("|" in word for word in words):

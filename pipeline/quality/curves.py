@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import PchipInterpolator
 
+Part = Literal["whole", "lower", "upper"]
 _GRID = 2001
 _LEAST_POINTS = 2
 
@@ -81,26 +82,65 @@ class Hull:
     shares: dict[str, float]
 
 
-def bd_rate(anchor: Curve, test: Curve) -> float | None:
-    """Change of the rate in per cent at equal quality; None if the curves share no quality or have too few points."""
+def bd_rate(
+    anchor: Curve, test: Curve, *, method: Literal["pchip", "akima"] = "pchip", part: Part = "whole"
+) -> float | None:
+    """Change of the rate in per cent at equal quality; None if the curves share no quality or have too few points.
+
+    Args:
+        anchor: what is compared with.
+        test: what is compared.
+        method: of interpolation; Akima is a second opinion, and wants more points.
+        part: over all qualities that both reach, or over the lower or upper half of these (by PCHIP).
+    """
+    if part == "whole":
+        return _bjontegaard(bjontegaard.bd_rate, anchor, test, method)
+    if (shared := _shared(anchor, test)) is None:
+        return None
+    low, high = shared
+    middle = (low + high) / 2
+    qualities = np.linspace(*((low, middle) if part == "lower" else (middle, high)), _GRID)
+    change = float(np.mean(test.log_rates(qualities) - anchor.log_rates(qualities)))
+    return 100 * (math.exp(change) - 1) if math.isfinite(change) else None
+
+
+def bd_quality(anchor: Curve, test: Curve) -> float | None:
+    """Change of the quality, in its unit, at equal rate; None if the curves share no rate or have too few points."""
+    return _bjontegaard(bjontegaard.bd_psnr, anchor, test, "pchip")
+
+
+def overlap(one: Curve, other: Curve) -> float:
+    """Share of the smaller range of quality that both reach, 0 to 1."""
+    if (shared := _shared(one, other)) is None:
+        return 0.0
+    smaller = min(curve.qualities[-1] - curve.qualities[0] for curve in (one, other))
+    return (shared[1] - shared[0]) / smaller
+
+
+def _shared(one: Curve, other: Curve) -> tuple[float, float] | None:
+    """Lowest and highest quality that both reach."""
+    if min(len(one.rates), len(other.rates)) < _LEAST_POINTS:
+        return None
+    low, high = max(one.qualities[0], other.qualities[0]), min(one.qualities[-1], other.qualities[-1])
+    return (low, high) if low < high else None
+
+
+def _bjontegaard(delta: Callable[..., float], anchor: Curve, test: Curve, method: str) -> float | None:
     columns = (anchor.rates, anchor.qualities, test.rates, test.qualities)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # curves that do not overlap: the NaN says so
         try:
-            found = bjontegaard.bd_rate(
-                *map(list, columns), method="pchip", require_matching_points=False, min_overlap=0
-            )
+            found = float(delta(*map(list, columns), method=method, require_matching_points=False, min_overlap=0))
         except (AssertionError, ValueError):  # fewer points than it interpolates
             return None
-    return None if math.isnan(found) else float(found)
+    return found if math.isfinite(found) else None
 
 
 def crossover(large: Curve, small: Curve) -> Crossover | None:
     """The highest rate at which `small` is as good as `large`; None if the curves share no quality."""
-    low, high = max(min(large.qualities), min(small.qualities)), min(max(large.qualities), max(small.qualities))
-    if low >= high:
+    if (shared := _shared(large, small)) is None:
         return None
-    qualities = np.linspace(low, high, _GRID)
+    qualities = np.linspace(*shared, _GRID)
     rates = small.log_rates(qualities)
     saved = large.log_rates(qualities) - rates
     if saved[-1] > 0:

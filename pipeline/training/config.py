@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
-import difflib
-import tomllib
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Literal
 
-from irn_video.codecs.errors import BadConfig, BadWeights, MissingFile
+from irn_video.codecs.errors import BadConfig
 from irn_video.pipeline.network.spec import NetworkSpec
+from irn_video.pipeline.toml import read_toml
 
-_PLURALS = {str: "strings", int: "whole numbers", float: "numbers"}
 DEFAULT_PRESETS = ("medium", "medium", "slow", "veryfast")
 
 
@@ -124,61 +121,9 @@ def load_config(path: Path) -> TrainConfig:
         MissingFile: there is no such file.
         BadConfig: not TOML, an unknown key (the nearest known one is named), a wrong type or a value out of range.
     """
-    try:
-        table = tomllib.loads(path.read_text())
-    except OSError as error:
-        raise MissingFile("cannot read the configuration", path=path, hint=str(error.strerror)) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise BadConfig(f"not valid TOML: {error}", path=path) from error
-    try:
-        config: TrainConfig = _from_table(TrainConfig, table, "")
-    except (BadConfig, BadWeights) as error:
-        raise BadConfig(error.what, path=path, hint=error.hint) from error
+    config = read_toml(TrainConfig, path)
     _check_ranges(config, path)
     return config
-
-
-def _from_table(kind: type[Any], table: dict[str, Any], where: str) -> Any:
-    hints = get_type_hints(kind)
-    fields = {f.name: f for f in dataclasses.fields(kind)}
-    for key in table:
-        if key not in fields:
-            near = difflib.get_close_matches(key, fields, 1)
-            raise BadConfig(f"unknown key {where}{key}", hint=f"did you mean {near[0]}?" if near else None)
-    for name, entry in fields.items():
-        required = entry.default is dataclasses.MISSING and entry.default_factory is dataclasses.MISSING
-        if required and name not in table:
-            raise BadConfig(f"{where}{name} is missing")
-    return kind(**{key: _convert(hints[key], value, where + key) for key, value in table.items()})
-
-
-def _convert(hint: Any, value: Any, where: str) -> Any:
-    if dataclasses.is_dataclass(hint):
-        if not isinstance(value, dict):
-            raise BadConfig(f"{where} must be a table")
-        return _from_table(hint, value, where + ".")  # type: ignore[arg-type]
-    if get_origin(hint) is tuple:
-        return _convert_list(hint, value, where)
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    choices = get_args(hint)
-    if choices and value not in choices:
-        raise BadConfig(f"{where} must be one of {', '.join(map(repr, choices))}")
-    if not choices and (not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool)):
-        raise BadConfig(f"{where} must be of type {hint.__name__}, not {type(value).__name__}")
-    return value
-
-
-def _convert_list(hint: Any, value: Any, where: str) -> tuple[Any, ...]:
-    kind, *rest = get_args(hint)
-    count = "" if Ellipsis in rest else f"{1 + len(rest)} "
-    wrong = BadConfig(f"{where} must be a list of {count}{_PLURALS[kind]}")
-    if not isinstance(value, list) or not value or (count and len(value) != 1 + len(rest)):
-        raise wrong
-    try:
-        return tuple(_convert(kind, item, where) for item in value)
-    except BadConfig:
-        raise wrong from None
 
 
 def _check_ranges(config: TrainConfig, path: Path) -> None:

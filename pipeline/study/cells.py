@@ -1,0 +1,245 @@
+"""Measuring one cell: a stream is really sent and received, or coded at full size, and compared with its source."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from irn_video.codecs.encoders import EncoderSettings, choose_samples
+from irn_video.codecs.errors import SourceMismatch, StudyFailed
+from irn_video.codecs.reader import VideoReader
+from irn_video.codecs.writer import VideoWriter, WriteSummary
+from irn_video.pipeline.flow import ahead
+from irn_video.pipeline.planes import Samples, convert
+from irn_video.pipeline.quality.libvmaf import PERCEPTUAL, Scores, measure_files
+from irn_video.pipeline.quality.psnr import compare
+from irn_video.pipeline.study.plan import FULL, Cell
+from irn_video.receiver import ReceiveOptions, receive
+from irn_video.sender import SendOptions, send
+
+_ALIGNED_DB = 0.02  # our PSNR-Y and libvmaf's are the same number, rounded differently
+_VMAF_CAP_DB = 59.0  # libvmaf's PSNR ends at 60 dB for 8 bits
+_LOSSLESS = EncoderSettings(codec="ffv1")
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one cell took, without the measuring.
+
+    Attributes:
+        send_seconds: wall time of reading, downscaling and encoding.
+        receive_seconds: of decoding, upscaling, measuring PSNR and storing without loss.
+        cpu_seconds: of both, over all threads.
+        peak_bytes: largest resident memory of the process.
+    """
+
+    send_seconds: float
+    receive_seconds: float
+    cpu_seconds: float
+    peak_bytes: int
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One cell measured.
+
+    Attributes:
+        clip: name of the file.
+        method: see `Cell`.
+        crf, bitrate: what was asked for.
+        bytes: of the video packets.
+        pictures: how many.
+        seconds: of video.
+        width, height: of the restored pictures.
+        frames: metrics of each picture by name; None where there is no error, or no definition.
+        cost: what it took.
+    """
+
+    clip: str
+    method: str
+    crf: float | None
+    bitrate: int | None
+    bytes: int
+    pictures: int
+    seconds: float
+    width: int
+    height: int
+    frames: tuple[Scores, ...]
+    cost: Cost
+
+    @property
+    def kbps(self) -> float:
+        """kbit/s of video packets."""
+        return self.bytes * 8 / 1000 / self.seconds
+
+    @property
+    def bpp(self) -> float:
+        """Bits per HR pixel."""
+        return self.bytes * 8 / (self.pictures * self.width * self.height)
+
+    def values(self, metric: str) -> list[float]:
+        """Of the pictures that have one."""
+        return [value for frame in self.frames if (value := frame.get(metric)) is not None]
+
+    def as_json(self) -> dict[str, Any]:
+        """Everything."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, entry: dict[str, Any]) -> Measurement:
+        """Undo `as_json`; raises TypeError or KeyError for anything else."""
+        return cls(**entry | {"frames": tuple(entry["frames"]), "cost": Cost(**entry["cost"])})
+
+
+def measure_cell(cell: Cell, folder: Path) -> Measurement:
+    """Send, receive and measure; `folder` is for files that go again.
+
+    Raises:
+        StudyFailed, IrnError: why it cannot be measured.
+    """
+    stream, restored = folder / "stream.mkv", folder / "restored.mkv"
+    full = cell.method == FULL
+    frames: list[Scores]
+    with _watched() as watch:
+        if full:
+            written = encode_full_size(cell.clip, stream, cell.encoder, cell.frames)
+        else:
+            sending = SendOptions(cell.method, encoder=cell.encoder, frames=cell.frames, overwrite=True)
+            written = send(cell.clip, stream, sending).written
+        watch.lap()
+        frames = psnr_of_files(cell.clip, stream) if full else _received(cell, stream, restored)
+    if set(cell.metrics) - {"psnr"}:
+        frames = _with_perceptual(frames, measure_files(stream if full else restored, cell.clip), cell)
+    restored.unlink(missing_ok=True)
+    with VideoReader(cell.clip, frames=1) as reader:
+        info = reader.info
+    stream.unlink()
+    return Measurement(
+        clip=cell.clip.name,
+        method=Path(cell.method).stem,
+        crf=cell.encoder.crf,
+        bitrate=cell.encoder.bitrate,
+        bytes=written.video_bytes,
+        pictures=written.frames,
+        seconds=written.seconds,
+        width=info.width,
+        height=info.height,
+        frames=tuple(frames),
+        cost=watch.cost(),
+    )
+
+
+def encode_full_size(source: Path, path: Path, settings: EncoderSettings, frames: int | None = None) -> WriteSummary:
+    """Encode a clip as it is, the picture alone; converted where the encoder does not carry its samples."""
+    with VideoReader(source, frames=frames) as reader:
+        info = reader.info
+        layout, bit_depth = choose_samples(settings, info.layout, info.bit_depth)
+        samples = Samples(layout, bit_depth, info.color)
+        writer = VideoWriter(
+            path,
+            settings,
+            width=info.width,
+            height=info.height,
+            layout=layout,
+            bit_depth=bit_depth,
+            color=info.color,
+            time_base=info.time_base,
+            frame_rate=info.frame_rate,
+            overwrite=True,
+            inputs=[source],
+        )
+        with writer, ahead(reader) as pictures:
+            for picture in pictures:
+                writer.write(convert(picture, samples))
+            return writer.finish()
+
+
+def psnr_of_files(source: Path, path: Path) -> list[Scores]:
+    """PSNR of each picture of `path` against the first pictures of `source`, by name.
+
+    Raises:
+        SourceMismatch: the source has fewer pictures, or others.
+    """
+    found: list[Scores] = []
+    with (
+        VideoReader(source) as original,
+        VideoReader(path) as coded,
+        ahead(original) as left,
+        ahead(coded) as right,
+    ):
+        for tagged in right:
+            one = next(left, None)
+            if one is None:
+                raise SourceMismatch("more pictures than the source", path=path)
+            other = replace(tagged, color=one.color)  # samples are compared, whatever the tags say
+            found.append(compare(convert(one, Samples.of(other)), other).psnr())
+    return found
+
+
+def _received(cell: Cell, stream: Path, restored: Path) -> list[Scores]:
+    weights = cell.method if Path(cell.method).is_file() else None
+    options = ReceiveOptions(source=cell.clip, model=weights, encoder=_LOSSLESS, frames=cell.frames, overwrite=True)
+    result = receive(stream, restored, options)
+    if result.unmeasured:
+        raise StudyFailed(f"cannot be measured: {result.unmeasured}", path=cell.clip)
+    return [frame.error.psnr() for frame in result.report.frames]
+
+
+def _with_perceptual(frames: list[Scores], scores: list[Scores], cell: Cell) -> list[Scores]:
+    """Both sets of metrics of each picture, once it is sure that they are of the same pictures."""
+    wanted = [name for name in PERCEPTUAL if name in cell.metrics]
+    joined = []
+    for index, (ours, theirs) in enumerate(zip(frames, scores, strict=True)):
+        one, other = ours["psnr_y"], theirs["psnr_y"]
+        low = one is not None and other is not None and one < _VMAF_CAP_DB
+        if low and abs((one or 0) - (other or 0)) > _ALIGNED_DB:
+            raise StudyFailed(f"picture {index} is another for FFmpeg: {one:.2f} and {other:.2f} dB", path=cell.clip)
+        joined.append({**ours, **{name: theirs[name] for name in wanted}})
+    return joined
+
+
+class _Watch:
+    """Wall and processor time since its start."""
+
+    def __init__(self) -> None:
+        self._walls, self._cpu = [time.monotonic()], _cpu_seconds()
+
+    def lap(self) -> None:
+        self._walls.append(time.monotonic())
+
+    def stop(self) -> None:
+        self.lap()
+        self._cpu = _cpu_seconds() - self._cpu
+        self._peak = _peak_bytes()
+
+    def cost(self) -> Cost:
+        start, middle, end = self._walls
+        return Cost(middle - start, end - middle, self._cpu, self._peak)
+
+
+@contextmanager
+def _watched() -> Iterator[_Watch]:
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")  # Linux: the peak is counted anew
+    watch = _Watch()
+    yield watch
+    watch.stop()
+
+
+def _cpu_seconds() -> float:
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
+
+
+def _peak_bytes() -> int:
+    with suppress(OSError, StopIteration, ValueError):
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return 1024 * int(next(line for line in lines if line.startswith("VmHWM")).split()[1])
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else 1024 * peak

@@ -1,0 +1,162 @@
+"""The command `irn-study`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from irn_video.pipeline.commands import PartialResult, progress, run_command, warn
+
+if TYPE_CHECKING:
+    from irn_video.pipeline.study.plan import StudyConfig
+    from irn_video.pipeline.study.results import Study
+
+_FOLDER = click.Path(path_type=Path, file_okay=False)
+
+
+class _DefaultRun(click.Group):
+    """`irn-study CLIP…` is `irn-study run CLIP…`."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and self.get_command(ctx, args[0]) is None:
+            return "run", self.get_command(ctx, "run"), args
+        return super().resolve_command(ctx, args)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if args and args[0].startswith("-") and args[0] not in ("--help", "--version"):
+            args = ["run", *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group(name="irn-study", cls=_DefaultRun, context_settings={"max_content_width": 100})
+@click.version_option(package_name="irn-video")
+def command() -> None:
+    """Bandwidth against quality.
+
+    irn-study CLIP… --out DIR measures what each method buys at each bit rate and writes results.json, results.csv and
+    report.html to DIR; see irn-study run --help. Stopped, the same command goes on.
+    """
+
+
+def _numbers(_: click.Context, option: click.Parameter, text: str | None) -> tuple[float, ...]:
+    try:
+        return tuple(float(part) for part in text.split(",")) if text else ()
+    except ValueError as error:
+        raise click.BadParameter(f"{text!r} is not a list of numbers such as 18,22,26", param=option) from error
+
+
+def _words(_: click.Context, __: click.Parameter, text: str | None) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip()) if text else ()
+
+
+@command.command()
+@click.argument("clips", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--out", required=True, type=_FOLDER, metavar="DIR", help="Folder of the study; made if missing.")
+@click.option(
+    "--config", type=click.Path(path_type=Path), metavar="FILE", help="A study file (TOML); options go first."
+)
+@click.option("--models", callback=_words, metavar="A,B", help="Networks or weights files [default: irn-h264-x2].")
+@click.option("--anchors", callback=_words, metavar="A,B", help="full, lanczos, bicubic, … [default: full,lanczos].")
+@click.option("--codec", metavar="NAME", help="h264, h265 or av1 [default: h264].")
+@click.option("--preset", metavar="NAME", help="Of the encoder [default: medium; av1: its own].")
+@click.option("--tune", metavar="NAME", help="Of the encoder [default: none].")
+@click.option("--keyint", type=int, metavar="N", help="Largest distance of keyframes [default: the codec's].")
+@click.option("--crf", "crfs", callback=_numbers, metavar="A,B", help="At least four [default: a ladder by scale].")
+@click.option("--bitrates", callback=_words, metavar="A,B", help="Such as 400k,800k,1.6M,3M instead of --crf.")
+@click.option(
+    "--metrics", callback=_words, metavar="A,B", help="psnr,ssim,ms_ssim,vmaf,vmaf_neg,xpsnr_y [default: all]."
+)
+@click.option("--frames", type=click.IntRange(1), metavar="N", help="Only the first N pictures of each clip.")
+@click.option("--no-extend", is_flag=True, help="Do not add rates until the curves overlap by 75 % in PSNR-Y.")
+@click.option("--workers", type=click.IntRange(1, 256), default=1, show_default=True, metavar="N", help="Processes.")
+def run(clips: tuple[Path, ...], out: Path, config: Path | None, workers: int, **options: Any) -> None:
+    """Measure CLIPS and report. Every stream is really encoded, decoded and restored."""
+    from irn_video.pipeline.study.report import write_report
+    from irn_video.pipeline.study.results import Study, write_results
+    from irn_video.pipeline.study.runner import run_study
+    from irn_video.pipeline.study.store import Store
+
+    study = _config(clips, config, options)
+    _make_folder(out)
+    with progress("study", "cells") as advance:
+        outcome = run_study(study, Store(out / "cells"), workers=workers, advance=advance)
+    results = Study.of(study, outcome)
+    write_results(out, results)
+    write_report(out, results)
+    _conclude(out, results)
+
+
+@command.command()
+@click.argument("folder", type=_FOLDER)
+def report(folder: Path) -> None:
+    """Make the report in FOLDER again from its results.json."""
+    from irn_video.pipeline.study.report import write_report
+    from irn_video.pipeline.study.results import read_results
+
+    results = read_results(folder)
+    write_report(folder, results)
+    _conclude(folder, results)
+
+
+def _config(clips: tuple[Path, ...], path: Path | None, options: dict[str, Any]) -> StudyConfig:
+    from dataclasses import replace
+
+    from irn_video.codecs.encoders import parse_bitrate
+    from irn_video.codecs.errors import BadOption, MissingFile
+    from irn_video.pipeline.study.plan import StudyConfig, load_study
+
+    given = {name: value for name, value in options.items() if value not in (None, (), False)}
+    given.pop("no_extend", None)
+    if "bitrates" in given:
+        given["bitrates"] = tuple(parse_bitrate(text) for text in given["bitrates"])
+    if options["no_extend"]:
+        given["extend"] = False
+    if given.get("codec", "h264") == "av1":
+        given.setdefault("preset", None)
+    if clips:
+        given["clips"] = clips
+    study = replace(load_study(path), **given) if path is not None else StudyConfig(**{"clips": (), **given})
+    if not study.clips:
+        raise BadOption("no clips to study", hint="name at least one video")
+    for clip in study.clips:
+        if not clip.is_file():
+            raise MissingFile("no such clip", path=clip)
+    return study
+
+
+def _make_folder(out: Path) -> None:
+    from irn_video.codecs.output import unwritable
+
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise unwritable(out, error) from error
+
+
+def _conclude(out: Path, study: Study) -> None:
+    """The verdict on stdout; failures end the command with 1."""
+    from irn_video.pipeline.study.report import verdict
+
+    for line in verdict(study):
+        click.echo(line)
+    click.echo(f"report: {out / 'report.html'}")
+    for note in study.notes:
+        warn(note)
+    if study.failures:
+        for failure in study.failures:
+            click.echo(f"failed: {failure.cell}: {failure.error}", err=True)
+        raise PartialResult(f"{len(study.failures)} of the cells could not be measured", path=out)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit code."""
+    return run_command(command, arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,130 @@
+"""Pictures of a study: rate against quality, quality over time, cost against gain. They read results alone."""
+
+from __future__ import annotations
+
+import io
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import matplotlib.ticker
+from irn_video.codecs.output import atomic_path
+from irn_video.pipeline.study.conclusions import compare, mean_of
+from irn_video.pipeline.study.results import Study
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+# Colours that people with any colour vision tell apart (Okabe and Ito 2008).
+_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
+_ANCHOR_COLOURS = ("#555555", "#999999", "#bbbbbb")
+LABELS = {
+    "psnr_y": "PSNR-Y, dB",
+    "psnr_u": "PSNR-U, dB",
+    "psnr_v": "PSNR-V, dB",
+    "psnr_yuv": "PSNR-YUV, dB",
+    "psnr_rgb": "PSNR-RGB, dB",
+    "ssim": "SSIM",
+    "ms_ssim": "MS-SSIM",
+    "vmaf": "VMAF",
+    "vmaf_neg": "VMAF-NEG",
+    "xpsnr_y": "XPSNR-Y, dB",
+}
+# The same results make the same file to the byte.
+_STYLE: dict[Any, Any] = {
+    "svg.hashsalt": "irn-study",
+    "font.size": 9,
+    "axes.grid": True,
+    "grid.alpha": 0.3,
+    "svg.fonttype": "path",
+}
+
+
+def rate_quality(study: Study, clip: str, metrics: Sequence[str]) -> Figure:
+    """One panel per metric: each method's curve over kbit/s."""
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(5.2 * len(metrics), 3.6), layout="constrained")
+        axes: list[Axes] = list(figure.subplots(1, len(metrics), squeeze=False)[0])
+        for metric, panel in zip(metrics, axes, strict=True):
+            for method in (*study.anchors, *study.models):
+                curve = study.curve(clip, method, metric)
+                style = "--" if method in study.anchors else "-"
+                panel.plot(curve.rates, curve.qualities, style, marker=".", color=_colour(study, method), label=method)
+            panel.set_xscale("log")
+            panel.xaxis.set_major_locator(matplotlib.ticker.LogLocator(subs=(1.0, 2.0, 5.0)))
+            panel.xaxis.set_major_formatter(matplotlib.ticker.FormatStrFormatter("%g"))
+            panel.xaxis.set_minor_locator(matplotlib.ticker.NullLocator())
+            panel.set_xlabel("kbit/s")
+            panel.set_ylabel(LABELS[metric])
+        axes[0].legend(frameon=False)
+        figure.suptitle(clip)
+    return figure
+
+
+def over_time(study: Study, clip: str, metric: str) -> Figure:
+    """Each picture's quality, at the point of each method nearest to the middle of the rates that all reach."""
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(10.4, 2.6), layout="constrained")
+        panel = figure.subplots()
+        methods = [method for method in (*study.anchors, *study.models) if study.points(clip, method)]
+        rates = [[point.kbps for point in study.points(clip, method)] for method in methods]
+        low, high = max(map(min, rates)), min(map(max, rates))
+        middle = (low * high) ** 0.5
+        for method in methods:
+            point = min(study.points(clip, method), key=lambda p: abs(p.kbps - middle))
+            values = [frame.get(metric) for frame in point.frames]
+            shown = [float("nan") if value is None else value for value in values]
+            panel.plot(shown, color=_colour(study, method), label=f"{method}, {point.kbps:.0f} kb/s")
+        panel.set_xlabel("picture")
+        panel.set_ylabel(LABELS[metric])
+        panel.legend(frameon=False, fontsize=8)
+        panel.set_title(clip)
+    return figure
+
+
+def cost_gain(study: Study, anchor: str, metric: str) -> Figure:
+    """Mean BD-rate against processor seconds per picture, one dot per method."""
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(5.2, 3.4), layout="constrained")
+        panel = figure.subplots()
+        for method in (*study.anchors, *study.models):
+            gain = mean_of([compare(study, clip, method, anchor, metric).rate for clip in study.clips]).mean
+            points = [point for point in study.measurements if point.method == method]
+            if points and gain is not None:
+                cost = statistics.fmean(point.cost.cpu_seconds / point.pictures for point in points)
+                panel.plot(cost, gain, "o", color=_colour(study, method), label=method)
+        panel.set_xlabel("processor seconds a picture, sending and receiving")
+        panel.set_ylabel(f"BD-rate against {anchor}, %")
+        panel.legend(frameon=False)
+    return figure
+
+
+def save(figure: Figure, path: Path) -> None:
+    """As `path` with .svg and .png.
+
+    Raises:
+        UnwritableOutput: the folder cannot be written to.
+    """
+    for suffix, data in ((".svg", as_svg(figure)), (".png", _bytes(figure, "png"))):
+        with atomic_path(path.with_name(path.name + suffix), overwrite=True) as part:
+            part.write_bytes(data)
+
+
+def as_svg(figure: Figure) -> bytes:
+    """The file's content."""
+    return _bytes(figure, "svg")
+
+
+def _bytes(figure: Figure, kind: str) -> bytes:
+    file = io.BytesIO()
+    with mpl.rc_context(_STYLE):
+        metadata = {"Date": None} if kind == "svg" else {"Software": None}
+        figure.savefig(file, format=kind, dpi=110, metadata=metadata)
+    return file.getvalue()
+
+
+def _colour(study: Study, method: str) -> str:
+    if method in study.anchors:
+        return _ANCHOR_COLOURS[study.anchors.index(method) % len(_ANCHOR_COLOURS)]
+    return _COLOURS[study.models.index(method) % len(_COLOURS)]

@@ -1,0 +1,220 @@
+"""`report.html`: one file that opens from disk, made from the results alone."""
+
+from __future__ import annotations
+
+import base64
+import statistics
+from collections.abc import Iterable, Sequence
+from html import escape
+from pathlib import Path
+
+from irn_video.codecs.output import atomic_path
+from irn_video.pipeline.study import plots
+from irn_video.pipeline.study.conclusions import Mean, compare, crossovers, hulls, mean_of
+from irn_video.pipeline.study.plan import FULL
+from irn_video.pipeline.study.results import Study
+from matplotlib.figure import Figure
+
+REPORT = "report.html"
+_JUDGED = ("psnr_y", "psnr_yuv", "vmaf", "vmaf_neg", "ms_ssim", "xpsnr_y")
+_DRAWN = ("psnr_y", "vmaf")
+_LEAST_OVERLAP = 0.75
+_DISAGREEMENT = 2.0  # per cent between PCHIP and Akima above which a figure is marked
+_CSS = """
+:root { color-scheme: light dark; --line: #8884; --good: #0a7d4f; --bad: #c0392b; }
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 1100px; margin: 2rem auto; padding: 0 1rem; }
+h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2.2rem; }
+table { border-collapse: collapse; margin: .8rem 0; font-variant-numeric: tabular-nums; }
+td, th { padding: .25rem .7rem; border-bottom: 1px solid var(--line); text-align: right; }
+td:first-child, th:first-child { text-align: left; }
+tr.mean td { font-weight: 600; border-top: 2px solid var(--line); }
+.good { color: var(--good); } .bad { color: var(--bad); }
+ul.verdict { font-size: 1.05rem; padding-left: 1.2rem; }
+img { max-width: 100%; background: #fff; border-radius: 4px; }
+small, .note { color: #888; } pre { overflow-x: auto; }
+.scroll { overflow-x: auto; }
+"""
+_HEAD = (
+    "<!doctype html><html lang=en><head><meta charset=utf-8><meta name=viewport content='width=device-width'>"
+    f"<title>irn-study</title><style>{_CSS}</style></head><body>"
+)
+_MARKS = (
+    "<p class=note>* the curves share less than 75 % of the smaller range; † PCHIP and Akima differ by more than 2 %; "
+    "a cell's tooltip has both halves.</p>"
+)
+
+
+def verdict(study: Study) -> list[str]:
+    """The findings, one line each, the most important first."""
+    lines = []
+    metrics = [metric for metric in ("psnr_y", "psnr_yuv", "vmaf", "vmaf_neg") if metric in study.metrics]
+    for model in study.models:
+        for anchor in study.anchors:
+            found = [
+                f"{plots.LABELS[m].removesuffix(', dB')} {_with_margin(_mean(study, model, anchor, m))}"
+                for m in metrics
+            ]
+            lines.append(f"{model} against {anchor}, bit rate at equal quality: " + ", ".join(found))
+    if FULL in study.anchors and study.models:
+        ours = _hull_line(study, "our networks", study.models)
+        resampled = [name for name in study.anchors if name != FULL]
+        lines.append(ours + ("; " + _hull_line(study, ", ".join(resampled), resampled) if resampled else ""))
+    return lines
+
+
+def write_report(folder: Path, study: Study) -> None:
+    """`report.html`, and its plots in `plots/`.
+
+    Raises:
+        UnwritableOutput: the folder cannot be written to.
+    """
+    figures = _figures(study)
+    (folder / "plots").mkdir(exist_ok=True)
+    for name, figure in figures.items():
+        plots.save(figure, folder / "plots" / name)
+    with atomic_path(folder / REPORT, overwrite=True) as part:
+        part.write_text(_page(study, figures), encoding="utf-8")
+
+
+def _figures(study: Study) -> dict[str, Figure]:
+    drawn = [metric for metric in _DRAWN if metric in study.metrics]
+    figures = {}
+    for clip in study.clips if drawn else ():
+        figures[f"{clip}-curves"] = plots.rate_quality(study, clip, drawn)
+        figures[f"{clip}-time"] = plots.over_time(study, clip, drawn[0])
+    if drawn and study.anchors and study.measurements:
+        figures["cost"] = plots.cost_gain(study, study.anchors[0], drawn[0])
+    return figures
+
+
+def _page(study: Study, figures: dict[str, Figure]) -> str:
+    judged = [metric for metric in _JUDGED if metric in study.metrics]
+    body = [
+        "<h1>Bandwidth against quality</h1>",
+        "<ul class=verdict>" + "".join(f"<li>{escape(line)}</li>" for line in verdict(study)) + "</ul>",
+        "<p class=note>BD-rate: mean change of the bit rate at equal quality, negative is better; ± is the 95 % "
+        "confidence interval of the mean over clips. Bits are those of video packets alone.</p>",
+        *(_failures(study)),
+        "<h2>Bit rate at equal quality</h2>",
+        *(_comparison(study, model, anchor, judged) for model, anchor in _pairs(study)),
+        *(_crossings(study, judged[0]) if judged else ()),
+        *(_hull_table(study, judged[0]) if judged else ()),
+        "<h2>Curves</h2>",
+        *(_image(figure, name) for name, figure in figures.items()),
+        "<h2>Cost</h2>",
+        _costs(study),
+        "<h2>How it was measured</h2>",
+        _settings(study),
+    ]
+    return _HEAD + "\n".join(body) + "</body></html>\n"
+
+
+def _pairs(study: Study) -> list[tuple[str, str]]:
+    return [(model, anchor) for model in (*study.models, *study.anchors) for anchor in study.anchors if model != anchor]
+
+
+def _comparison(study: Study, model: str, anchor: str, metrics: Sequence[str]) -> str:
+    rows = []
+    for clip in study.clips:
+        found = [compare(study, clip, model, anchor, metric) for metric in metrics]
+        cells = []
+        for one in found:
+            doubtful = one.akima is not None and one.rate is not None and abs(one.akima - one.rate) > _DISAGREEMENT
+            marks = "*" * (one.overlap < _LEAST_OVERLAP) + "†" * doubtful
+            halves = f"lower half {_percent(one.lower)}, upper half {_percent(one.upper)}, overlap {one.overlap:.0%}"
+            cells.append(f"<td title='{escape(halves)}'>{_coloured(one.rate)}{marks}</td>")
+        rows.append(f"<tr><td>{escape(clip)}</td>{''.join(cells)}</tr>")
+    means = "".join(f"<td>{escape(_with_margin(_mean(study, model, anchor, metric)))}</td>" for metric in metrics)
+    rows.append(f"<tr class=mean><td>mean</td>{means}</tr>")
+    heads = "".join(f"<th>{escape(_name(metric))}</th>" for metric in metrics)
+    title = f"<h3>{escape(model)} against {escape(anchor)}</h3>"
+    return f"{title}<div class=scroll><table><tr><th>clip</th>{heads}</tr>{''.join(rows)}</table></div>{_MARKS}"
+
+
+def _crossings(study: Study, metric: str) -> list[str]:
+    found = crossovers(study, metric)
+    models = list(dict.fromkeys(model for _, model in found))
+    if not models:
+        return []
+    rows = [
+        [clip, *(f"{place} kb/s" if (place := found[clip, model]) else "–" for model in models)] for clip in study.clips
+    ]
+    intro = f"<p>Bit rate below which each is better than full size in {_name(metric)}.</p>"
+    return ["<h2>Crossovers</h2>", intro, _table(["clip", *models], rows)]
+
+
+def _hull_table(study: Study, metric: str) -> list[str]:
+    if FULL not in study.anchors or not study.models:
+        return []
+    found = hulls(study, metric, study.models)
+    rows = []
+    for clip, one in found.items():
+        shares = ", ".join(f"{name} {share:.0%}" for name, share in one.shares.items() if share)
+        rows.append([clip, _percent(one.saving), shares])
+    intro = "<p>The cheapest of full size and our networks at each quality, against full size, and its share.</p>"
+    return ["<h2>Hull</h2>", intro, _table(["clip", "saving", "cheapest"], rows)]
+
+
+def _costs(study: Study) -> str:
+    rows = []
+    for method in (*study.anchors, *study.models):
+        points = [point for point in study.measurements if point.method == method]
+        if not points:
+            continue
+        pictures = sum(point.pictures for point in points)
+        per = [sum(getattr(p.cost, name) for p in points) / pictures for name in ("send_seconds", "receive_seconds")]
+        cpu = sum(p.cost.cpu_seconds for p in points) / pictures
+        peak = max(p.cost.peak_bytes for p in points) / 1e6
+        rows.append([method, *(f"{1000 * value:.0f}" for value in (*per, cpu)), f"{peak:.0f}"])
+    heads = ["method", "send, ms a picture", "receive", "processor", "peak memory, MB"]
+    return (
+        _table(heads, rows) + "<p class=note>With all clips together; cells that ran side by side slow each other.</p>"
+    )
+
+
+def _settings(study: Study) -> str:
+    pairs = {**study.settings, **study.environment}
+    return _table(["", ""], [[name, "–" if value is None else str(value)] for name, value in pairs.items()])
+
+
+def _failures(study: Study) -> list[str]:
+    lines = [f"failed: {failure.cell}: {failure.error}" for failure in study.failures] + list(study.notes)
+    return [f"<p class=bad>{escape(line)}</p>" for line in lines]
+
+
+def _mean(study: Study, model: str, anchor: str, metric: str) -> Mean:
+    return mean_of([compare(study, clip, model, anchor, metric).rate for clip in study.clips])
+
+
+def _hull_line(study: Study, what: str, methods: Sequence[str]) -> str:
+    savings = [found.saving for found in hulls(study, "psnr_y", methods).values()]
+    mean = _percent(statistics.fmean(savings)) if savings else "–"
+    return f"hull of full size and {what}: {mean} against full size in PSNR-Y"
+
+
+def _name(metric: str) -> str:
+    return plots.LABELS[metric].removesuffix(", dB")
+
+
+def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    head = "".join(f"<th>{escape(text)}</th>" for text in heads)
+    body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+    return f"<div class=scroll><table><tr>{head}</tr>{body}</table></div>"
+
+
+def _image(figure: Figure, name: str) -> str:
+    data = base64.b64encode(plots.as_svg(figure)).decode()
+    return f"<p><img alt='{escape(name)}' src='data:image/svg+xml;base64,{data}'></p>"
+
+
+def _coloured(value: float | None) -> str:
+    kind = "" if value is None else "good" if value < 0 else "bad"
+    return f"<span class='{kind}'>{_percent(value)}</span>"
+
+
+def _with_margin(mean: Mean) -> str:
+    return _percent(mean.mean) + (f" ± {mean.margin:.1f}" if mean.margin is not None and mean.mean is not None else "")
+
+
+def _percent(value: float | None) -> str:
+    return "–" if value is None else f"{value:+.1f} %".replace("-", "\u2212")

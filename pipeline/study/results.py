@@ -1,0 +1,179 @@
+"""What a study leaves: `results.json`, which plots and report read, and `results.csv`, one line per point."""
+
+from __future__ import annotations
+
+import csv
+import json
+import platform
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from irn_video.codecs.errors import StudyFailed
+from irn_video.codecs.output import atomic_path
+from irn_video.pipeline.quality.curves import Curve
+from irn_video.pipeline.quality.psnr import METRICS as PSNR
+from irn_video.pipeline.study.cells import Measurement
+from irn_video.pipeline.study.plan import StudyConfig, versions
+from irn_video.pipeline.study.runner import Failure, Outcome
+
+SCHEMA = 1
+RESULTS, TABLE = "results.json", "results.csv"
+_LOW_SHARE = 0.05
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """One metric over the pictures of one point.
+
+    Attributes:
+        mean, min: over the pictures.
+        low: 5th percentile.
+        harmonic: harmonic mean, which weighs bad pictures more; None where a value is not positive.
+        flicker: standard deviation of the change from one picture to the next.
+    """
+
+    mean: float
+    min: float
+    low: float
+    harmonic: float | None
+    flicker: float
+
+
+@dataclass(frozen=True)
+class Study:
+    """Everything measured.
+
+    Attributes:
+        anchors, models: methods, by name.
+        metrics: measured.
+        settings: of the encoder, without the rate.
+        environment: versions and machine.
+        measurements: all points.
+        failures: cells without a point.
+        notes: where curves overlap less than they should.
+    """
+
+    anchors: tuple[str, ...]
+    models: tuple[str, ...]
+    metrics: tuple[str, ...]
+    settings: Mapping[str, Any]
+    environment: Mapping[str, str]
+    measurements: tuple[Measurement, ...]
+    failures: tuple[Failure, ...]
+    notes: tuple[str, ...]
+
+    @classmethod
+    def of(cls, config: StudyConfig, outcome: Outcome) -> Study:
+        """What came out of running `config`."""
+        names = [name for metric in config.metrics for name in (PSNR if metric == "psnr" else (metric,))]
+        settings = {k: v for k, v in asdict(config.encoder()).items() if k not in ("crf", "bitrate", "lossless")}
+        return cls(
+            anchors=tuple(Path(name).stem for name in config.anchor_methods),
+            models=tuple(Path(name).stem for name in config.methods if name not in config.anchor_methods),
+            metrics=tuple(names),
+            settings={**settings, "frames": config.frames},
+            environment={**versions(), "python": platform.python_version(), "machine": platform.machine()},
+            measurements=outcome.measurements,
+            failures=outcome.failures,
+            notes=outcome.notes,
+        )
+
+    @property
+    def clips(self) -> tuple[str, ...]:
+        """With at least one point."""
+        return tuple(dict.fromkeys(point.clip for point in self.measurements))
+
+    def points(self, clip: str, method: str) -> list[Measurement]:
+        """Of one curve, by rising rate."""
+        own = [point for point in self.measurements if (point.clip, point.method) == (clip, method)]
+        return sorted(own, key=lambda point: point.bytes)
+
+    def curve(self, clip: str, method: str, metric: str) -> Curve:
+        """Mean of a metric over kbit/s; without points where no picture has a value."""
+        pairs = [(p.kbps, statistics.fmean(v)) for p in self.points(clip, method) if (v := p.values(metric))]
+        return Curve.through(pairs)
+
+
+def statistics_of(values: Sequence[float]) -> Statistics:
+    """Over the pictures of one point, in their order."""
+    ordered = sorted(values)
+    steps = [later - earlier for earlier, later in pairwise(values)]
+    return Statistics(
+        mean=statistics.fmean(values),
+        min=ordered[0],
+        low=ordered[int(_LOW_SHARE * (len(ordered) - 1))],
+        harmonic=statistics.harmonic_mean(values) if ordered[0] > 0 else None,
+        flicker=statistics.pstdev(steps) if steps else 0.0,
+    )
+
+
+def write_results(folder: Path, study: Study) -> None:
+    """Both files, replacing those of an earlier run.
+
+    Raises:
+        UnwritableOutput: the folder cannot be written to.
+    """
+    with atomic_path(folder / RESULTS, overwrite=True) as part:
+        part.write_text(json.dumps(_as_json(study), indent=1) + "\n")
+    with atomic_path(folder / TABLE, overwrite=True) as part, part.open("w", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(["clip", "method", "crf", "bitrate", "bytes", "kbps", "bpp", *study.metrics, "cpu_seconds"])
+        for point in study.measurements:
+            means = [statistics.fmean(v) if (v := point.values(name)) else "" for name in study.metrics]
+            rate = [point.clip, point.method, point.crf, point.bitrate, point.bytes, point.kbps, point.bpp]
+            table.writerow([*rate, *means, point.cost.cpu_seconds])
+
+
+def read_results(folder: Path) -> Study:
+    """What `write_results` wrote.
+
+    Raises:
+        StudyFailed: there is none, it is damaged or of another version.
+    """
+    path = folder / RESULTS
+    try:
+        entry = json.loads(path.read_text())
+        if entry["schema"] != SCHEMA:
+            raise StudyFailed(f"results of version {entry['schema']}", path=path, hint="run the study again")
+        return Study(
+            anchors=tuple(entry["anchors"]),
+            models=tuple(entry["models"]),
+            metrics=tuple(entry["metrics"]),
+            settings=entry["settings"],
+            environment=entry["environment"],
+            measurements=tuple(Measurement.from_json(_without_derived(point)) for point in entry["points"]),
+            failures=tuple(Failure(**failure) for failure in entry["failures"]),
+            notes=tuple(entry["notes"]),
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        if isinstance(error, StudyFailed):
+            raise
+        raise StudyFailed(f"no results of irn-study: {error}", path=path, hint="give the folder of --out") from error
+
+
+def _as_json(study: Study) -> dict[str, Any]:
+    return {
+        "schema": SCHEMA,
+        "command": "irn-study",
+        "environment": dict(study.environment),
+        "settings": dict(study.settings),
+        "anchors": study.anchors,
+        "models": study.models,
+        "metrics": study.metrics,
+        "points": [_point(point, study.metrics) for point in study.measurements],
+        "failures": [asdict(failure) for failure in study.failures],
+        "notes": study.notes,
+    }
+
+
+def _point(point: Measurement, metrics: Sequence[str]) -> dict[str, Any]:
+    summary = {name: asdict(statistics_of(v)) if (v := point.values(name)) else None for name in metrics}
+    return {**point.as_json(), "kbps": point.kbps, "bpp": point.bpp, "summary": summary}
+
+
+def _without_derived(point: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in point.items() if name not in ("kbps", "bpp", "summary")}
