@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -103,11 +105,69 @@ def report(folder: Path) -> None:
     _conclude(folder, results)
 
 
+@command.command()
+@click.argument("clip", type=click.Path(path_type=Path))
+@click.option("--bitrate", metavar="RATE", help="Of the video, such as 800k: the best quality at it.")
+@click.option("--vmaf", type=click.FloatRange(0, 100), metavar="V", help="The lowest bit rate for this mean VMAF.")
+@click.option("--psnr", type=click.FloatRange(10, 70), metavar="DB", help="The lowest bit rate for this mean PSNR-Y.")
+@click.option("--by", type=click.Choice(["vmaf", "psnr_y"]), default="vmaf", show_default=True, help="What quality is.")
+@click.option("--models", callback=_words, metavar="A,B", help="Candidates [default: irn-h264-x1, -x2 and -x4].")
+@click.option(
+    "--frames",
+    type=click.IntRange(4),
+    default=48,
+    show_default=True,
+    metavar="N",
+    help="Judge by the first N pictures; the rest of a long clip may differ.",
+)
+@click.option("--workers", type=click.IntRange(1, 256), default=1, show_default=True, metavar="N", help="Processes.")
+@click.option("--out", type=_FOLDER, metavar="DIR", help="Keep the measurements here, for the next question.")
+def recommend(clip: Path, bitrate: str | None, vmaf: float | None, psnr: float | None, by: str, **options: Any) -> None:
+    """The method, scale and CRF for CLIP at --bitrate, or for --vmaf or --psnr, and the command that does it."""
+    from irn_video.codecs.encoders import parse_bitrate
+    from irn_video.codecs.errors import BadOption
+    from irn_video.pipeline.study.recommend import best_at_rate, best_for_quality
+
+    if sum(value is not None for value in (bitrate, vmaf, psnr)) != 1:
+        raise BadOption("one goal is needed", hint="give --bitrate, --vmaf or --psnr")
+    kbps = parse_bitrate(bitrate) / 1000 if bitrate is not None else None
+    metric = "psnr_y" if psnr is not None else "vmaf" if vmaf is not None else by
+    study = _sampled(clip, ("psnr",) if metric == "psnr_y" else ("psnr", "vmaf"), options)
+    if kbps is not None:
+        choices = best_at_rate(study, clip.name, metric, kbps)
+    else:
+        choices = best_for_quality(study, clip.name, metric, vmaf if vmaf is not None else psnr or 0.0)
+    for choice in choices:
+        click.echo(f"{choice.method}: {choice.kbps:.0f} kb/s, {metric} {choice.quality:.2f} at CRF {choice.crf:.1f}")
+    click.echo(choices[0].command(clip))
+
+
+def _sampled(clip: Path, metrics: tuple[str, ...], options: dict[str, Any]) -> Study:
+    """The candidates measured on the first pictures of a clip."""
+    from irn_video.pipeline.study.plan import FULL, StudyConfig
+    from irn_video.pipeline.study.recommend import CANDIDATES, CRFS
+    from irn_video.pipeline.study.results import Study
+    from irn_video.pipeline.study.runner import run_study
+    from irn_video.pipeline.study.store import Store
+
+    models = options["models"] or CANDIDATES
+    config = StudyConfig((clip,), models, (FULL,), crfs=CRFS, metrics=metrics, frames=options["frames"], extend=False)
+    _check_clips(config)
+    with ExitStack() as stack:
+        if options["out"] is not None:
+            _make_folder(options["out"])
+        folder = options["out"] or Path(stack.enter_context(TemporaryDirectory(prefix="irn-study-")))
+        advance = stack.enter_context(progress("measuring", "cells"))
+        outcome = run_study(config, Store(folder / "cells"), workers=options["workers"], advance=advance)
+    for failure in outcome.failures:
+        warn(f"{failure.cell}: {failure.error}")
+    return Study.of(config, outcome)
+
+
 def _config(clips: tuple[Path, ...], path: Path | None, options: dict[str, Any]) -> StudyConfig:
     from dataclasses import replace
 
     from irn_video.codecs.encoders import parse_bitrate
-    from irn_video.codecs.errors import BadOption, MissingFile
     from irn_video.pipeline.study.plan import StudyConfig, load_study
 
     given = {name: value for name, value in options.items() if value not in (None, (), False)}
@@ -121,12 +181,18 @@ def _config(clips: tuple[Path, ...], path: Path | None, options: dict[str, Any])
     if clips:
         given["clips"] = clips
     study = replace(load_study(path), **given) if path is not None else StudyConfig(**{"clips": (), **given})
+    _check_clips(study)
+    return study
+
+
+def _check_clips(study: StudyConfig) -> None:
+    from irn_video.codecs.errors import BadOption, MissingFile
+
     if not study.clips:
         raise BadOption("no clips to study", hint="name at least one video")
     for clip in study.clips:
         if not clip.is_file():
             raise MissingFile("no such clip", path=clip)
-    return study
 
 
 def _make_folder(out: Path) -> None:

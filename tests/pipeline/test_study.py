@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import signal
@@ -19,10 +20,12 @@ import imageio_ffmpeg
 import pytest
 from irn_video.codecs.encoders import EncoderSettings
 from irn_video.codecs.errors import BadConfig, BadOption, StudyFailed, UnknownModel
+from irn_video.pipeline.study import recommend
 from irn_video.pipeline.study.cells import Cost, Measurement, encode_full_size, measure_cell
 from irn_video.pipeline.study.cli import main
 from irn_video.pipeline.study.conclusions import compare, hulls, mean_of
-from irn_video.pipeline.study.plan import Cell, StudyConfig, load_study
+from irn_video.pipeline.study.plan import Cell, StudyConfig, load_study, scale_of
+from irn_video.pipeline.study.recommend import best_at_rate, best_for_quality
 from irn_video.pipeline.study.report import verdict, write_report
 from irn_video.pipeline.study.results import Study, read_results, statistics_of, write_results
 from irn_video.pipeline.study.runner import Failure, _further, _overlap
@@ -30,6 +33,11 @@ from irn_video.pipeline.study.store import Store
 
 COST = Cost(0.5, 1.0, 2.0, 10**9)
 LADDER = "20,26,32,38"
+
+
+@pytest.fixture(autouse=True)
+def made_up_methods(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recommend, "scale_of", lambda method: 2 if method == "irn" else scale_of(method))
 
 
 def point(clip: str, method: str, kbps: float, psnr: float) -> Measurement:
@@ -191,6 +199,34 @@ class TestReport:
             (tmp_path / "results.json").write_text(text)
         with pytest.raises(StudyFailed, match=r"results\.json"):
             read_results(tmp_path)
+
+
+class TestRecommending:
+    def test_the_best_at_a_rate_and_for_a_quality(self) -> None:
+        study = made_up(0.2, clips=1)
+        first, second = best_at_rate(study, "clip0.mkv", "psnr_y", 400)
+        assert (first.method, second.method) == ("irn", "full")
+        assert second.quality == pytest.approx(36)
+        assert first.quality == pytest.approx(36 + 3 * math.log2(1.25), abs=0.05)
+        cheap, dear = best_for_quality(study, "clip0.mkv", "psnr_y", 36.0)
+        assert (cheap.kbps, dear.kbps) == pytest.approx((320, 400))
+        assert dear.command(Path("a b.mkv")).startswith("ffmpeg -i 'a b.mkv' ")
+        assert cheap.command(Path("a.mkv")) == "irn-send a.mkv out_lr.mp4 --model irn --crf 20.0 --preset medium"
+
+    @pytest.mark.parametrize("kbps", [10, 10_000])
+    def test_what_no_method_reaches(self, kbps: float) -> None:
+        with pytest.raises(StudyFailed, match="measured were 80 to 1600 kb/s"):
+            best_at_rate(made_up(0.2), "clip0.mkv", "psnr_y", kbps)
+
+    def test_the_command(self, moving: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        options = ["--models", "lanczos-x2", "--frames", "4"]
+        assert main(["recommend", str(moving), "--psnr", "30", *options]) == 0
+        *choices, command = capsys.readouterr().out.splitlines()
+        rates = [float(re.search(r": (\d+) kb/s, psnr_y 30.00", line)[1]) for line in choices]  # type: ignore[index]
+        assert rates == sorted(rates)
+        assert command.startswith(("ffmpeg -i", "irn-send"))
+        assert main(["recommend", str(moving)]) == 2
+        assert "--bitrate, --vmaf or --psnr" in capsys.readouterr().err
 
 
 def by_hand(restored: Path, source: Path, folder: Path) -> dict[str, float]:
