@@ -106,6 +106,18 @@ def report(folder: Path) -> None:
 
 
 @command.command()
+@click.argument("before", type=_FOLDER)
+@click.argument("after", type=_FOLDER)
+def compare(before: Path, after: Path) -> None:
+    """What changed from the study in BEFORE to that in AFTER: BD-rate of each method against itself, by clip."""
+    from irn_video.pipeline.study.report import changes
+    from irn_video.pipeline.study.results import read_results
+
+    for line in changes(read_results(before), read_results(after)):
+        click.echo(line)
+
+
+@command.command()
 @click.argument("clip", type=click.Path(path_type=Path))
 @click.option("--bitrate", metavar="RATE", help="Of the video, such as 800k: the best quality at it.")
 @click.option("--vmaf", type=click.FloatRange(0, 100), metavar="V", help="The lowest bit rate for this mean VMAF.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
@@ -63,16 +64,15 @@ def rate_quality(study: Study, clip: str, metrics: Sequence[str]) -> Figure:
 
 
 def over_time(study: Study, clip: str, metric: str) -> Figure:
-    """Each picture's quality, at the point of each method nearest to the middle of the rates that all reach."""
+    """Each picture's quality, at the points nearest in rate to the middle one of the first method."""
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(10.4, 2.6), layout="constrained")
         panel = figure.subplots()
         methods = [method for method in (*study.anchors, *study.models) if study.points(clip, method)]
-        rates = [[point.kbps for point in study.points(clip, method)] for method in methods]
-        low, high = max(map(min, rates)), min(map(max, rates))
-        middle = (low * high) ** 0.5
+        ladder = study.points(clip, methods[0])
+        wanted = ladder[len(ladder) // 2].kbps
         for method in methods:
-            point = min(study.points(clip, method), key=lambda p: abs(p.kbps - middle))
+            point = min(study.points(clip, method), key=lambda p: abs(math.log(p.kbps / wanted)))
             values = [frame.get(metric) for frame in point.frames]
             shown = [float("nan") if value is None else value for value in values]
             panel.plot(shown, color=_colour(study, method), label=f"{method}, {point.kbps:.0f} kb/s")

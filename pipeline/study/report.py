@@ -8,7 +8,9 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
 
+from irn_video.codecs.errors import StudyFailed
 from irn_video.codecs.output import atomic_path
+from irn_video.pipeline.quality.curves import bd_rate
 from irn_video.pipeline.study import plots
 from irn_video.pipeline.study.conclusions import Mean, compare, crossovers, hulls, mean_of
 from irn_video.pipeline.study.plan import FULL
@@ -59,6 +61,26 @@ def verdict(study: Study) -> list[str]:
         ours = _hull_line(study, "our networks", study.models)
         resampled = [name for name in study.anchors if name != FULL]
         lines.append(ours + ("; " + _hull_line(study, ", ".join(resampled), resampled) if resampled else ""))
+    return lines
+
+
+def changes(before: Study, after: Study) -> list[str]:
+    """BD-rate of each method and clip that both studies have, the earlier one being the anchor.
+
+    Raises:
+        StudyFailed: they have nothing in common.
+    """
+    metrics = [metric for metric in _JUDGED if metric in before.metrics and metric in after.metrics]
+    methods = [name for name in (*after.anchors, *after.models) if name in (*before.anchors, *before.models)]
+    clips = [clip for clip in after.clips if clip in before.clips]
+    if not (metrics and methods and clips):
+        raise StudyFailed("the studies have no clip and method in common", hint="compare studies of the same clips")
+    lines = []
+    for method in methods:
+        for clip in clips:
+            curves = [(before.curve(clip, method, metric), after.curve(clip, method, metric)) for metric in metrics]
+            found = [f"{_name(m)} {_percent(bd_rate(*pair))}" for m, pair in zip(metrics, curves, strict=True)]
+            lines.append(f"{method} {clip}: " + ", ".join(found))
     return lines
 
 

@@ -201,6 +201,20 @@ class TestReport:
             read_results(tmp_path)
 
 
+def test_two_studies_are_compared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, cheaper in (("a", 0.0), ("b", 0.25)):
+        (tmp_path / name).mkdir()
+        write_results(tmp_path / name, made_up(cheaper, clips=1))
+    assert main(["compare", str(tmp_path / "a"), str(tmp_path / "b")]) == 0
+    full, irn = capsys.readouterr().out.splitlines()
+    assert full == "full clip0.mkv: PSNR-Y +0.0 %, VMAF +0.0 %"
+    assert irn == "irn clip0.mkv: PSNR-Y −25.0 %, VMAF −25.0 %"
+    renamed = replace(made_up(0), measurements=(point("other.mkv", "full", 100, 30),))
+    write_results(tmp_path / "b", renamed)
+    assert main(["compare", str(tmp_path / "a"), str(tmp_path / "b")]) == 1
+    assert "no clip and method in common" in capsys.readouterr().err
+
+
 class TestRecommending:
     def test_the_best_at_a_rate_and_for_a_quality(self) -> None:
         study = made_up(0.2, clips=1)
