@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import math
 import re
-import tempfile
 from pathlib import Path
 
 import ffmpeg
@@ -26,10 +25,11 @@ _XPSNR = re.compile(r"XPSNR y:\s*(\S+)")
 Scores = dict[str, float | None]
 
 
-def measure_files(restored: Path, source: Path) -> list[Scores]:
+def measure_files(restored: Path, source: Path, folder: Path) -> list[Scores]:
     """Scores of each picture of `restored` against the first pictures of `source`, by name; None where undefined.
 
     Besides `PERCEPTUAL` there is `psnr_y` as libvmaf has it, by which callers can check that pictures meet their own.
+    FFmpeg's logs are in `folder` for a moment.
 
     Raises:
         UnreadableVideo: FFmpeg gives up; says why.
@@ -37,23 +37,17 @@ def measure_files(restored: Path, source: Path) -> list[Scores]:
     """
     info = probe(restored)
     pixels = "yuv420p" if info.bit_depth == 8 else f"yuv420p{info.bit_depth}le"
-    features = ["psnr", "float_ssim", *(["float_ms_ssim"] if min(info.width, info.height) >= _MS_SSIM_SIDE else [])]
-    with tempfile.TemporaryDirectory(prefix="irn-vmaf-") as folder:
-        log, stats = Path(folder) / "vmaf.json", Path(folder) / "xpsnr.txt"
-        left, right = _pictures(restored, pixels), _pictures(source, pixels).filter_multi_output("split")
-        left = ffmpeg.filter([left, right[0]], "xpsnr", stats_file=str(stats), shortest=1)
-        compared = ffmpeg.filter(
-            [left, right[1]],
-            "libvmaf",
-            model=_MODELS,
-            feature="|".join(f"name={name}" for name in features),
-            log_fmt="json",
-            log_path=str(log),
-            shortest=1,
-        )
-        _run(compared, restored)
-        entries = [frame["metrics"] for frame in json.loads(log.read_text())["frames"]]
-        perceptual = [_number(value) for value in _XPSNR.findall(stats.read_text())]
+    names = ["psnr", "float_ssim", *(["float_ms_ssim"] if min(info.width, info.height) >= _MS_SSIM_SIDE else [])]
+    log, stats = folder / "vmaf.json", folder / "xpsnr.txt"
+    left, right = _pictures(restored, pixels), _pictures(source, pixels).filter_multi_output("split")
+    left = ffmpeg.filter([left, right[0]], "xpsnr", stats_file=str(stats), shortest=1)
+    features = "|".join(f"name={name}" for name in names)
+    options = {"model": _MODELS, "feature": features, "log_fmt": "json", "log_path": str(log), "shortest": 1}
+    _run(ffmpeg.filter([left, right[1]], "libvmaf", **options), restored)
+    entries = [frame["metrics"] for frame in json.loads(log.read_text())["frames"]]
+    perceptual = [_number(value) for value in _XPSNR.findall(stats.read_text())]
+    log.unlink()
+    stats.unlink()
     if info.frames is not None and len(entries) < info.frames:
         raise SourceMismatch(f"only {len(entries)} of {info.frames} pictures have a source", path=restored)
     return [

@@ -115,7 +115,7 @@ def measure_cell(cell: Cell, folder: Path) -> Measurement:
         watch.lap()
         frames = psnr_of_files(cell.clip, stream) if full else _received(cell, stream, restored)
     if set(cell.metrics) - {"psnr"}:
-        frames = _with_perceptual(frames, measure_files(stream if full else restored, cell.clip), cell)
+        frames = _with_perceptual(frames, measure_files(stream if full else restored, cell.clip, folder), cell)
     restored.unlink(missing_ok=True)
     with VideoReader(cell.clip, frames=1) as reader:
         info = reader.info

@@ -187,6 +187,8 @@ class _Pool:
 
     def __init__(self, workers: int) -> None:
         self._workers = workers
+        # Of this process, so that nothing is left of workers that are stopped in the middle.
+        self._folder = tempfile.TemporaryDirectory(prefix="irn-study-", ignore_cleanup_errors=True)
         self._executor = self._new()
 
     def measured(self, cells: Sequence[Cell]) -> Iterator[tuple[Cell, Measurement | Failure]]:
@@ -200,7 +202,7 @@ class _Pool:
         while waiting or running:
             while waiting and len(running) < self._workers and not (running and lost & {waiting[0], *running.values()}):
                 cell = waiting.pop(0)
-                running[self._executor.submit(_work, cell)] = cell
+                running[self._executor.submit(_work, cell, self._folder.name)] = cell
             done, _ = wait(running, return_when=FIRST_COMPLETED)
             broken = False
             for future in done:
@@ -228,6 +230,7 @@ class _Pool:
         for process in multiprocessing.active_children():
             process.terminate()
         self._executor.shutdown(cancel_futures=True)
+        self._folder.cleanup()
 
     def _new(self) -> ProcessPoolExecutor:
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -264,8 +267,8 @@ def _begin(threads: int, parent: int) -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def _work(cell: Cell) -> Measurement:
-    with tempfile.TemporaryDirectory(prefix="irn-study-") as folder:
+def _work(cell: Cell, parent: str) -> Measurement:
+    with tempfile.TemporaryDirectory(dir=parent) as folder:
         return measure_cell(cell, Path(folder))
 
 
