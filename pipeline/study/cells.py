@@ -19,6 +19,7 @@ from irn_video.pipeline.flow import ahead
 from irn_video.pipeline.planes import Samples, convert
 from irn_video.pipeline.quality.libvmaf import PERCEPTUAL, Scores, measure_files
 from irn_video.pipeline.quality.psnr import compare
+from irn_video.pipeline.study.crops import crop_of
 from irn_video.pipeline.study.plan import FULL, Cell
 from irn_video.receiver import ReceiveOptions, receive
 from irn_video.sender import SendOptions, send
@@ -59,6 +60,7 @@ class Measurement:
         width, height: of the restored pictures.
         frames: metrics of each picture by name; None where there is no error, or no definition.
         cost: what it took.
+        crop: see `crop_of`; empty where a report does not need it.
     """
 
     clip: str
@@ -72,6 +74,7 @@ class Measurement:
     height: int
     frames: tuple[Scores, ...]
     cost: Cost
+    crop: str = ""
 
     @property
     def kbps(self) -> float:
@@ -116,6 +119,7 @@ def measure_cell(cell: Cell, folder: Path) -> Measurement:
         frames = psnr_of_files(cell.clip, stream) if full else _received(cell, stream, restored)
     if set(cell.metrics) - {"psnr"}:
         frames = _with_perceptual(frames, measure_files(stream if full else restored, cell.clip, folder), cell)
+    crop = crop_of(stream if full else restored, cell.clip, len(frames))
     restored.unlink(missing_ok=True)
     with VideoReader(cell.clip, frames=1) as reader:
         info = reader.info
@@ -132,6 +136,7 @@ def measure_cell(cell: Cell, folder: Path) -> Measurement:
         height=info.height,
         frames=tuple(frames),
         cost=watch.cost(),
+        crop=crop,
     )
 
 

@@ -28,7 +28,7 @@ _LADDERS: dict[int, tuple[float, ...]] = {
     2: (14, 18, 22, 26, 30, 34),
     4: (10, 14, 18, 22, 26, 30),
 }
-_SCHEMA = 1  # of a cell's result: a new number makes old ones count no more
+_SCHEMA = 2  # of a cell's result: a new number makes old ones count no more
 _LEAST_POINTS = 4
 
 

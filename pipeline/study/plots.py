@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import math
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
@@ -64,18 +63,14 @@ def rate_quality(study: Study, clip: str, metrics: Sequence[str]) -> Figure:
 
 
 def over_time(study: Study, clip: str, metric: str) -> Figure:
-    """Each picture's quality, at the points nearest in rate to the middle one of the first method."""
+    """Each picture's quality, at the middle points."""
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(10.4, 2.6), layout="constrained")
         panel = figure.subplots()
-        methods = [method for method in (*study.anchors, *study.models) if study.points(clip, method)]
-        ladder = study.points(clip, methods[0])
-        wanted = ladder[len(ladder) // 2].kbps
-        for method in methods:
-            point = min(study.points(clip, method), key=lambda p: abs(math.log(p.kbps / wanted)))
+        for point in study.middle_points(clip):
             values = [frame.get(metric) for frame in point.frames]
             shown = [float("nan") if value is None else value for value in values]
-            panel.plot(shown, color=_colour(study, method), label=f"{method}, {point.kbps:.0f} kb/s")
+            panel.plot(shown, color=_colour(study, point.method), label=f"{point.method}, {point.kbps:.0f} kb/s")
         panel.set_xlabel("picture")
         panel.set_ylabel(LABELS[metric])
         panel.legend(frameon=False, fontsize=8)

@@ -35,11 +35,17 @@ ul.verdict { font-size: 1.05rem; padding-left: 1.2rem; }
 img { max-width: 100%; background: #fff; border-radius: 4px; }
 small, .note { color: #888; } pre { overflow-x: auto; }
 .scroll { overflow-x: auto; }
+.row { display: flex; flex-wrap: wrap; gap: 1rem; } figure { margin: 0; }
+.crops input { width: 20rem; max-width: 100%; }
+.pair { position: relative; width: 256px; height: 256px; }
+.pair img { position: absolute; inset: 0; width: 100%; height: 100%; object-fit: cover; object-position: 0 0; }
+.pair img:first-child { z-index: 1; clip-path: inset(0 calc(100% - var(--x)) 0 0); }
 """
 _HEAD = (
     "<!doctype html><html lang=en><head><meta charset=utf-8><meta name=viewport content='width=device-width'>"
     f"<title>irn-study</title><style>{_CSS}</style></head><body>"
 )
+_MOVE = "this.parentNode.style.setProperty('--x', this.value + '%')"
 _MARKS = (
     "<p class=note>* the curves share less than 75 % of the smaller range; † PCHIP and Akima differ by more than 2 %; "
     "a cell's tooltip has both halves.</p>"
@@ -118,11 +124,13 @@ def _page(study: Study, figures: dict[str, Figure]) -> str:
         "confidence interval of the mean over clips. Bits are those of video packets alone.</p>",
         *(_failures(study)),
         "<h2>Bit rate at equal quality</h2>",
+        _MARKS,
         *(_comparison(study, model, anchor, judged) for model, anchor in _pairs(study)),
         *(_crossings(study, judged[0]) if judged else ()),
         *(_hull_table(study, judged[0]) if judged else ()),
         "<h2>Curves</h2>",
         *(_image(figure, name) for name, figure in figures.items()),
+        *_crops(study),
         "<h2>Cost</h2>",
         _costs(study),
         "<h2>How it was measured</h2>",
@@ -150,7 +158,7 @@ def _comparison(study: Study, model: str, anchor: str, metrics: Sequence[str]) -
     rows.append(f"<tr class=mean><td>mean</td>{means}</tr>")
     heads = "".join(f"<th>{escape(_name(metric))}</th>" for metric in metrics)
     title = f"<h3>{escape(model)} against {escape(anchor)}</h3>"
-    return f"{title}<div class=scroll><table><tr><th>clip</th>{heads}</tr>{''.join(rows)}</table></div>{_MARKS}"
+    return f"{title}<div class=scroll><table><tr><th>clip</th>{heads}</tr>{''.join(rows)}</table></div>"
 
 
 def _crossings(study: Study, metric: str) -> list[str]:
@@ -175,6 +183,34 @@ def _hull_table(study: Study, metric: str) -> list[str]:
         rows.append([clip, _percent(one.saving), shares])
     intro = "<p>The cheapest of full size and our networks at each quality, against full size, and its share.</p>"
     return ["<h2>Hull</h2>", intro, _table(["clip", "saving", "cheapest"], rows)]
+
+
+def _crops(study: Study) -> list[str]:
+    """The middle points' crops over the source's, each with the border between them where the slider of its clip is."""
+    blocks = []
+    for clip in study.clips:
+        source = study.sources.get(clip)
+        shown = [point for point in study.middle_points(clip) if point.crop]
+        if not source or not shown:
+            continue
+        figures = []
+        for point in shown:
+            values = point.values("psnr_y")
+            quality = f", {statistics.fmean(values):.2f} dB" if values else ""
+            pair = _png(source, "source") + _png(point.crop, point.method)
+            caption = f"<figcaption>{escape(point.method)}<br>{point.kbps:.0f} kb/s{quality}</figcaption>"
+            figures.append(f"<figure><div class=pair>{pair}</div>{caption}</figure>")
+        slider = f"<input type=range value=50 aria-label='border' oninput=\"{_MOVE}\">"
+        title = f"<h3>{escape(clip)}</h3>"
+        blocks.append(f"<div class=crops style='--x:50%'>{title}{slider}<div class=row>{''.join(figures)}</div></div>")
+    if not blocks:
+        return []
+    intro = "<p>The middle picture's most detailed square: the source left of the border, each method right of it.</p>"
+    return ["<h2>What it looks like</h2>", intro, *blocks]
+
+
+def _png(data: str, name: str) -> str:
+    return f"<img alt='{escape(name)}' src='data:image/png;base64,{escape(data)}'>"
 
 
 def _costs(study: Study) -> str:

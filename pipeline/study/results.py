@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import platform
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from irn_video.codecs.output import atomic_path
 from irn_video.pipeline.quality.curves import Curve
 from irn_video.pipeline.quality.psnr import METRICS as PSNR
 from irn_video.pipeline.study.cells import Measurement
+from irn_video.pipeline.study.crops import source_crop
 from irn_video.pipeline.study.plan import StudyConfig, versions
 from irn_video.pipeline.study.runner import Failure, Outcome
 
@@ -55,6 +57,7 @@ class Study:
         measurements: all points.
         failures: cells without a point.
         notes: where curves overlap less than they should.
+        sources: the square of each clip's source that the crops of its middle points show.
     """
 
     anchors: tuple[str, ...]
@@ -65,13 +68,14 @@ class Study:
     measurements: tuple[Measurement, ...]
     failures: tuple[Failure, ...]
     notes: tuple[str, ...]
+    sources: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, config: StudyConfig, outcome: Outcome) -> Study:
         """What came out of running `config`."""
         names = [name for metric in config.metrics for name in (PSNR if metric == "psnr" else (metric,))]
         settings = {k: v for k, v in asdict(config.encoder()).items() if k not in ("crf", "bitrate", "lossless")}
-        return cls(
+        study = cls(
             anchors=tuple(Path(name).stem for name in config.anchor_methods),
             models=tuple(Path(name).stem for name in config.methods if name not in config.anchor_methods),
             metrics=tuple(names),
@@ -81,6 +85,11 @@ class Study:
             failures=outcome.failures,
             notes=outcome.notes,
         )
+        shown = {id(point) for clip in study.clips for point in study.middle_points(clip)}
+        points = tuple(p if id(p) in shown else replace(p, crop="") for p in study.measurements)
+        paths = {clip.name: clip for clip in config.clips}
+        sources = {clip: source_crop(paths[clip], study.middle_points(clip)[0].pictures) for clip in study.clips}
+        return replace(study, measurements=points, sources=sources)
 
     @property
     def clips(self) -> tuple[str, ...]:
@@ -91,6 +100,12 @@ class Study:
         """Of one curve, by rising rate."""
         own = [point for point in self.measurements if (point.clip, point.method) == (clip, method)]
         return sorted(own, key=lambda point: point.bytes)
+
+    def middle_points(self, clip: str) -> list[Measurement]:
+        """Of each method, the point nearest in rate to the middle one of the first method."""
+        ladders = [found for method in (*self.anchors, *self.models) if (found := self.points(clip, method))]
+        wanted = ladders[0][len(ladders[0]) // 2].kbps
+        return [min(ladder, key=lambda point: abs(math.log(point.kbps / wanted))) for ladder in ladders]
 
     def curve(self, clip: str, method: str, metric: str) -> Curve:
         """Mean of a metric over kbit/s; without points where no picture has a value."""
@@ -148,6 +163,7 @@ def read_results(folder: Path) -> Study:
             measurements=tuple(Measurement.from_json(_without_derived(point)) for point in entry["points"]),
             failures=tuple(Failure(**failure) for failure in entry["failures"]),
             notes=tuple(entry["notes"]),
+            sources=dict(entry["sources"]),
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         if isinstance(error, StudyFailed):
@@ -167,6 +183,7 @@ def _as_json(study: Study) -> dict[str, Any]:
         "points": [_point(point, study.metrics) for point in study.measurements],
         "failures": [asdict(failure) for failure in study.failures],
         "notes": study.notes,
+        "sources": dict(study.sources),
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import math
 import os
@@ -17,13 +18,16 @@ from typing import Any
 
 import ffmpeg
 import imageio_ffmpeg
+import numpy as np
 import pytest
 from irn_video.codecs.encoders import EncoderSettings
 from irn_video.codecs.errors import BadConfig, BadOption, StudyFailed, UnknownModel
+from irn_video.pipeline.opencv import cv2
 from irn_video.pipeline.study import recommend
 from irn_video.pipeline.study.cells import Cost, Measurement, encode_full_size, measure_cell
 from irn_video.pipeline.study.cli import main
 from irn_video.pipeline.study.conclusions import compare, hulls, mean_of
+from irn_video.pipeline.study.crops import source_crop
 from irn_video.pipeline.study.plan import Cell, StudyConfig, load_study, scale_of
 from irn_video.pipeline.study.recommend import best_at_rate, best_for_quality
 from irn_video.pipeline.study.report import verdict, write_report
@@ -311,7 +315,32 @@ def test_studies_go_on_and_note_failures(moving: Path, tmp_path: Path, capsys: p
     assert len(after) == 15
     assert times.items() <= after.items()  # what had been measured was not measured again
     assert "bicubic-x2 against full" in capsys.readouterr().out
-    assert len(read_results(out).measurements) == 15
+    study = read_results(out)
+    assert len(study.measurements) == 15
+    shown = [point for point in study.measurements if point.crop]
+    assert {point.method for point in shown} == {"full", "lanczos-x2", "bicubic-x2"}
+    assert len(shown) == 3
+    pictures = [png(point.crop) for point in shown] + [png(study.sources[moving.name])]
+    assert {picture.shape for picture in pictures} == {(64, 96, 3)}  # the clip is smaller than a crop
+    assert all(np.abs(pictures[-1].astype(int) - p).mean() < 25 for p in pictures)
+    page = (out / "report.html").read_text()
+    assert page.count("data:image/png") == 6
+
+
+def png(data: str) -> np.ndarray[Any, Any]:
+    return np.asarray(cv2().imdecode(np.frombuffer(base64.b64decode(data), np.uint8), cv2().IMREAD_COLOR))
+
+
+def test_crops_lie_where_the_detail_is(tmp_path: Path) -> None:
+    noise = np.full((400, 600, 3), 128, np.uint8)
+    noise[160:352, 320:512] = np.random.default_rng(0).integers(0, 255, (192, 192, 3))
+    for index in range(3):
+        cv2().imwrite(str(tmp_path / f"{index}.png"), noise)
+    clip = tmp_path / "clip.mkv"
+    ffmpeg.input(str(tmp_path / "%d.png")).output(str(clip), vcodec="ffv1", pix_fmt="yuv444p").run(
+        imageio_ffmpeg.get_ffmpeg_exe(), quiet=True
+    )
+    assert np.abs(png(source_crop(clip, 3)).astype(int) - noise[160:352, 320:512]).mean() < 1.5
 
 
 def test_a_damaged_cell_is_measured_again(tmp_path: Path) -> None:
