@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -95,14 +95,29 @@ def read_model(path: Path) -> LoadedModel:
         BadWeights: damaged, without a card, or with tensors that do not fit the network.
     """
     card = read_card(path)
-    try:
-        with safe_open(path, "pt") as file:
-            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, ValueError) as error:
-        raise BadWeights(f"not a readable safetensors file: {error}", path=path, hint="fetch it again") from error
+    state = _read_tensors(path)
     network = card.network.build()
     load_strictly(network, state, path)
     return LoadedModel(card, network, digest(state))
+
+
+def write_scores(path: Path, scores: str) -> None:
+    """Change what the card of a weights file says it scored; the weights stay as they are, float16 ones too.
+
+    Raises:
+        MissingFile, BadWeights: see `read_model`.
+        UnwritableOutput: the file cannot be replaced.
+    """
+    model = read_model(path)
+    write_model(path, replace(model.card, scores=scores), _read_tensors(path), overwrite=True)
+
+
+def _read_tensors(path: Path) -> dict[str, Tensor]:
+    try:
+        with safe_open(path, "pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, ValueError) as error:
+        raise BadWeights(f"not a readable safetensors file: {error}", path=path, hint="fetch it again") from error
 
 
 def write_model(path: Path, card: ModelCard, state: dict[str, Tensor], *, overwrite: bool = False) -> str:

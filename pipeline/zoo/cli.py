@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -73,10 +73,9 @@ def import_command(checkpoint: Path, name: str, overwrite: bool) -> None:
 @click.argument("scores")
 def score_command(file: Path, scores: str) -> None:
     """Write what a network scored, and the command that measured it, into the card of a weights file."""
-    from irn_video.pipeline.zoo.card import read_model, write_model
+    from irn_video.pipeline.zoo.card import write_scores
 
-    model = read_model(file)
-    write_model(file, replace(model.card, scores=scores), model.network.state_dict(), overwrite=True)
+    write_scores(file, scores)
     click.echo(f"{file}: {scores}")
 
 

@@ -386,8 +386,8 @@ def test_killed_studies_end_like_others(moving: Path, tmp_path: Path) -> None:
         [*command, killed, "--preset", "fast"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     while not (workers := children(last.pid)):
-        time.sleep(0.1)
-    time.sleep(4)
+        assert last.poll() is None
+        time.sleep(0.05)
     os.kill(workers[-1], signal.SIGKILL)
     assert last.wait() == 0
     subprocess.run([*command, killed], check=True, capture_output=True)

@@ -82,6 +82,15 @@ def test_digest_is_of_the_weights_not_of_the_card(tmp_path: Path) -> None:
     assert digest(state) != model.sha256
 
 
+@pytest.mark.parametrize("kind", [torch.float16, torch.float32])
+def test_scores_change_no_weight(kind: torch.dtype, tmp_path: Path) -> None:
+    model, path = load_model(), tmp_path / "mine.safetensors"
+    before = write_model(path, model.card, {n: t.to(kind) for n, t in model.network.state_dict().items()})
+    assert main(["score", str(path), "42 dB"]) == 0
+    again = read_model(path)
+    assert (again.sha256, again.card.scores) == (before, "42 dB")
+
+
 def test_import_gives_the_same_pictures(checkpoint: Path, home: Path) -> None:
     entry = import_model(checkpoint, "my-irn")
     assert entry.path.parent == home
