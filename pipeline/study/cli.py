@@ -60,12 +60,12 @@ def _words(_: click.Context, __: click.Parameter, text: str | None) -> tuple[str
 @click.argument("clips", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--out", required=True, type=_FOLDER, metavar="DIR", help="Folder of the study; made if missing.")
 @click.option(
-    "--config", type=click.Path(path_type=Path), metavar="FILE", help="A study file (TOML); options go first."
+    "--config", type=click.Path(path_type=Path), metavar="FILE", help="A study file (TOML); options win over it."
 )
 @click.option("--models", callback=_words, metavar="A,B", help="Networks or weights files [default: irn-h264-x2].")
 @click.option("--anchors", callback=_words, metavar="A,B", help="full, lanczos, bicubic, … [default: full,lanczos].")
 @click.option("--codec", metavar="NAME", help="h264, h265 or av1 [default: h264].")
-@click.option("--preset", metavar="NAME", help="Of the encoder [default: medium; av1: its own].")
+@click.option("--preset", metavar="NAME", help="Of the encoder [default: its own, medium for h264].")
 @click.option("--tune", metavar="NAME", help="Of the encoder [default: none].")
 @click.option("--keyint", type=int, metavar="N", help="Largest distance of keyframes [default: the codec's].")
 @click.option("--crf", "crfs", callback=_numbers, metavar="A,B", help="At least four [default: a ladder by scale].")
@@ -188,11 +188,9 @@ def _config(clips: tuple[Path, ...], path: Path | None, options: dict[str, Any])
         given["bitrates"] = tuple(parse_bitrate(text) for text in given["bitrates"])
     if options["no_extend"]:
         given["extend"] = False
-    if given.get("codec", "h264") == "av1":
-        given.setdefault("preset", None)
     if clips:
         given["clips"] = clips
-    study = replace(load_study(path), **given) if path is not None else StudyConfig(**{"clips": (), **given})
+    study = replace(load_study(path), **given) if path is not None else StudyConfig(**given)
     _check_clips(study)
     return study
 

@@ -40,7 +40,8 @@ class StudyConfig:
         clips: video files.
         models: networks of the zoo, weights files, or resamplers such as `lanczos-x4`.
         anchors: what they are compared with: `full`, `lanczos` (-x2), `bicubic` (-x2) or any model.
-        codec, preset, tune, keyint, pixel_format: as in `EncoderSettings`, the same for all methods.
+        codec, preset, tune, keyint, pixel_format: as in `EncoderSettings`, the same for all methods; x264's and x265's
+            own preset is medium.
         crfs: quality ladder of every method; empty for one by scale.
         bitrates: bit/s, instead of CRFs.
         metrics: of `METRICS`.
@@ -55,7 +56,7 @@ class StudyConfig:
     models: tuple[str, ...] = ("irn-h264-x2",)
     anchors: tuple[str, ...] = (FULL, "lanczos")
     codec: str = "h264"
-    preset: str | None = "medium"
+    preset: str | None = None
     tune: str | None = None
     keyint: int | None = None
     pixel_format: str | None = None
@@ -159,7 +160,7 @@ class Cell:
         """SHA-256 over everything that its result depends on: clip, weights, options, versions.
 
         Raises:
-            MissingFile: the clip is gone.
+            OSError: the clip is gone.
         """
         parts = {
             "schema": _SCHEMA,

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import shlex
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from irn_video.codecs.errors import StudyFailed
-from irn_video.pipeline.study.cells import Measurement
 from irn_video.pipeline.study.plan import FULL, scale_of
 from irn_video.pipeline.study.results import Study
 from scipy.interpolate import PchipInterpolator
@@ -52,9 +51,8 @@ def best_at_rate(study: Study, clip: str, metric: str, kbps: float) -> list[Choi
         StudyFailed: no curve reaches it.
     """
     found = []
-    for method in (*study.models, *study.anchors):
-        rates, qualities, crfs = _columns(study.points(clip, method), metric)
-        if len(rates) >= _LEAST_POINTS and rates[0] <= kbps <= rates[-1]:
+    for method, rates, qualities, crfs in _curves(study, clip, metric):
+        if rates[0] <= kbps <= rates[-1]:
             at = np.log(kbps)
             quality, crf = (float(PchipInterpolator(np.log(rates), column)(at)) for column in (qualities, crfs))
             found.append(Choice(method, crf, kbps, quality))
@@ -70,9 +68,8 @@ def best_for_quality(study: Study, clip: str, metric: str, quality: float) -> li
         StudyFailed: no curve reaches it.
     """
     found = []
-    for method in (*study.models, *study.anchors):
-        rates, qualities, crfs = _columns(study.points(clip, method), metric)
-        if len(rates) >= _LEAST_POINTS and qualities[0] <= quality <= qualities[-1]:
+    for method, rates, qualities, crfs in _curves(study, clip, metric):
+        if qualities[0] <= quality <= qualities[-1]:
             log_rate, crf = (float(PchipInterpolator(qualities, column)(quality)) for column in (np.log(rates), crfs))
             found.append(Choice(method, crf, float(np.exp(log_rate)), quality))
     if not found:
@@ -80,15 +77,17 @@ def best_for_quality(study: Study, clip: str, metric: str, quality: float) -> li
     return sorted(found, key=lambda choice: (choice.kbps, scale_of(choice.method)))
 
 
-def _columns(points: Sequence[Measurement], metric: str) -> tuple[list[float], list[float], list[float]]:
-    """Rates, qualities and CRFs where both of the first rise."""
-    rows: list[tuple[float, float, float]] = []
-    for point in points:
-        values = point.values(metric)
-        if values and point.crf is not None and (not rows or statistics.fmean(values) > rows[-1][1]):
-            rows.append((point.kbps, statistics.fmean(values), point.crf))
-    rates, qualities, crfs = ([row[column] for row in rows] for column in range(3))
-    return rates, qualities, crfs
+def _curves(study: Study, clip: str, metric: str) -> Iterator[tuple[str, list[float], list[float], list[float]]]:
+    """Each method with its rates, qualities and CRFs, where both of the first rise."""
+    for method in (*study.models, *study.anchors):
+        rows: list[tuple[float, float, float]] = []
+        for point in study.points(clip, method):
+            values = point.values(metric)
+            if values and point.crf is not None and (not rows or statistics.fmean(values) > rows[-1][1]):
+                rows.append((point.kbps, statistics.fmean(values), point.crf))
+        if len(rows) >= _LEAST_POINTS:
+            rates, qualities, crfs = ([row[column] for row in rows] for column in range(3))
+            yield method, rates, qualities, crfs
 
 
 def _unreached(study: Study, clip: str, wanted: str) -> StudyFailed:

@@ -79,7 +79,7 @@ class Study:
             anchors=tuple(Path(name).stem for name in config.anchor_methods),
             models=tuple(Path(name).stem for name in config.methods if name not in config.anchor_methods),
             metrics=tuple(names),
-            settings={**settings, "frames": config.frames},
+            settings={**settings, "preset": config.preset or "the encoder's own", "frames": config.frames},
             environment={**versions(), "python": platform.python_version(), "machine": platform.machine()},
             measurements=outcome.measurements,
             failures=outcome.failures,

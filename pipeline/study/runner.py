@@ -12,12 +12,13 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from irn_video.codecs.encoders import EncoderSettings, make_encoder
 from irn_video.codecs.errors import IrnError
+from irn_video.pipeline.quality.curves import Curve, overlap
 from irn_video.pipeline.study.cells import Measurement, measure_cell
 from irn_video.pipeline.study.plan import Cell, StudyConfig
 from irn_video.pipeline.study.store import Store
@@ -74,7 +75,7 @@ def run_study(config: StudyConfig, store: Store, *, workers: int = 1, advance: A
     """
     cells = list(config.cells())
     found: dict[Cell, Measurement | Failure] = {}
-    with _pool(workers) as pool:
+    with closing(_Pool(workers)) as pool:
         _measure(cells, found, store, pool, advance)
         notes: tuple[str, ...] = ()
         for _ in range(_ROUNDS if config.extend and not config.bitrates else 0):
@@ -129,48 +130,43 @@ def _missing(config: StudyConfig, found: dict[Cell, Measurement | Failure]) -> t
     more: list[Cell] = []
     notes: list[str] = []
     for clip in config.clips:
-        curves = {method: _points(clip, method, found) for method in config.methods}
-        known = {method: points for method, points in curves.items() if len(points) > 1}
-        for method, points in known.items():
-            low, high = _ends(points)
-            others = [_ends(other) for name, other in known.items() if name != method]
-            apart = [ends for ends in others if _overlap((low, high), ends) < OVERLAP]
-            wants_higher, wants_lower = any(high < o[1] for o in apart), any(low > o[0] for o in apart)
+        points = {method: _points(clip, method, found) for method in config.methods}
+        curves = {method: Curve.through(rows) for method, rows in points.items() if len(rows) > 1}
+        for method, curve in curves.items():
+            apart = [c.qualities for name, c in curves.items() if name != method and overlap(curve, c) < OVERLAP]
+            wants_higher = any(curve.qualities[-1] < qualities[-1] for qualities in apart)
+            wants_lower = any(curve.qualities[0] > qualities[0] for qualities in apart)
             for wanted, towards in ((wants_higher, -_STEP), (wants_lower, _STEP)):
                 if not wanted:
                     continue
-                encoder = _further(config, points, towards)
-                if encoder is None:
+                encoder = _further(config, _by_crf(clip, method, found), towards)
+                cell = None if encoder is None else config.cell(clip, method, encoder)
+                if cell is None or cell in found:  # tried, and failed
                     which = "higher" if towards < 0 else "lower"
                     notes.append(f"{clip.name}: {Path(method).stem} has no {which} quality to offer")
                 else:
-                    more.append(config.cell(clip, method, encoder))
+                    more.append(cell)
     return more, tuple(dict.fromkeys(notes))
 
 
+def _measured(
+    clip: Path, method: str, found: dict[Cell, Measurement | Failure]
+) -> Iterator[tuple[Cell, Measurement, float]]:
+    """Cells of one curve with their mean PSNR-Y."""
+    for cell, result in found.items():
+        own = (cell.clip, cell.method) == (clip, method)
+        if own and isinstance(result, Measurement) and (values := result.values("psnr_y")):
+            yield cell, result, statistics.fmean(values)
+
+
 def _points(clip: Path, method: str, found: dict[Cell, Measurement | Failure]) -> list[tuple[float, float]]:
+    """kbit/s and mean PSNR-Y."""
+    return [(result.kbps, quality) for _, result, quality in _measured(clip, method, found)]
+
+
+def _by_crf(clip: Path, method: str, found: dict[Cell, Measurement | Failure]) -> list[tuple[float, float]]:
     """CRF and mean PSNR-Y, by rising CRF."""
-    return sorted(
-        (cell.encoder.crf, statistics.fmean(values))
-        for cell, result in found.items()
-        if (cell.clip, cell.method) == (clip, method)
-        and cell.encoder.crf is not None
-        and isinstance(result, Measurement)
-        and (values := result.values("psnr_y"))
-    )
-
-
-def _ends(points: Sequence[tuple[float, float]]) -> tuple[float, float]:
-    """Lowest and highest quality."""
-    qualities = [quality for _, quality in points]
-    return min(qualities), max(qualities)
-
-
-def _overlap(one: tuple[float, float], other: tuple[float, float]) -> float:
-    """What two ranges share, over the smaller of them."""
-    shared = min(one[1], other[1]) - max(one[0], other[0])
-    smaller = min(one[1] - one[0], other[1] - other[0])
-    return max(0.0, shared / smaller) if smaller > 0 else 0.0
+    return sorted((cell.encoder.crf or 0.0, quality) for cell, _, quality in _measured(clip, method, found))
 
 
 def _further(config: StudyConfig, points: Sequence[tuple[float, float]], step: float) -> EncoderSettings | None:
@@ -240,15 +236,6 @@ class _Pool:
             initializer=_begin,
             initargs=(max(1, cores // self._workers), os.getpid()),
         )
-
-
-@contextmanager
-def _pool(workers: int) -> Iterator[_Pool]:
-    pool = _Pool(workers)
-    try:
-        yield pool
-    finally:
-        pool.close()
 
 
 def _begin(threads: int, parent: int) -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import bjontegaard
 import pytest
-from irn_video.pipeline.quality.curves import Crossover, Curve, bd_rate, crossover, hull
+from irn_video.pipeline.quality.curves import Crossover, Curve, bd_rate, crossover, hull, overlap
 
 RATES = (100.0, 200.0, 400.0, 800.0, 1600.0)
 CURVE = Curve((125, 250, 500, 1000, 2000), (28.0, 32.0, 35.5, 38.5, 41.0))
@@ -81,3 +81,11 @@ class TestHull:
         found = hull({"full": straight(), "x2": straight(0.2, (30, 31, 32, 33, 34))}, "full")
         assert found.shares["x2"] == pytest.approx(0.5, abs=0.01)
         assert found.saving == pytest.approx(100 * (0.8**0.5 - 1), abs=0.1)
+
+
+def test_overlap_is_a_share_of_the_smaller_range() -> None:
+    assert overlap(straight(), straight(0.3)) == 1
+    assert overlap(straight(), straight(qualities=(34, 36, 38, 40, 42))) == pytest.approx(0.5)
+    assert overlap(straight(), straight(qualities=(33, 34, 35))) == 1
+    assert overlap(straight(), straight(qualities=(39, 40))) == 0
+    assert overlap(straight(), Curve((1,), (33,))) == 0

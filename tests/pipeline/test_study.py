@@ -32,7 +32,7 @@ from irn_video.pipeline.study.plan import Cell, StudyConfig, load_study, scale_o
 from irn_video.pipeline.study.recommend import best_at_rate, best_for_quality
 from irn_video.pipeline.study.report import verdict, write_report
 from irn_video.pipeline.study.results import Study, read_results, statistics_of, write_results
-from irn_video.pipeline.study.runner import Failure, _further, _overlap
+from irn_video.pipeline.study.runner import Failure, _further, _missing
 from irn_video.pipeline.study.store import Store
 
 COST = Cost(0.5, 1.0, 2.0, 10**9)
@@ -111,7 +111,7 @@ class TestPlan:
         path.write_text(f'clips = ["{moving}", "b.mkv"]\ncrfs = [20, 26, 32, 38]\ntune = "psnr"\n')
         config = load_study(path)
         assert config.clips == (moving, tmp_path / "b.mkv")
-        assert (config.crfs, config.tune, config.preset) == ((20, 26, 32, 38), "psnr", "medium")
+        assert (config.crfs, config.tune, config.preset) == ((20, 26, 32, 38), "psnr", None)
         for text, message in (
             ('clip = ["a.mkv"]', "did you mean clips"),
             ("clips = [1]", "list of paths"),
@@ -130,10 +130,22 @@ class TestPlan:
 class TestRates:
     CONFIG = StudyConfig((Path("x.mkv"),))
 
-    def test_overlap(self) -> None:
-        assert _overlap((30, 40), (35, 50)) == 0.5
-        assert _overlap((30, 40), (32, 34)) == 1
-        assert _overlap((30, 40), (41, 50)) == 0
+    def test_a_rate_that_failed_is_not_tried_again(self) -> None:
+        config = StudyConfig((Path("x.mkv"),), models=("lanczos",), anchors=("full",))
+        found: dict[Cell, Measurement | Failure] = {}
+        for method, qualities in (("full", (40, 36, 33)), ("lanczos-x2", (31, 30.5, 29))):
+            for crf, quality in zip((20, 26, 32), qualities, strict=True):
+                measured = point("x.mkv", method, 1000 - 20 * crf, quality)
+                found[config.cell(Path("x.mkv"), method, config.encoder(crf=crf))] = measured
+        more, notes = _missing(config, found)
+        assert [(cell.method, cell.encoder.crf) for cell in more] == [("full", 36), ("lanczos-x2", 16)]
+        assert not notes
+        again, notes = _missing(config, found | {cell: Failure(cell.label, "no") for cell in more})
+        assert not again
+        assert notes == (
+            "x.mkv: full has no lower quality to offer",
+            "x.mkv: lanczos-x2 has no higher quality to offer",
+        )
 
     def test_ladders_go_on_at_either_end_until_nothing_is_gained(self) -> None:
         rising = [(20.0, 40.0), (26.0, 36.0), (32.0, 33.0)]
