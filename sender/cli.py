@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
 
 import click
+from irn_video.codecs.errors import BadOption
 from irn_video.codecs.output import check_output
 from irn_video.pipeline.commands import (
     PartialResult,
@@ -23,6 +25,10 @@ from irn_video.pipeline.commands import (
     warn,
 )
 
+if TYPE_CHECKING:
+    from irn_video.codecs.encoders import EncoderSettings
+
+_AUTO = "auto"
 _DEFAULT_MODELS = {1: "irn-h264-x1", 2: "irn-h264-x2", 4: "irn-h264-x4"}
 
 
@@ -38,9 +44,10 @@ _DEFAULT_MODELS = {1: "irn-h264-x1", 2: "irn-h264-x2", 4: "irn-h264-x4"}
 )
 @click.option(
     "--scale",
-    type=click.Choice([str(scale) for scale in _DEFAULT_MODELS]),
+    type=click.Choice([*map(str, _DEFAULT_MODELS), _AUTO]),
     help="Shrink by this factor, with the network made for it; must fit --model if that is given [default: 2]. "
-    "4 is for the lowest rates; 1 sends full size, and the receiver takes the coding error away.",
+    "4 is for the lowest rates; 1 sends full size, and the receiver takes the coding error away; auto tries them on "
+    "samples of INPUT and takes the one with the best VMAF at --bitrate, which takes a minute or two.",
 )
 @encoder_options(
     crf_help="Constant quality of the LR stream, 0 (best) to 51 (63 for AV1); +6 halves the bit rate [default: 23].",
@@ -68,11 +75,17 @@ def command(source: Path, output: Path, report: Path | None, **options: Any) -> 
     if report is not None:
         check_report_name(report)
         check_output(report, [source, output], options["overwrite"])
-    scale = int(options["scale"]) if options["scale"] else None
+    check_output(output, [source], options["overwrite"])
+    encoder = encoder_settings(options)
+    if options["scale"] == _AUTO:
+        model, scale = _best_model(source, encoder, options), None
+    else:
+        scale = int(options["scale"]) if options["scale"] else None
+        model = options["model"] or _DEFAULT_MODELS[scale or 2]
     settings = SendOptions(
-        model=options["model"] or _DEFAULT_MODELS[scale or 2],
+        model=model,
         scale=scale,
-        encoder=encoder_settings(options),
+        encoder=encoder,
         stream=options["stream"],
         frames=options["frames"],
         temperature=options["temperature"],
@@ -104,6 +117,27 @@ def command(source: Path, output: Path, report: Path | None, **options: Any) -> 
         raise PartialResult(
             f"the input is damaged: {result.report.damage}; what could be decoded was sent", path=source
         )
+
+
+def _best_model(source: Path, encoder: EncoderSettings, options: Mapping[str, Any]) -> str:
+    """The network whose stream of samples of the source has the best VMAF at the bit rate."""
+    # Only here: a study sends and receives, so it imports this package.
+    from irn_video.pipeline.study.methods import Method
+    from irn_video.pipeline.study.recommend import Goal, choose
+    from irn_video.pipeline.study.store import Store
+    from irn_video.pipeline.study.workers import LocalPool
+
+    if encoder.bitrate is None or options["model"] is not None:
+        raise BadOption("--scale auto chooses the network for a bit rate", hint="give --bitrate, and no --model")
+    goal = Goal(encoder.bitrate / 1000, "kbps", "vmaf")
+    methods = [Method(name) for name in _DEFAULT_MODELS.values()]
+    with TemporaryDirectory(prefix="irn-send-") as folder, progress("choosing the scale", "cells") as advance:
+        found = choose(source, goal, methods, encoder, Store(Path(folder)), LocalPool(1), advance=advance)
+    for failure in found.failures:
+        warn(f"{failure.cell}: {failure.error}")
+    tried = ", ".join(f"{way.method.label} {way.quality:.1f}" for way in found.ways)
+    click.echo(f"scale {found.ways[0].method.scale}; VMAF of samples at {goal}: {tried}", err=True)
+    return found.ways[0].method.sender
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

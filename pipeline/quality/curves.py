@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy.interpolate import PchipInterpolator
 
 Part = Literal["whole", "lower", "upper"]
-_GRID = 2001
+_GRID, _DRAWN = 2001, 20  # qualities, and every how manieth is kept
 _LEAST_POINTS = 2
 
 
@@ -76,10 +76,16 @@ class Hull:
     Attributes:
         saving: BD-rate of the hull against the anchor over all qualities of the anchor, per cent.
         shares: share of these qualities at which each way is the cheapest.
+        curve: the hull itself.
     """
 
     saving: float
     shares: dict[str, float]
+    curve: Curve
+
+    def against(self, other: Hull) -> float:
+        """BD-rate against another hull over the same anchor, per cent."""
+        return 100 * ((100 + self.saving) / (100 + other.saving) - 1)
 
 
 def bd_rate(
@@ -154,10 +160,14 @@ def crossover(large: Curve, small: Curve) -> Crossover | None:
 
 
 def hull(curves: Mapping[str, Curve], anchor: str) -> Hull:
-    """The hull over all curves, that of the anchor among them."""
+    """The hull over all curves, that of the anchor among them, at every quality that the anchor reaches."""
     reached = curves[anchor].qualities
     qualities = np.linspace(min(reached), max(reached), _GRID)
     rates = np.stack([curve.log_rates(qualities) for curve in curves.values()])
     best = rates.argmin(0)
-    saving = 100 * (float(np.exp(np.mean(rates.min(0) - curves[anchor].log_rates(qualities)))) - 1)
-    return Hull(saving, {name: float(np.mean(best == index)) for index, name in enumerate(curves)})
+    cheapest = rates.min(0)
+    saving = 100 * (float(np.exp(np.mean(cheapest - curves[anchor].log_rates(qualities)))) - 1)
+    shares = {name: float(np.mean(best == index)) for index, name in enumerate(curves)}
+    drawn = slice(None, None, _DRAWN)
+    line = Curve(tuple(np.exp(cheapest[drawn]).tolist()), tuple(qualities[drawn].tolist()))
+    return Hull(saving, shares, line)

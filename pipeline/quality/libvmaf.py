@@ -12,9 +12,9 @@ import re
 from pathlib import Path
 
 import ffmpeg
-import imageio_ffmpeg
-from irn_video.codecs.errors import SourceMismatch, UnreadableVideo
+from irn_video.codecs.errors import SourceMismatch
 from irn_video.codecs.reader import probe
+from irn_video.pipeline import ffmpeg_binary
 
 PERCEPTUAL = ("vmaf", "vmaf_neg", "ssim", "ms_ssim", "xpsnr_y")
 _MODELS = "version=vmaf_v0.6.1:name=vmaf|version=vmaf_v0.6.1neg:name=vmaf_neg"
@@ -43,7 +43,8 @@ def measure_files(restored: Path, source: Path, folder: Path) -> list[Scores]:
     left = ffmpeg.filter([left, right[0]], "xpsnr", stats_file=str(stats), shortest=1)
     features = "|".join(f"name={name}" for name in names)
     options = {"model": _MODELS, "feature": features, "log_fmt": "json", "log_path": str(log), "shortest": 1}
-    _run(ffmpeg.filter([left, right[1]], "libvmaf", **options), restored)
+    compared = ffmpeg.output(ffmpeg.filter([left, right[1]], "libvmaf", **options), "-", format="null")
+    ffmpeg_binary.run(compared, "VMAF cannot be measured", restored)
     entries = [frame["metrics"] for frame in json.loads(log.read_text())["frames"]]
     perceptual = [_number(value) for value in _XPSNR.findall(stats.read_text())]
     log.unlink()
@@ -56,22 +57,9 @@ def measure_files(restored: Path, source: Path, folder: Path) -> list[Scores]:
     ]
 
 
-def ffmpeg_version() -> str:
-    """Of the binary that measures."""
-    return str(imageio_ffmpeg.get_ffmpeg_version())
-
-
 def _pictures(path: Path, pixels: str) -> ffmpeg.nodes.FilterableStream:
     # Pictures are matched by their order: containers round timestamps differently.
-    return ffmpeg.input(str(path))["v:0"].filter("settb", "AVTB").filter("setpts", "N").filter("format", pixels)
-
-
-def _run(compared: ffmpeg.nodes.FilterableStream, path: Path) -> None:
-    try:
-        ffmpeg.output(compared, "-", format="null").run(cmd=imageio_ffmpeg.get_ffmpeg_exe(), quiet=True)
-    except ffmpeg.Error as error:
-        *_, last = error.stderr.decode(errors="replace").strip().splitlines() or ["no reason given"]
-        raise UnreadableVideo(f"VMAF cannot be measured: {last}", path=path) from error
+    return ffmpeg_binary.read(path)["v:0"].filter("settb", "AVTB").filter("setpts", "N").filter("format", pixels)
 
 
 def _number(text: str) -> float | None:

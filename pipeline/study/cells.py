@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import resource
-import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from irn_video.codecs.encoders import EncoderSettings, choose_samples
 from irn_video.codecs.errors import SourceMismatch, StudyFailed
-from irn_video.codecs.reader import VideoReader
+from irn_video.codecs.packets import encoder_words
+from irn_video.codecs.pixels import pixel_format
+from irn_video.codecs.reader import VideoReader, probe
 from irn_video.codecs.writer import VideoWriter, WriteSummary
 from irn_video.pipeline.flow import ahead
 from irn_video.pipeline.planes import Samples, convert
 from irn_video.pipeline.quality.libvmaf import PERCEPTUAL, Scores, measure_files
 from irn_video.pipeline.quality.psnr import compare
+from irn_video.pipeline.study.cost import Cost, Stage, Watch
 from irn_video.pipeline.study.crops import crop_of
-from irn_video.pipeline.study.plan import FULL, Cell
+from irn_video.pipeline.study.methods import FULL, Method
+from irn_video.pipeline.study.plan import Cell
 from irn_video.receiver import ReceiveOptions, receive
 from irn_video.sender import SendOptions, send
 
@@ -30,29 +29,12 @@ _LOSSLESS = EncoderSettings(codec="ffv1")
 
 
 @dataclass(frozen=True)
-class Cost:
-    """What one cell took, without the measuring.
-
-    Attributes:
-        send_seconds: wall time of reading, downscaling and encoding.
-        receive_seconds: of decoding, upscaling, measuring PSNR and storing without loss.
-        cpu_seconds: of both, over all threads.
-        peak_bytes: largest resident memory of the process.
-    """
-
-    send_seconds: float
-    receive_seconds: float
-    cpu_seconds: float
-    peak_bytes: int
-
-
-@dataclass(frozen=True)
 class Measurement:
     """One cell measured.
 
     Attributes:
         clip: name of the file.
-        method: see `Cell`.
+        method: its label.
         crf, bitrate: what was asked for.
         bytes: of the video packets.
         pictures: how many.
@@ -60,6 +42,8 @@ class Measurement:
         width, height: of the restored pictures.
         frames: metrics of each picture by name; None where there is no error, or no definition.
         cost: what it took.
+        encoder: what the encoder says of itself, see `encoder_words`.
+        pixel_format: of the stream, as FFmpeg names it.
         crop: see `crop_of`; empty where a report does not need it.
     """
 
@@ -74,6 +58,8 @@ class Measurement:
     height: int
     frames: tuple[Scores, ...]
     cost: Cost
+    encoder: str = ""
+    pixel_format: str = ""
     crop: str = ""
 
     @property
@@ -97,7 +83,8 @@ class Measurement:
     @classmethod
     def from_json(cls, entry: dict[str, Any]) -> Measurement:
         """Undo `as_json`; raises TypeError or KeyError for anything else."""
-        return cls(**entry | {"frames": tuple(entry["frames"]), "cost": Cost(**entry["cost"])})
+        cost = Cost(*(Stage(**entry["cost"][name]) for name in ("send", "receive")))
+        return cls(**entry | {"frames": tuple(entry["frames"]), "cost": cost})
 
 
 def measure_cell(cell: Cell, folder: Path) -> Measurement:
@@ -107,26 +94,22 @@ def measure_cell(cell: Cell, folder: Path) -> Measurement:
         StudyFailed, IrnError: why it cannot be measured.
     """
     stream, restored = folder / "stream.mkv", folder / "restored.mkv"
-    full = cell.method == FULL
-    frames: list[Scores]
-    with _watched() as watch:
-        if full:
-            written = encode_full_size(cell.clip, stream, cell.encoder, cell.frames)
-        else:
-            sending = SendOptions(cell.method, encoder=cell.encoder, frames=cell.frames, overwrite=True)
-            written = send(cell.clip, stream, sending).written
-        watch.lap()
-        frames = psnr_of_files(cell.clip, stream) if full else _received(cell, stream, restored)
+    full = cell.method.sender == FULL
+    watch = Watch()
+    written = _sent(cell, stream)
+    sending = watch.lap()
+    frames = psnr_of_files(cell.clip, stream) if full else _received(cell, stream, restored)
+    cost = Cost(sending, watch.lap())
+    shown = stream if full else restored
     if set(cell.metrics) - {"psnr"}:
-        frames = _with_perceptual(frames, measure_files(stream if full else restored, cell.clip, folder), cell)
-    crop = crop_of(stream if full else restored, cell.clip, len(frames))
+        frames = _with_perceptual(frames, measure_files(shown, cell.clip, folder), cell)
+    crop = crop_of(shown, cell.clip, len(frames))
+    info, coded, words = probe(cell.clip), probe(stream), encoder_words(stream)
     restored.unlink(missing_ok=True)
-    with VideoReader(cell.clip, frames=1) as reader:
-        info = reader.info
     stream.unlink()
     return Measurement(
         clip=cell.clip.name,
-        method=Path(cell.method).stem,
+        method=cell.method.label,
         crf=cell.encoder.crf,
         bitrate=cell.encoder.bitrate,
         bytes=written.video_bytes,
@@ -135,9 +118,18 @@ def measure_cell(cell: Cell, folder: Path) -> Measurement:
         width=info.width,
         height=info.height,
         frames=tuple(frames),
-        cost=watch.cost(),
+        cost=cost,
+        encoder=words,
+        pixel_format=pixel_format(coded.layout, coded.bit_depth),
         crop=crop,
     )
+
+
+def _sent(cell: Cell, stream: Path) -> WriteSummary:
+    if cell.method.sender == FULL:
+        return encode_full_size(cell.clip, stream, cell.encoder, cell.frames)
+    options = SendOptions(cell.method.sender, encoder=cell.encoder, frames=cell.frames, overwrite=True)
+    return send(cell.clip, stream, options).written
 
 
 def encode_full_size(source: Path, path: Path, settings: EncoderSettings, frames: int | None = None) -> WriteSummary:
@@ -188,12 +180,22 @@ def psnr_of_files(source: Path, path: Path) -> list[Scores]:
 
 
 def _received(cell: Cell, stream: Path, restored: Path) -> list[Scores]:
-    weights = cell.method if Path(cell.method).is_file() else None
-    options = ReceiveOptions(source=cell.clip, model=weights, encoder=_LOSSLESS, frames=cell.frames, overwrite=True)
+    options = replace(
+        receive_options(cell.method), source=cell.clip, encoder=_LOSSLESS, frames=cell.frames, overwrite=True
+    )
     result = receive(stream, restored, options)
     if result.unmeasured:
         raise StudyFailed(f"cannot be measured: {result.unmeasured}", path=cell.clip)
     return [frame.error.psnr() for frame in result.report.frames]
+
+
+def receive_options(method: Method) -> ReceiveOptions:
+    """What irn-receive must be told of a method."""
+    if method.checkpoint is not None:
+        return ReceiveOptions(upscaler="rcan", weights=method.checkpoint)
+    if method.upscaler is not None:
+        return ReceiveOptions(upscaler=method.upscaler)
+    return ReceiveOptions(model=method.sender if method.is_file else None)
 
 
 def _with_perceptual(frames: list[Scores], scores: list[Scores], cell: Cell) -> list[Scores]:
@@ -207,44 +209,3 @@ def _with_perceptual(frames: list[Scores], scores: list[Scores], cell: Cell) -> 
             raise StudyFailed(f"picture {index} is another for FFmpeg: {one:.2f} and {other:.2f} dB", path=cell.clip)
         joined.append({**ours, **{name: theirs[name] for name in wanted}})
     return joined
-
-
-class _Watch:
-    """Wall and processor time since its start."""
-
-    def __init__(self) -> None:
-        self._walls, self._cpu = [time.monotonic()], _cpu_seconds()
-
-    def lap(self) -> None:
-        self._walls.append(time.monotonic())
-
-    def stop(self) -> None:
-        self.lap()
-        self._cpu = _cpu_seconds() - self._cpu
-        self._peak = _peak_bytes()
-
-    def cost(self) -> Cost:
-        start, middle, end = self._walls
-        return Cost(middle - start, end - middle, self._cpu, self._peak)
-
-
-@contextmanager
-def _watched() -> Iterator[_Watch]:
-    with suppress(OSError):
-        Path("/proc/self/clear_refs").write_text("5")  # Linux: the peak is counted anew
-    watch = _Watch()
-    yield watch
-    watch.stop()
-
-
-def _cpu_seconds() -> float:
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    return usage.ru_utime + usage.ru_stime
-
-
-def _peak_bytes() -> int:
-    with suppress(OSError, StopIteration, ValueError):
-        lines = Path("/proc/self/status").read_text().splitlines()
-        return 1024 * int(next(line for line in lines if line.startswith("VmHWM")).split()[1])
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else 1024 * peak

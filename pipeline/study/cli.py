@@ -14,7 +14,9 @@ from irn_video.pipeline.commands import PartialResult, progress, run_command, wa
 
 if TYPE_CHECKING:
     from irn_video.pipeline.study.plan import StudyConfig
+    from irn_video.pipeline.study.recommend import Goal, Metric
     from irn_video.pipeline.study.results import Study
+    from irn_video.pipeline.study.workers import Pool
 
 _FOLDER = click.Path(path_type=Path, file_okay=False)
 
@@ -56,13 +58,27 @@ def _words(_: click.Context, __: click.Parameter, text: str | None) -> tuple[str
     return tuple(part.strip() for part in text.split(",") if part.strip()) if text else ()
 
 
+_workers = click.option(
+    "--workers",
+    type=click.IntRange(1, 256),
+    metavar="N",
+    help="Processes that measure side by side; they share the cores [default: 1].",
+)
+
+
 @command.command()
 @click.argument("clips", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--out", required=True, type=_FOLDER, metavar="DIR", help="Folder of the study; made if missing.")
 @click.option(
     "--config", type=click.Path(path_type=Path), metavar="FILE", help="A study file (TOML); options win over it."
 )
-@click.option("--models", callback=_words, metavar="A,B", help="Networks or weights files [default: irn-h264-x2].")
+@click.option(
+    "--models",
+    callback=_words,
+    metavar="A,B",
+    help="Networks, weights files, or SENDER+UPSCALER: lanczos, bicubic or RCAN's checkpoint enlarges what SENDER "
+    "has made, as in bicubic-x2+RCAN_BIX2.pt [default: irn-h264-x2].",
+)
 @click.option("--anchors", callback=_words, metavar="A,B", help="full, lanczos, bicubic, … [default: full,lanczos].")
 @click.option("--codec", metavar="NAME", help="h264, h265 or av1 [default: h264].")
 @click.option("--preset", metavar="NAME", help="Of the encoder [default: its own, medium for h264].")
@@ -74,19 +90,31 @@ def _words(_: click.Context, __: click.Parameter, text: str | None) -> tuple[str
     "--metrics", callback=_words, metavar="A,B", help="psnr,ssim,ms_ssim,vmaf,vmaf_neg,xpsnr_y [default: all]."
 )
 @click.option("--frames", type=click.IntRange(1), metavar="N", help="Only the first N pictures of each clip.")
-@click.option("--no-extend", is_flag=True, help="Do not add rates until the curves overlap by 75 % in PSNR-Y.")
-@click.option("--workers", type=click.IntRange(1, 256), default=1, show_default=True, metavar="N", help="Processes.")
-def run(clips: tuple[Path, ...], out: Path, config: Path | None, workers: int, **options: Any) -> None:
+@click.option(
+    "--no-extend",
+    is_flag=True,
+    help="Do not add rates until the curves overlap by 75 % in PSNR-Y, nor one at equal bit rate to compare pictures.",
+)
+@_workers
+@click.option(
+    "--cluster",
+    metavar="tcp://HOST:PORT",
+    help="The workers of this Dask scheduler measure, instead of --workers; clips and weights must have the same "
+    "paths there. Only for schedulers that you trust.",
+)
+def run(clips: tuple[Path, ...], out: Path, config: Path | None, **options: Any) -> None:
     """Measure CLIPS and report. Every stream is really encoded, decoded and restored."""
     from irn_video.pipeline.study.report import write_report
     from irn_video.pipeline.study.results import Study, write_results
     from irn_video.pipeline.study.runner import run_study
     from irn_video.pipeline.study.store import Store
 
+    workers, cluster = options.pop("workers"), options.pop("cluster")
     study = _config(clips, config, options)
     _make_folder(out)
+    pool = _pool(workers, cluster)
     with progress("study", "cells") as advance:
-        outcome = run_study(study, Store(out / "cells"), workers=workers, advance=advance)
+        outcome = run_study(study, Store(out / "cells"), pool=pool, advance=advance)
     results = Study.of(study, outcome)
     write_results(out, results)
     write_report(out, results)
@@ -123,57 +151,80 @@ def compare(before: Path, after: Path) -> None:
 @click.option("--vmaf", type=click.FloatRange(0, 100), metavar="V", help="The lowest bit rate for this mean VMAF.")
 @click.option("--psnr", type=click.FloatRange(10, 70), metavar="DB", help="The lowest bit rate for this mean PSNR-Y.")
 @click.option("--by", type=click.Choice(["vmaf", "psnr_y"]), default="vmaf", show_default=True, help="What quality is.")
-@click.option("--models", callback=_words, metavar="A,B", help="Candidates [default: irn-h264-x1, -x2 and -x4].")
+@click.option(
+    "--models", callback=_words, metavar="A,B", help="Candidates besides full size [default: irn-h264-x1, -x2 and -x4]."
+)
 @click.option(
     "--frames",
     type=click.IntRange(4),
-    default=48,
-    show_default=True,
     metavar="N",
-    help="Judge by the first N pictures; the rest of a long clip may differ.",
+    help="Judge by N pictures, from two places of a long clip; with more keyframes than the clip they need a little "
+    "more bit rate than it [default: 48].",
 )
-@click.option("--workers", type=click.IntRange(1, 256), default=1, show_default=True, metavar="N", help="Processes.")
+@_workers
 @click.option("--out", type=_FOLDER, metavar="DIR", help="Keep the measurements here, for the next question.")
-def recommend(clip: Path, bitrate: str | None, vmaf: float | None, psnr: float | None, by: str, **options: Any) -> None:
+def recommend(
+    clip: Path, bitrate: str | None, vmaf: float | None, psnr: float | None, by: Metric, **options: Any
+) -> None:
     """The method, scale and CRF for CLIP at --bitrate, or for --vmaf or --psnr, and the command that does it."""
-    from irn_video.codecs.encoders import parse_bitrate
-    from irn_video.codecs.errors import BadOption
-    from irn_video.pipeline.study.recommend import best_at_rate, best_for_quality
-
-    if sum(value is not None for value in (bitrate, vmaf, psnr)) != 1:
-        raise BadOption("one goal is needed", hint="give --bitrate, --vmaf or --psnr")
-    kbps = parse_bitrate(bitrate) / 1000 if bitrate is not None else None
-    metric = "psnr_y" if psnr is not None else "vmaf" if vmaf is not None else by
-    study = _sampled(clip, ("psnr",) if metric == "psnr_y" else ("psnr", "vmaf"), options)
-    if kbps is not None:
-        choices = best_at_rate(study, clip.name, metric, kbps)
-    else:
-        choices = best_for_quality(study, clip.name, metric, vmaf if vmaf is not None else psnr or 0.0)
-    for choice in choices:
-        click.echo(f"{choice.method}: {choice.kbps:.0f} kb/s, {metric} {choice.quality:.2f} at CRF {choice.crf:.1f}")
-    click.echo(choices[0].command(clip))
-
-
-def _sampled(clip: Path, metrics: tuple[str, ...], options: dict[str, Any]) -> Study:
-    """The candidates measured on the first pictures of a clip."""
-    from irn_video.pipeline.study.plan import FULL, StudyConfig
-    from irn_video.pipeline.study.recommend import CANDIDATES, CRFS
-    from irn_video.pipeline.study.results import Study
-    from irn_video.pipeline.study.runner import run_study
+    from irn_video.codecs.encoders import EncoderSettings
+    from irn_video.pipeline.study.methods import FULL, Method
+    from irn_video.pipeline.study.recommend import CANDIDATES, SAMPLED, choose
     from irn_video.pipeline.study.store import Store
+    from irn_video.pipeline.study.words import send_command
 
-    models = options["models"] or CANDIDATES
-    config = StudyConfig((clip,), models, (FULL,), crfs=CRFS, metrics=metrics, frames=options["frames"], extend=False)
-    _check_clips(config)
+    goal = _goal(bitrate, vmaf, psnr, by)
+    _check_clips([clip])
+    methods = tuple(dict.fromkeys(map(Method.parse, (FULL, *options["models"]) if options["models"] else CANDIDATES)))
     with ExitStack() as stack:
         if options["out"] is not None:
             _make_folder(options["out"])
         folder = options["out"] or Path(stack.enter_context(TemporaryDirectory(prefix="irn-study-")))
         advance = stack.enter_context(progress("measuring", "cells"))
-        outcome = run_study(config, Store(folder / "cells"), workers=options["workers"], advance=advance)
-    for failure in outcome.failures:
+        found = choose(
+            clip,
+            goal,
+            methods,
+            EncoderSettings(),
+            Store(folder / "cells"),
+            _pool(options["workers"], None),
+            pictures=options["frames"] or SAMPLED,
+            advance=advance,
+        )
+    for failure in found.failures:
         warn(f"{failure.cell}: {failure.error}")
-    return Study.of(config, outcome)
+    for way in found.ways:
+        click.echo(
+            f"{way.method.label}: {way.kbps:.0f} kb/s, {goal.metric} {way.quality:.2f} at CRF {way.crf:.1f}, "
+            f"scale {way.method.scale}"
+        )
+    best = found.ways[0]
+    click.echo(send_command(best.method, str(clip), {}, round(best.crf, 1), output="out_lr.mp4"))
+
+
+def _goal(bitrate: str | None, vmaf: float | None, psnr: float | None, by: Metric) -> Goal:
+    from irn_video.codecs.encoders import parse_bitrate
+    from irn_video.codecs.errors import BadOption
+    from irn_video.pipeline.study.recommend import Goal
+
+    if sum(value is not None for value in (bitrate, vmaf, psnr)) != 1:
+        raise BadOption("one goal is needed", hint="give --bitrate, --vmaf or --psnr")
+    if bitrate is not None:
+        return Goal(parse_bitrate(bitrate) / 1000, "kbps", by)
+    return Goal(vmaf, "vmaf", "vmaf") if vmaf is not None else Goal(psnr or 0.0, "psnr_y", "psnr_y")
+
+
+def _pool(workers: int | None, cluster: str | None) -> Pool:
+    from irn_video.codecs.errors import BadOption
+    from irn_video.pipeline.study.workers import LocalPool
+
+    if cluster is None:
+        return LocalPool(workers or 1)
+    if workers is not None:
+        raise BadOption("--workers and --cluster exclude each other", hint="the cluster has workers of its own")
+    from irn_video.pipeline.study.cluster import ClusterPool
+
+    return ClusterPool(cluster)
 
 
 def _config(clips: tuple[Path, ...], path: Path | None, options: dict[str, Any]) -> StudyConfig:
@@ -191,16 +242,16 @@ def _config(clips: tuple[Path, ...], path: Path | None, options: dict[str, Any])
     if clips:
         given["clips"] = clips
     study = replace(load_study(path), **given) if path is not None else StudyConfig(**given)
-    _check_clips(study)
+    _check_clips(study.clips)
     return study
 
 
-def _check_clips(study: StudyConfig) -> None:
+def _check_clips(clips: Sequence[Path]) -> None:
     from irn_video.codecs.errors import BadOption, MissingFile
 
-    if not study.clips:
+    if not clips:
         raise BadOption("no clips to study", hint="name at least one video")
-    for clip in study.clips:
+    for clip in clips:
         if not clip.is_file():
             raise MissingFile("no such clip", path=clip)
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from irn_video.pipeline.quality.curves import Crossover, Hull, bd_quality, bd_rate, crossover, hull, overlap
-from irn_video.pipeline.study.plan import FULL
+from irn_video.pipeline.study.methods import FULL
 from irn_video.pipeline.study.results import Study
 from scipy.stats import t
 
@@ -101,6 +101,14 @@ def crossovers(study: Study, metric: str) -> dict[tuple[str, str], Crossover | N
         for model in (*study.models, *study.anchors)
         if model != FULL and FULL in study.anchors
     }
+
+
+def resamplers(study: Study) -> list[str]:
+    """Anchors that shrink and enlarge without a network."""
+    facts = study.methods
+    return [
+        name for name in study.anchors if facts[name].macs_down is None and facts[name].macs_up is None and name != FULL
+    ]
 
 
 def hulls(study: Study, metric: str, methods: Sequence[str]) -> dict[str, Hull]:

@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
 from irn_video.codecs.encoders import EncoderSettings, make_encoder
 from irn_video.codecs.errors import BadOption
-from irn_video.pipeline.engine.rescaler import RESAMPLERS
-from irn_video.pipeline.quality.libvmaf import PERCEPTUAL, ffmpeg_version
+from irn_video.pipeline import ffmpeg_binary
+from irn_video.pipeline.quality.libvmaf import PERCEPTUAL
 from irn_video.pipeline.restoring import file_digest
+from irn_video.pipeline.study.methods import FULL, Method
 from irn_video.pipeline.toml import read_toml
-from irn_video.pipeline.zoo.card import read_card
-from irn_video.pipeline.zoo.registry import find_model, unknown_model
 
-FULL = "full"
 METRICS = ("psnr", *PERCEPTUAL)
-_SHORT = {"lanczos": "lanczos-x2", "bicubic": "bicubic-x2"}
 # Smaller pictures cost less at the same quantiser, so their ladders begin lower; the runner goes on where they do not
 # meet in quality.
 _LADDERS: dict[int, tuple[float, ...]] = {
@@ -28,7 +25,7 @@ _LADDERS: dict[int, tuple[float, ...]] = {
     2: (14, 18, 22, 26, 30, 34),
     4: (10, 14, 18, 22, 26, 30),
 }
-_SCHEMA = 2  # of a cell's result: a new number makes old ones count no more
+_SCHEMA = 3  # of a cell's result: a new number makes old ones count no more
 _LEAST_POINTS = 4
 
 
@@ -38,7 +35,7 @@ class StudyConfig:
 
     Attributes:
         clips: video files.
-        models: networks of the zoo, weights files, or resamplers such as `lanczos-x4`.
+        models: see `Method.parse`.
         anchors: what they are compared with: `full`, `lanczos` (-x2), `bicubic` (-x2) or any model.
         codec, preset, tune, keyint, pixel_format: as in `EncoderSettings`, the same for all methods; x264's and x265's
             own preset is medium.
@@ -46,7 +43,7 @@ class StudyConfig:
         bitrates: bit/s, instead of CRFs.
         metrics: of `METRICS`.
         frames: only the first so many pictures of each clip; None for all.
-        extend: add points until the curves overlap in PSNR-Y.
+        extend: add points until the curves overlap in PSNR-Y, and one of each method at equal bit rate.
 
     Raises:
         BadOption: something unknown, too few rates, or two clips of one name.
@@ -76,20 +73,22 @@ class StudyConfig:
             raise BadOption("crfs and bitrates exclude each other", hint="give one of them")
         if 0 < len(set(self.crfs or self.bitrates)) < _LEAST_POINTS:
             raise BadOption(f"a curve needs at least {_LEAST_POINTS} different rates")
+        labels = [method.label for method in self.methods]
+        if len(set(labels)) < len(labels):
+            raise BadOption("two files of the same name", hint="rename one")
         for method in self.methods:
-            scale_of(method)
             for encoder in self.ladder(method):
                 make_encoder(encoder)
 
     @property
-    def methods(self) -> tuple[str, ...]:
+    def methods(self) -> tuple[Method, ...]:
         """Anchors and models, each once."""
-        return tuple(dict.fromkeys(map(method_name, (*self.anchors, *self.models))))
+        return tuple(dict.fromkeys(map(Method.parse, (*self.anchors, *self.models))))
 
     @property
-    def anchor_methods(self) -> tuple[str, ...]:
-        """The anchors by their full names."""
-        return tuple(dict.fromkeys(map(method_name, self.anchors)))
+    def anchor_methods(self) -> tuple[Method, ...]:
+        """The anchors."""
+        return tuple(dict.fromkeys(map(Method.parse, self.anchors)))
 
     def encoder(self, *, crf: float | None = None, bitrate: int | None = None) -> EncoderSettings:
         """Settings for one rate."""
@@ -103,13 +102,13 @@ class StudyConfig:
             pixel_format=self.pixel_format,
         )
 
-    def ladder(self, method: str) -> tuple[EncoderSettings, ...]:
+    def ladder(self, method: Method) -> tuple[EncoderSettings, ...]:
         """The rates that every clip gets with this method."""
         if self.bitrates:
             return tuple(self.encoder(bitrate=rate) for rate in sorted(set(self.bitrates)))
-        return tuple(self.encoder(crf=crf) for crf in sorted(set(self.crfs or _LADDERS[scale_of(method)])))
+        return tuple(self.encoder(crf=crf) for crf in sorted(set(self.crfs or _LADDERS[method.scale])))
 
-    def cell(self, clip: Path, method: str, encoder: EncoderSettings) -> Cell:
+    def cell(self, clip: Path, method: Method, encoder: EncoderSettings) -> Cell:
         """One measurement."""
         return Cell(clip, method, encoder, self.frames, self.metrics)
 
@@ -138,14 +137,14 @@ class Cell:
 
     Attributes:
         clip: video file.
-        method: `full`, a resampler, a network or a weights file.
+        method: how it is sent.
         encoder: of the stream.
         frames: only the first so many pictures.
         metrics: of `METRICS`.
     """
 
     clip: Path
-    method: str
+    method: Method
     encoder: EncoderSettings
     frames: int | None
     metrics: tuple[str, ...]
@@ -154,19 +153,23 @@ class Cell:
     def label(self) -> str:
         """For people."""
         rate = f"CRF {self.encoder.crf:g}" if self.encoder.bitrate is None else f"{self.encoder.bitrate / 1000:g} kb/s"
-        return f"{self.clip.name} {Path(self.method).stem} {rate}"
+        return f"{self.clip.name} {self.method.label} {rate}"
+
+    def absolute(self) -> Cell:
+        """The same, for a process in another folder."""
+        return replace(self, clip=self.clip.absolute(), method=self.method.absolute())
 
     def digest(self) -> str:
         """SHA-256 over everything that its result depends on: clip, weights, options, versions.
 
         Raises:
-            OSError: the clip is gone.
+            OSError: the clip, or a file of the method, is gone.
         """
         parts = {
             "schema": _SCHEMA,
             "clip": _clip_digest(self.clip, self.clip.stat().st_mtime_ns),
-            "method": Path(self.method).stem,
-            "weights": _weights_digest(self.method),
+            "method": self.method.label,
+            "files": self.method.digests(),
             "encoder": asdict(self.encoder),
             "frames": self.frames,
             "metrics": sorted(self.metrics),
@@ -175,38 +178,12 @@ class Cell:
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-def method_name(name: str) -> str:
-    """Full name of a method: `lanczos` is `lanczos-x2`."""
-    return _SHORT.get(name, name)
-
-
-def scale_of(method: str) -> int:
-    """HR samples per LR sample along each axis.
-
-    Raises:
-        BadOption: no such method.
-    """
-    if method == FULL:
-        return 1
-    if method in RESAMPLERS:
-        return RESAMPLERS[method][1]
-    try:
-        return read_card(find_model(method)).network.scale
-    except LookupError as error:
-        raise unknown_model(method, (FULL, *RESAMPLERS)) from error
-
-
 def versions() -> dict[str, str]:
     """Of what a measurement passes through."""
     packages = {name: version(name) for name in ("irn-video", "torch", "av", "numpy")}
-    return {**packages, "ffmpeg": ffmpeg_version()}
+    return {**packages, "ffmpeg": ffmpeg_binary.version()}
 
 
 @cache
 def _clip_digest(clip: Path, _changed: int) -> str:
     return file_digest(clip)
-
-
-@cache
-def _weights_digest(method: str) -> str:
-    return "" if method == FULL or method in RESAMPLERS else file_digest(Path(find_model(method)))

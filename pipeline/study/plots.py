@@ -11,7 +11,8 @@ from typing import Any
 import matplotlib as mpl
 import matplotlib.ticker
 from irn_video.codecs.output import atomic_path
-from irn_video.pipeline.study.conclusions import compare, mean_of
+from irn_video.pipeline.study.conclusions import compare, hulls, mean_of, resamplers
+from irn_video.pipeline.study.methods import FULL
 from irn_video.pipeline.study.results import Study
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -51,11 +52,7 @@ def rate_quality(study: Study, clip: str, metrics: Sequence[str]) -> Figure:
                 curve = study.curve(clip, method, metric)
                 style = "--" if method in study.anchors else "-"
                 panel.plot(curve.rates, curve.qualities, style, marker=".", color=_colour(study, method), label=method)
-            panel.set_xscale("log")
-            panel.xaxis.set_major_locator(matplotlib.ticker.LogLocator(subs=(1.0, 2.0, 5.0)))
-            panel.xaxis.set_major_formatter(matplotlib.ticker.FormatStrFormatter("%g"))
-            panel.xaxis.set_minor_locator(matplotlib.ticker.NullLocator())
-            panel.set_xlabel("kbit/s")
+            _rate_axis(panel)
             panel.set_ylabel(LABELS[metric])
         axes[0].legend(frameon=False)
         figure.suptitle(clip)
@@ -74,6 +71,24 @@ def over_time(study: Study, clip: str, metric: str) -> Figure:
         panel.set_xlabel("picture")
         panel.set_ylabel(LABELS[metric])
         panel.legend(frameon=False, fontsize=8)
+        panel.set_title(clip)
+    return figure
+
+
+def hull_plot(study: Study, clip: str, metric: str) -> Figure:
+    """The hulls with our networks and with resampling, and full size."""
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(5.2, 3.6), layout="constrained")
+        panel = figure.subplots()
+        lines = {"full size": study.curve(clip, FULL, metric)}
+        for label, methods in (("hull with resampling", resamplers(study)), ("hull with our networks", study.models)):
+            if methods and (found := hulls(study, metric, methods).get(clip)):
+                lines[label] = found.curve
+        for (label, curve), colour in zip(lines.items(), ("#555555", "#e69f00", _COLOURS[0]), strict=False):
+            panel.plot(curve.rates, curve.qualities, color=colour, label=label)
+        _rate_axis(panel)
+        panel.set_ylabel(LABELS[metric])
+        panel.legend(frameon=False)
         panel.set_title(clip)
     return figure
 
@@ -117,6 +132,14 @@ def _bytes(figure: Figure, kind: str) -> bytes:
         metadata = {"Date": None} if kind == "svg" else {"Software": None}
         figure.savefig(file, format=kind, dpi=110, metadata=metadata)
     return file.getvalue()
+
+
+def _rate_axis(panel: Axes) -> None:
+    panel.set_xscale("log")
+    panel.xaxis.set_major_locator(matplotlib.ticker.LogLocator(subs=(1.0, 2.0, 5.0)))
+    panel.xaxis.set_major_formatter(matplotlib.ticker.FormatStrFormatter("%g"))
+    panel.xaxis.set_minor_locator(matplotlib.ticker.NullLocator())
+    panel.set_xlabel("kbit/s")
 
 
 def _colour(study: Study, method: str) -> str:

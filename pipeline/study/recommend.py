@@ -1,23 +1,63 @@
-"""The best way to send a clip at a bit rate, or for a quality: read off the curves of a study."""
+"""The best way to send a clip at a bit rate, or for a quality, found on samples of the clip."""
 
 from __future__ import annotations
 
-import shlex
+import math
 import statistics
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable
+from contextlib import closing
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
+from irn_video.codecs.encoders import EncoderSettings, make_encoder
 from irn_video.codecs.errors import StudyFailed
-from irn_video.pipeline.study.plan import FULL, scale_of
-from irn_video.pipeline.study.results import Study
-from scipy.interpolate import PchipInterpolator
+from irn_video.pipeline.study.cells import Measurement
+from irn_video.pipeline.study.excerpt import excerpt
+from irn_video.pipeline.study.methods import FULL, Method
+from irn_video.pipeline.study.plan import Cell
+from irn_video.pipeline.study.runner import Advance, measure_cells
+from irn_video.pipeline.study.store import Store
+from irn_video.pipeline.study.workers import Failure, Pool
 
-# A network for each scale, and a ladder that reaches from broadcast to very low rates.
-CANDIDATES = ("irn-h264-x1", "irn-h264-x2", "irn-h264-x4")
-CRFS = (14.0, 20.0, 26.0, 32.0, 38.0, 44.0)
-_LEAST_POINTS = 2
+# Full size, and a network for each scale.
+CANDIDATES = (FULL, "irn-h264-x1", "irn-h264-x2", "irn-h264-x4")
+SAMPLED = 48
+"""Pictures that a clip is judged by."""
+
+_FIRST_CRF, _LEAST_CRF = 26.0, 4.0
+_NEAR = 8.0  # of CRF, between two points that are near enough to interpolate
+_BEYOND = 2.0  # of CRF, so that the next guess lies on the other side
+_ROUNDS = 6
+_HALVING = 6.0  # of CRF, for half the bit rate
+_SLOPES = {"psnr_y": -0.5, "vmaf": -2.0}  # a first guess, per unit of CRF
+
+Metric = Literal["psnr_y", "vmaf"]
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What is wanted.
+
+    Attributes:
+        value: kbit/s that may be spent, or a mean of the metric.
+        of: `kbps`, or a metric.
+        metric: what is best at equal bit rate.
+    """
+
+    value: float
+    of: Literal["kbps", "psnr_y", "vmaf"]
+    metric: Metric
+
+    def __str__(self) -> str:
+        return f"{self.value:g} kb/s" if self.of == "kbps" else f"{self.of} {self.value:g}"
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """To measure, in the words of `Cell`."""
+        return ("psnr",) if self.metric == "psnr_y" else ("psnr", self.metric)
 
 
 @dataclass(frozen=True)
@@ -25,72 +65,168 @@ class Choice:
     """One way to send the clip.
 
     Attributes:
-        method: network, resampler or `full`.
+        method: how.
         crf: interpolated between measured ones.
-        kbps: expected bit rate in kbit/s.
-        quality: expected mean of the metric.
+        kbps: bit rate in kbit/s.
+        quality: mean of the metric.
     """
 
-    method: str
+    method: Method
     crf: float
     kbps: float
     quality: float
 
-    def command(self, clip: Path) -> str:
-        """What makes it; a player of full-size H.264 needs no irn-receive."""
-        name, crf = shlex.quote(str(clip)), f"{self.crf:.1f}"
-        if self.method == FULL:
-            return f"ffmpeg -i {name} -c:v libx264 -preset medium -crf {crf} out.mp4"
-        return f"irn-send {name} out_lr.mp4 --model {shlex.quote(self.method)} --crf {crf} --preset medium"
+
+@dataclass(frozen=True)
+class Choices:
+    """All ways, the best first.
+
+    Attributes:
+        ways: that reach the goal.
+        failures: what could not be measured.
+    """
+
+    ways: tuple[Choice, ...]
+    failures: tuple[Failure, ...]
 
 
-def best_at_rate(study: Study, clip: str, metric: str, kbps: float) -> list[Choice]:
-    """Ways to meet a bit rate, the best quality first.
+def choose(
+    clip: Path,
+    goal: Goal,
+    methods: Iterable[Method],
+    encoder: EncoderSettings,
+    store: Store,
+    pool: Pool,
+    *,
+    pictures: int = SAMPLED,
+    advance: Advance | None = None,
+) -> Choices:
+    """Find the CRF at which each method reaches the goal, by measuring at a few, and compare.
+
+    Args:
+        clip: the source.
+        goal: what to reach.
+        methods: to compare.
+        encoder: settings of the stream; the rate in it does not count.
+        store: of what has been measured; the samples are put beside its cells.
+        pool: who measures; closed at the end.
+        pictures: see `excerpt`.
+        advance: see `Advance`.
 
     Raises:
-        StudyFailed: no curve reaches it.
+        StudyFailed: no method reaches the goal, or nothing could be measured.
+        IrnError: the clip cannot be read.
     """
-    found = []
-    for method, rates, qualities, crfs in _curves(study, clip, metric):
-        if rates[0] <= kbps <= rates[-1]:
-            at = np.log(kbps)
-            quality, crf = (float(PchipInterpolator(np.log(rates), column)(at)) for column in (qualities, crfs))
-            found.append(Choice(method, crf, kbps, quality))
-    if not found:
-        raise _unreached(study, clip, f"{kbps:g} kb/s")
-    return sorted(found, key=lambda choice: (-choice.quality, scale_of(choice.method)))
+    with closing(pool):
+        sample = excerpt(clip, store.folder, pictures)
+        found: dict[Cell, Measurement | Failure] = {}
+        searched = [_Search(method, goal, replace(encoder, bitrate=None, crf=None), sample) for method in methods]
+        for _ in range(_ROUNDS):
+            cells = [cell for search in searched if (cell := search.wanted(found, pictures)) is not None]
+            if not cells:
+                break
+            measure_cells(cells, found, store, pool, advance)
+    failures = tuple(result for result in found.values() if isinstance(result, Failure))
+    ways = [choice for search in searched if (choice := search.choice(found)) is not None]
+    if not ways:
+        raise _unreached(clip, goal, found)
+    if goal.of == "kbps":
+        ways.sort(key=lambda way: (-way.quality, way.method.scale))
+    else:
+        ways.sort(key=lambda way: (way.kbps, way.method.scale))
+    return Choices(tuple(ways), failures)
 
 
-def best_for_quality(study: Study, clip: str, metric: str, quality: float) -> list[Choice]:
-    """Ways to reach a quality, the lowest bit rate first.
+@dataclass(frozen=True)
+class _Search:
+    """One method on the way to the goal."""
 
-    Raises:
-        StudyFailed: no curve reaches it.
-    """
-    found = []
-    for method, rates, qualities, crfs in _curves(study, clip, metric):
-        if qualities[0] <= quality <= qualities[-1]:
-            log_rate, crf = (float(PchipInterpolator(qualities, column)(quality)) for column in (np.log(rates), crfs))
-            found.append(Choice(method, crf, float(np.exp(log_rate)), quality))
-    if not found:
-        raise _unreached(study, clip, f"{metric} {quality:g}")
-    return sorted(found, key=lambda choice: (choice.kbps, scale_of(choice.method)))
+    method: Method
+    goal: Goal
+    encoder: EncoderSettings
+    clip: Path
+
+    def wanted(self, found: dict[Cell, Measurement | Failure], pictures: int) -> Cell | None:
+        """What to measure next; None when the goal lies between two near points, or out of reach."""
+        points = self._points(found)
+        if not points:
+            crf = _FIRST_CRF
+        elif (around := self._around(points)) is not None:
+            crf = (around[0][0] + around[1][0]) / 2
+            if around[1][0] - around[0][0] <= _NEAR:
+                return None
+        else:
+            crf = self._outwards(points)
+        settings = replace(self.encoder, crf=round(crf))
+        cell = Cell(self.clip, self.method, settings, pictures, self.goal.metrics)
+        return None if cell in found else cell
+
+    def choice(self, found: dict[Cell, Measurement | Failure]) -> Choice | None:
+        """At the goal, between the points around it; a method that cannot spend so much at its best."""
+        points = self._points(found)
+        if (around := self._around(points)) is None:
+            if not points or self.goal.of != "kbps" or self._value(points[0][1]) > self._wanted:
+                return None
+            crf, best = points[0]
+            return Choice(self.method, crf, best.kbps, statistics.fmean(best.values(self.goal.metric)))
+        (low, at_low), (high, at_high) = around
+        values = [self._value(at_high), self._value(at_low)]  # np.interp wants them to rise
+        share = float(np.interp(self._wanted, values, (1.0, 0.0)))
+
+        def between(one: float, other: float) -> float:
+            return one + share * (other - one)
+
+        quality = between(*(statistics.fmean(m.values(self.goal.metric)) for m in (at_low, at_high)))
+        kbps = math.exp(between(math.log(at_low.kbps), math.log(at_high.kbps)))
+        return Choice(self.method, between(low, high), kbps, quality)
+
+    def _points(self, found: dict[Cell, Measurement | Failure]) -> list[tuple[float, Measurement]]:
+        """By rising CRF."""
+        own = [
+            (cell.encoder.crf or 0.0, result)
+            for cell, result in found.items()
+            if cell.method == self.method and isinstance(result, Measurement) and result.values(self.goal.metric)
+        ]
+        return sorted(own, key=lambda point: point[0])
+
+    def _around(
+        self, points: list[tuple[float, Measurement]]
+    ) -> tuple[tuple[float, Measurement], tuple[float, Measurement]] | None:
+        """The neighbours between which the goal lies."""
+        for one, other in pairwise(points):
+            if self._value(other[1]) <= self._wanted <= self._value(one[1]):
+                return one, other
+        return None
+
+    def _outwards(self, points: list[tuple[float, Measurement]]) -> float:
+        """A CRF a little beyond where the goal should be; the codec's last one at most."""
+        upwards = self._value(points[-1][1]) > self._wanted
+        (crf, nearest), *others = points[::-1] if upwards else points
+        slope = -math.log(2) / _HALVING if self.goal.of == "kbps" else _SLOPES[self.goal.metric]
+        if others:
+            measured = (self._value(nearest) - self._value(others[0][1])) / (crf - others[0][0])
+            slope = min(measured, slope / 4)  # curves flatten at their ends
+        guess = crf + (self._wanted - self._value(nearest)) / slope + (_BEYOND if upwards else -_BEYOND)
+        last = make_encoder(replace(self.encoder, crf=_FIRST_CRF)).max_crf
+        return min(max(guess, _LEAST_CRF), last)
+
+    @property
+    def _wanted(self) -> float:
+        return math.log(self.goal.value) if self.goal.of == "kbps" else self.goal.value
+
+    def _value(self, point: Measurement) -> float:
+        """What falls with the CRF: the logarithm of the rate, or the quality."""
+        return math.log(point.kbps) if self.goal.of == "kbps" else statistics.fmean(point.values(self.goal.metric))
 
 
-def _curves(study: Study, clip: str, metric: str) -> Iterator[tuple[str, list[float], list[float], list[float]]]:
-    """Each method with its rates, qualities and CRFs, where both of the first rise."""
-    for method in (*study.models, *study.anchors):
-        rows: list[tuple[float, float, float]] = []
-        for point in study.points(clip, method):
-            values = point.values(metric)
-            if values and point.crf is not None and (not rows or statistics.fmean(values) > rows[-1][1]):
-                rows.append((point.kbps, statistics.fmean(values), point.crf))
-        if len(rows) >= _LEAST_POINTS:
-            rates, qualities, crfs = ([row[column] for row in rows] for column in range(3))
-            yield method, rates, qualities, crfs
-
-
-def _unreached(study: Study, clip: str, wanted: str) -> StudyFailed:
-    rates = [point.kbps for point in study.measurements if point.clip == clip]
-    measured = f"measured were {min(rates):.0f} to {max(rates):.0f} kb/s" if rates else "nothing could be measured"
-    return StudyFailed(f"no method reaches {wanted} on {clip}", hint=measured)
+def _unreached(clip: Path, goal: Goal, found: dict[Cell, Measurement | Failure]) -> StudyFailed:
+    measured = [result for result in found.values() if isinstance(result, Measurement)]
+    if not measured:
+        errors = [result.error for result in found.values() if isinstance(result, Failure)]
+        return StudyFailed(f"nothing could be measured: {errors[0] if errors else 'no methods'}", path=clip)
+    rates = [point.kbps for point in measured]
+    qualities = [statistics.fmean(point.values(goal.metric)) for point in measured if point.values(goal.metric)]
+    hint = f"reached were {min(rates):.0f} to {max(rates):.0f} kb/s"
+    if qualities:
+        hint += f" and {goal.metric} {min(qualities):.1f} to {max(qualities):.1f}"
+    return StudyFailed(f"no method reaches {goal}", path=clip, hint=hint)

@@ -12,9 +12,11 @@ from irn_video.codecs.errors import StudyFailed
 from irn_video.codecs.output import atomic_path
 from irn_video.pipeline.quality.curves import bd_rate
 from irn_video.pipeline.study import plots
-from irn_video.pipeline.study.conclusions import Mean, compare, crossovers, hulls, mean_of
-from irn_video.pipeline.study.plan import FULL
+from irn_video.pipeline.study.conclusions import Mean, compare, crossovers, hulls, mean_of, resamplers
+from irn_video.pipeline.study.cost import Stage
+from irn_video.pipeline.study.methods import FULL
 from irn_video.pipeline.study.results import Study
+from irn_video.pipeline.study.words import measure_command, receive_command, send_command
 from matplotlib.figure import Figure
 
 REPORT = "report.html"
@@ -64,9 +66,7 @@ def verdict(study: Study) -> list[str]:
             ]
             lines.append(f"{model} against {anchor}, bit rate at equal quality: " + ", ".join(found))
     if FULL in study.anchors and study.models:
-        ours = _hull_line(study, "our networks", study.models)
-        resampled = [name for name in study.anchors if name != FULL]
-        lines.append(ours + ("; " + _hull_line(study, ", ".join(resampled), resampled) if resampled else ""))
+        lines.append(_hull_line(study))
     return lines
 
 
@@ -110,6 +110,8 @@ def _figures(study: Study) -> dict[str, Figure]:
     for clip in study.clips if drawn else ():
         figures[f"{clip}-curves"] = plots.rate_quality(study, clip, drawn)
         figures[f"{clip}-time"] = plots.over_time(study, clip, drawn[0])
+        if FULL in study.anchors and study.models:
+            figures[f"{clip}-hull"] = plots.hull_plot(study, clip, drawn[0])
     if drawn and study.anchors and study.measurements:
         figures["cost"] = plots.cost_gain(study, study.anchors[0], drawn[0])
     return figures
@@ -135,6 +137,7 @@ def _page(study: Study, figures: dict[str, Figure]) -> str:
         _costs(study),
         "<h2>How it was measured</h2>",
         _settings(study),
+        *_commands(study),
     ]
     return _HEAD + "\n".join(body) + "</body></html>\n"
 
@@ -177,12 +180,25 @@ def _hull_table(study: Study, metric: str) -> list[str]:
     if FULL not in study.anchors or not study.models:
         return []
     found = hulls(study, metric, study.models)
+    peers = hulls(study, metric, resamplers(study)) if resamplers(study) else {}
     rows = []
     for clip, one in found.items():
         shares = ", ".join(f"{name} {share:.0%}" for name, share in one.shares.items() if share)
-        rows.append([clip, _percent(one.saving), shares])
-    intro = "<p>The cheapest of full size and our networks at each quality, against full size, and its share.</p>"
-    return ["<h2>Hull</h2>", intro, _table(["clip", "saving", "cheapest"], rows)]
+        against = [_percent(one.against(peers[clip]))] if clip in peers else []
+        rows.append([clip, _percent(one.saving), *against, shares])
+    means = [_hull_mean([one.saving for one in found.values()])]
+    means += [_hull_mean([one.against(peers[clip]) for clip, one in found.items()])] if peers else []
+    rows.append(["mean", *means, ""])
+    heads = ["clip", "against full size", *(["against the hull with resampling"] if peers else []), "cheapest"]
+    intro = (
+        f"<p>The cheapest of full size and our networks at each {_name(metric)} that full size reaches: its bit rate "
+        "against full size alone, and against the cheapest of full size and resampling.</p>"
+    )
+    return ["<h2>Hull</h2>", intro, _table(heads, rows)]
+
+
+def _hull_mean(values: Sequence[float]) -> str:
+    return _with_margin(mean_of(values))
 
 
 def _crops(study: Study) -> list[str]:
@@ -217,22 +233,55 @@ def _costs(study: Study) -> str:
     rows = []
     for method in (*study.anchors, *study.models):
         points = [point for point in study.measurements if point.method == method]
-        if not points:
-            continue
-        pictures = sum(point.pictures for point in points)
-        per = [sum(getattr(p.cost, name) for p in points) / pictures for name in ("send_seconds", "receive_seconds")]
-        cpu = sum(p.cost.cpu_seconds for p in points) / pictures
-        peak = max(p.cost.peak_bytes for p in points) / 1e6
-        rows.append([method, *(f"{1000 * value:.0f}" for value in (*per, cpu)), f"{peak:.0f}"])
-    heads = ["method", "send, ms a picture", "receive", "processor", "peak memory, MB"]
-    return (
-        _table(heads, rows) + "<p class=note>With all clips together; cells that ran side by side slow each other.</p>"
+        if points:
+            pictures = sum(point.pictures for point in points)
+            stages = [_stage([getattr(p.cost, name) for p in points], pictures) for name in ("send", "receive")]
+            facts = study.methods[method]
+            macs = ["–" if value is None else f"{value:,}" for value in (facts.macs_down, facts.macs_up)]
+            rows.append([method, *stages[0], *stages[1], *macs])
+    stage = ("pictures a second", "processor, ms a picture", "peak memory, MB")
+    heads = ["method", *(f"{name}: {what}" for name in ("send", "receive") for what in stage)]
+    heads += ["multiply-accumulates a pixel, down", "up"]
+    note = (
+        "Send is reading, downscaling and encoding; receive is decoding, upscaling, measuring PSNR and storing without "
+        "loss. All clips together; cells that ran side by side slow each other."
     )
+    return _table(heads, rows) + f"<p class=note>{note}</p>"
+
+
+def _stage(stages: Sequence[Stage], pictures: int) -> list[str]:
+    wall, cpu = sum(stage.seconds for stage in stages), sum(stage.cpu_seconds for stage in stages)
+    peak = max(stage.peak_bytes for stage in stages)
+    return [f"{pictures / wall:.1f}", f"{1000 * cpu / pictures:.0f}", f"{peak / 1e6:.0f}"]
 
 
 def _settings(study: Study) -> str:
-    pairs = {**study.settings, **study.environment}
-    return _table(["", ""], [[name, "–" if value is None else str(value)] for name, value in pairs.items()])
+    builds = dict.fromkeys(point.encoder.partition(" - options: ")[0] for point in study.measurements if point.encoder)
+    formats = dict.fromkeys(point.pixel_format for point in study.measurements if point.pixel_format)
+    written = {"encoder": "; ".join(builds) or None, "pixel format of the streams": ", ".join(formats) or None}
+    pairs = {**study.settings, **written, **study.environment}
+    return _table(["", ""], [[name, "the encoder's own" if v is None else str(v)] for name, v in pairs.items()])
+
+
+def _commands(study: Study) -> list[str]:
+    """What makes the middle point of the first clip by each method, and what each encoder says it did."""
+    if not study.clips:
+        return []
+    lines, words = [], []
+    for point in study.middle_points(study.clips[0]):
+        method = study.methods[point.method].method
+        lines.append(f"# {point.method}")
+        lines.append(send_command(method, point.clip, study.settings, point.crf, point.bitrate))
+        restored = "lr.mkv"
+        if method.sender != FULL:
+            lines.append(receive_command(method, point.clip))
+            restored = "restored.mkv"
+        lines.append(measure_command(point.clip, restored))
+        words += [f"{point.method}: {point.encoder}"] if point.encoder else []
+    blocks = [f"<pre>{escape(chr(10).join(lines))}</pre>"]
+    if words:
+        blocks += ["<p>What the encoders say of these streams:</p>", f"<pre>{escape(chr(10).join(words))}</pre>"]
+    return ["<h2>Commands</h2>", "<p>The middle point of the first clip, by hand:</p>", *blocks]
 
 
 def _failures(study: Study) -> list[str]:
@@ -244,10 +293,16 @@ def _mean(study: Study, model: str, anchor: str, metric: str) -> Mean:
     return mean_of([compare(study, clip, model, anchor, metric).rate for clip in study.clips])
 
 
-def _hull_line(study: Study, what: str, methods: Sequence[str]) -> str:
-    savings = [found.saving for found in hulls(study, "psnr_y", methods).values()]
-    mean = _percent(statistics.fmean(savings)) if savings else "–"
-    return f"hull of full size and {what}: {mean} against full size in PSNR-Y"
+def _hull_line(study: Study) -> str:
+    ours = hulls(study, "psnr_y", study.models)
+    line = (
+        f"hull of full size and our networks, PSNR-Y: {_hull_mean([h.saving for h in ours.values()])} against full size"
+    )
+    if not resamplers(study):
+        return line
+    peers = hulls(study, "psnr_y", resamplers(study))
+    found = _hull_mean([one.against(peers[clip]) for clip, one in ours.items()])
+    return f"{line}, {found} against the hull of full size and {', '.join(resamplers(study))}"
 
 
 def _name(metric: str) -> str:

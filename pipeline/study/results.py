@@ -19,10 +19,12 @@ from irn_video.pipeline.quality.curves import Curve
 from irn_video.pipeline.quality.psnr import METRICS as PSNR
 from irn_video.pipeline.study.cells import Measurement
 from irn_video.pipeline.study.crops import source_crop
+from irn_video.pipeline.study.methods import Method, macs_per_pixel
 from irn_video.pipeline.study.plan import StudyConfig, versions
-from irn_video.pipeline.study.runner import Failure, Outcome
+from irn_video.pipeline.study.runner import Outcome
+from irn_video.pipeline.study.workers import Failure
 
-SCHEMA = 1
+SCHEMA = 2
 RESULTS, TABLE = "results.json", "results.csv"
 _LOW_SHARE = 0.05
 
@@ -46,11 +48,39 @@ class Statistics:
 
 
 @dataclass(frozen=True)
+class MethodFacts:
+    """What is known of a method before anything is measured.
+
+    Attributes:
+        sender, upscaler: as in `Method`.
+        scale: HR samples per LR sample along each axis.
+        macs_down, macs_up: multiply-accumulates per HR pixel of its networks; None without one.
+    """
+
+    sender: str
+    upscaler: str | None
+    scale: int
+    macs_down: int | None = None
+    macs_up: int | None = None
+
+    @classmethod
+    def of(cls, method: Method) -> MethodFacts:
+        """Looked up."""
+        return cls(method.sender, method.upscaler, method.scale, *macs_per_pixel(method))
+
+    @property
+    def method(self) -> Method:
+        """The method itself."""
+        return Method(self.sender, self.upscaler)
+
+
+@dataclass(frozen=True)
 class Study:
     """Everything measured.
 
     Attributes:
-        anchors, models: methods, by name.
+        anchors, models: methods, by their labels.
+        methods: of each of them, what is known.
         metrics: measured.
         settings: of the encoder, without the rate.
         environment: versions and machine.
@@ -62,6 +92,7 @@ class Study:
 
     anchors: tuple[str, ...]
     models: tuple[str, ...]
+    methods: Mapping[str, MethodFacts]
     metrics: tuple[str, ...]
     settings: Mapping[str, Any]
     environment: Mapping[str, str]
@@ -76,10 +107,11 @@ class Study:
         names = [name for metric in config.metrics for name in (PSNR if metric == "psnr" else (metric,))]
         settings = {k: v for k, v in asdict(config.encoder()).items() if k not in ("crf", "bitrate", "lossless")}
         study = cls(
-            anchors=tuple(Path(name).stem for name in config.anchor_methods),
-            models=tuple(Path(name).stem for name in config.methods if name not in config.anchor_methods),
+            anchors=tuple(method.label for method in config.anchor_methods),
+            models=tuple(method.label for method in config.methods if method not in config.anchor_methods),
+            methods={method.label: MethodFacts.of(method) for method in config.methods},
             metrics=tuple(names),
-            settings={**settings, "preset": config.preset or "the encoder's own", "frames": config.frames},
+            settings={**settings, "frames": config.frames or "all"},
             environment={**versions(), "python": platform.python_version(), "machine": platform.machine()},
             measurements=outcome.measurements,
             failures=outcome.failures,
@@ -157,6 +189,7 @@ def read_results(folder: Path) -> Study:
         return Study(
             anchors=tuple(entry["anchors"]),
             models=tuple(entry["models"]),
+            methods={label: MethodFacts(**facts) for label, facts in entry["methods"].items()},
             metrics=tuple(entry["metrics"]),
             settings=entry["settings"],
             environment=entry["environment"],
@@ -179,6 +212,7 @@ def _as_json(study: Study) -> dict[str, Any]:
         "settings": dict(study.settings),
         "anchors": study.anchors,
         "models": study.models,
+        "methods": {label: asdict(facts) for label, facts in study.methods.items()},
         "metrics": study.metrics,
         "points": [_point(point, study.metrics) for point in study.measurements],
         "failures": [asdict(failure) for failure in study.failures],

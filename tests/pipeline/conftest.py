@@ -1,12 +1,26 @@
-"""Pictures to train on."""
+"""Pictures to train on, and studies that nobody had to measure."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from irn_video.pipeline.opencv import cv2
+from irn_video.pipeline.study.cells import Measurement
+from irn_video.pipeline.study.cost import Cost, Stage
+from irn_video.pipeline.study.results import MethodFacts, Study
+
+Point = Callable[[str, str, float, float], Measurement]
+MadeUp = Callable[..., Study]
+
+_COST = Cost(Stage(0.5, 0.75, 10**8), Stage(1.0, 1.25, 10**9))
+_FACTS = {
+    "full": MethodFacts("full", None, 1),
+    "lanczos-x2": MethodFacts("lanczos-x2", None, 2),
+    "irn": MethodFacts("irn", None, 2, 30, 5000),
+}
 
 
 @pytest.fixture(scope="session")
@@ -20,3 +34,33 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
         cv2().circle(large, (480, 360), 200, (255, 255, 255), 9)
         cv2().imwrite(str(folder / name), large)
     return folder
+
+
+def _point(clip: str, method: str, kbps: float, psnr: float) -> Measurement:
+    frames = tuple({"psnr_y": psnr + wobble, "vmaf": 2 * psnr} for wobble in (-0.5, 0.5, 0.0))
+    size = round(kbps * 1000 / 8)
+    words = "x264 - core 1 - options: bframes=3"
+    return Measurement(clip, method, 20.0, None, size, 3, 1.0, 64, 32, frames, _COST, words, "yuv420p")
+
+
+def _made_up(cheaper: float, clips: int = 3) -> Study:
+    points = [
+        _point(f"clip{index}.mkv", method, factor * 100 * 2**step, 30 + 3 * step)
+        for index in range(clips)
+        for method, factor in (("full", 1.0), ("lanczos-x2", 1.25), ("irn", 1 - cheaper))
+        for step in range(5)
+    ]
+    anchors, settings = ("full", "lanczos-x2"), {"codec": "h264", "preset": None}
+    return Study(anchors, ("irn",), _FACTS, ("psnr_y", "vmaf"), settings, {"av": "1"}, tuple(points), (), ())
+
+
+@pytest.fixture(scope="session")
+def point() -> Point:
+    """One point of a curve: `point(clip, method, kbps, psnr)`."""
+    return _point
+
+
+@pytest.fixture(scope="session")
+def made_up() -> MadeUp:
+    """`made_up(0.2)`: full size, Lanczos a quarter dearer, and a network that needs a fifth less for the same."""
+    return _made_up

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import math
 import os
 import re
 import signal
@@ -12,6 +11,7 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,54 +21,30 @@ import imageio_ffmpeg
 import numpy as np
 import pytest
 from irn_video.codecs.encoders import EncoderSettings
-from irn_video.codecs.errors import BadConfig, BadOption, StudyFailed, UnknownModel
+from irn_video.codecs.errors import BadConfig, BadOption, MissingFile, UnknownModel
 from irn_video.pipeline.opencv import cv2
-from irn_video.pipeline.study import recommend
-from irn_video.pipeline.study.cells import Cost, Measurement, encode_full_size, measure_cell
+from irn_video.pipeline.study.cells import Measurement, encode_full_size, measure_cell
 from irn_video.pipeline.study.cli import main
-from irn_video.pipeline.study.conclusions import compare, hulls, mean_of
 from irn_video.pipeline.study.crops import source_crop
-from irn_video.pipeline.study.plan import Cell, StudyConfig, load_study, scale_of
-from irn_video.pipeline.study.recommend import best_at_rate, best_for_quality
-from irn_video.pipeline.study.report import verdict, write_report
-from irn_video.pipeline.study.results import Study, read_results, statistics_of, write_results
-from irn_video.pipeline.study.runner import Failure, _further, _missing
+from irn_video.pipeline.study.methods import Method, macs_per_pixel
+from irn_video.pipeline.study.plan import Cell, StudyConfig, load_study
+from irn_video.pipeline.study.results import read_results
+from irn_video.pipeline.study.runner import _further, _level, _missing
 from irn_video.pipeline.study.store import Store
+from irn_video.pipeline.study.workers import Failure
 
-COST = Cost(0.5, 1.0, 2.0, 10**9)
+Point = Callable[[str, str, float, float], Measurement]
 LADDER = "20,26,32,38"
-
-
-@pytest.fixture(autouse=True)
-def made_up_methods(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recommend, "scale_of", lambda method: 2 if method == "irn" else scale_of(method))
-
-
-def point(clip: str, method: str, kbps: float, psnr: float) -> Measurement:
-    frames = tuple({"psnr_y": psnr + wobble, "vmaf": 2 * psnr} for wobble in (-0.5, 0.5, 0.0))
-    size = round(kbps * 1000 / 8)
-    return Measurement(clip, method, 20.0, None, size, 3, 1.0, 64, 32, frames, COST)
-
-
-def made_up(cheaper: float, clips: int = 3) -> Study:
-    """Full size, and a model that needs less by `cheaper` for the same quality."""
-    points = [
-        point(f"clip{index}.mkv", method, factor * 100 * 2**step, 30 + 3 * step)
-        for index in range(clips)
-        for method, factor in (("full", 1.0), ("irn", 1 - cheaper))
-        for step in range(5)
-    ]
-    return Study(("full",), ("irn",), ("psnr_y", "vmaf"), {"codec": "h264"}, {"av": "1"}, tuple(points), (), ())
 
 
 class TestPlan:
     def test_ladders_cells_and_names(self, moving: Path) -> None:
         config = StudyConfig((moving,), models=("irn-h264-x2", "lanczos"), anchors=("full", "lanczos"))
-        assert config.methods == ("full", "lanczos-x2", "irn-h264-x2")
+        assert [str(method) for method in config.methods] == ["full", "lanczos-x2", "irn-h264-x2"]
         assert len(config.cells()) == 18
         assert config.cells()[0].label == "moving.mp4 full CRF 20"
         rates = replace(config, bitrates=(800_000, 100_000, 200_000, 400_000))
-        assert [e.bitrate for e in rates.ladder("full")] == [100_000, 200_000, 400_000, 800_000]
+        assert [e.bitrate for e in rates.ladder(Method("full"))] == [100_000, 200_000, 400_000, 800_000]
 
     @pytest.mark.parametrize(
         ("options", "message"),
@@ -90,15 +66,16 @@ class TestPlan:
             StudyConfig((Path("x.mkv"),), models=("irn-h264-x3",))
 
     def test_digests_tell_everything_apart_that_matters(self, moving: Path, tmp_path: Path) -> None:
-        cell = Cell(moving, "lanczos-x2", EncoderSettings(crf=20), None, ("psnr",))
+        cell = Cell(moving, Method("lanczos-x2"), EncoderSettings(crf=20), None, ("psnr",))
         copy = tmp_path / "copy.mp4"
         copy.write_bytes(moving.read_bytes())
         assert replace(cell, clip=copy).digest() == cell.digest()  # the same bytes
         copy.write_bytes(moving.read_bytes() + b"\0")
         others = [
             replace(cell, clip=copy),
-            replace(cell, method="lanczos-x4"),
-            replace(cell, method="irn-h264-x2"),
+            replace(cell, method=Method("lanczos-x4")),
+            replace(cell, method=Method("irn-h264-x2")),
+            replace(cell, method=Method("lanczos-x2", "bicubic")),
             replace(cell, encoder=EncoderSettings(crf=21)),
             replace(cell, encoder=EncoderSettings(crf=20, preset="slow")),
             replace(cell, frames=2),
@@ -123,22 +100,66 @@ class TestPlan:
 
     def test_the_sample(self) -> None:
         config = load_study(Path(__file__).parents[2] / "samples" / "study.toml")
-        assert config.methods[:3] == ("full", "lanczos-x2", "bicubic-x2")
+        assert [str(method) for method in config.methods[:3]] == ["full", "lanczos-x2", "bicubic-x2"]
         assert config.clips == ()
+
+
+class TestMethods:
+    def test_names(self, tmp_path: Path) -> None:
+        checkpoint, weights = tmp_path / "RCAN_BIX2.pt", tmp_path / "my.net.safetensors"
+        checkpoint.write_bytes(b"x")
+        for text, label, upscaler in (
+            ("lanczos", "lanczos-x2", None),
+            ("irn-h264-x2+bicubic", "irn-h264-x2+bicubic", "bicubic"),
+            (f"bicubic+{checkpoint}", "bicubic-x2+RCAN_BIX2", str(checkpoint)),
+            (str(weights), "my.net", None),
+            (f"a+b/{weights}", "my.net", None),
+        ):
+            method = Method.parse(text)
+            assert (method.label, method.upscaler) == (label, upscaler)
+
+    @pytest.mark.parametrize(
+        ("text", "error", "message"),
+        [
+            ("full+lanczos", BadOption, "nothing to enlarge"),
+            ("bicubic-x2+none.pt", MissingFile, "no such checkpoint"),
+            ("irn-h264-x3+lanczos", UnknownModel, "did you mean"),
+        ],
+    )
+    def test_nonsense(self, text: str, error: type[Exception], message: str) -> None:
+        with pytest.raises(error, match=message):
+            Method.parse(text)
+
+    def test_costs(self) -> None:
+        assert macs_per_pixel(Method("full")) == (None, None)
+        assert macs_per_pixel(Method("irn-h264-x2")) == (32, 4991)
+        assert macs_per_pixel(Method("irn-h264-x2", "lanczos")) == (32, None)
+
+    def test_another_upscaler_is_that_of_irn_receive(self, moving: Path, tmp_path: Path, run: Any) -> None:
+        settings = EncoderSettings(crf=24)
+        cell = Cell(moving, Method("irn-h264-x2", "lanczos"), settings, None, ("psnr",))
+        measured = measure_cell(cell, tmp_path)
+        run("send", moving, tmp_path / "lr.mkv", "--crf", 24)
+        options = ["--upscaler", "lanczos", "--codec", "ffv1", "--source", moving, "--json"]
+        summary = json.loads(run("receive", tmp_path / "lr.mkv", tmp_path / "r.mkv", *options).out)["summary"]
+        assert statistics.fmean(measured.values("psnr_y")) == pytest.approx(summary["psnr_y"]["mean"])
+        assert measured.encoder.startswith("x264 - core ")
+        assert "bframes=3" in measured.encoder
+        assert measured.pixel_format == "yuv420p"
 
 
 class TestRates:
     CONFIG = StudyConfig((Path("x.mkv"),))
 
-    def test_a_rate_that_failed_is_not_tried_again(self) -> None:
+    def test_a_rate_that_failed_is_not_tried_again(self, point: Point) -> None:
         config = StudyConfig((Path("x.mkv"),), models=("lanczos",), anchors=("full",))
         found: dict[Cell, Measurement | Failure] = {}
         for method, qualities in (("full", (40, 36, 33)), ("lanczos-x2", (31, 30.5, 29))):
             for crf, quality in zip((20, 26, 32), qualities, strict=True):
                 measured = point("x.mkv", method, 1000 - 20 * crf, quality)
-                found[config.cell(Path("x.mkv"), method, config.encoder(crf=crf))] = measured
+                found[config.cell(Path("x.mkv"), Method(method), config.encoder(crf=crf))] = measured
         more, notes = _missing(config, found)
-        assert [(cell.method, cell.encoder.crf) for cell in more] == [("full", 36), ("lanczos-x2", 16)]
+        assert [(cell.method.label, cell.encoder.crf) for cell in more] == [("full", 36), ("lanczos-x2", 16)]
         assert not notes
         again, notes = _missing(config, found | {cell: Failure(cell.label, "no") for cell in more})
         assert not again
@@ -146,6 +167,21 @@ class TestRates:
             "x.mkv: full has no lower quality to offer",
             "x.mkv: lanczos-x2 has no higher quality to offer",
         )
+
+    def test_one_more_for_the_pictures(self, point: Point) -> None:
+        config = StudyConfig((Path("x.mkv"),), models=("lanczos",), anchors=("full",))
+        found: dict[Cell, Measurement | Failure] = {}
+        for method, factor in (("full", 1.0), ("lanczos-x2", 0.5)):
+            for crf in (20, 26, 32):
+                measured = point("x.mkv", method, factor * 1000 * 2 ** ((20 - crf) / 6), 40 - crf / 2)
+                found[config.cell(Path("x.mkv"), Method(method), config.encoder(crf=crf))] = measured
+        assert _level(config, found) == []  # at CRF 20, as it happens
+        del found[config.cell(Path("x.mkv"), Method("lanczos-x2"), config.encoder(crf=20))]
+        found[config.cell(Path("x.mkv"), Method("lanczos-x2"), config.encoder(crf=14))] = point(
+            "x.mkv", "lanczos-x2", 1000, 42
+        )
+        (cell,) = _level(config, found)
+        assert (cell.method.label, cell.encoder.crf) == ("lanczos-x2", 20)
 
     def test_ladders_go_on_at_either_end_until_nothing_is_gained(self) -> None:
         rising = [(20.0, 40.0), (26.0, 36.0), (32.0, 33.0)]
@@ -156,107 +192,6 @@ class TestRates:
         assert _further(self.CONFIG, [(20.0, 36.01), (26.0, 36.0)], -4.0) is None
         assert _further(self.CONFIG, [(3.0, 50.0), (10.0, 44.0)], -4.0) is None
         assert _further(self.CONFIG, [(44.0, 28.0), (49.0, 25.0)], 4.0) is None
-
-
-class TestConclusions:
-    def test_a_fifth_less_is_minus_twenty_per_cent(self) -> None:
-        study = made_up(0.2)
-        found = compare(study, "clip0.mkv", "irn", "full", "psnr_y")
-        values = (found.rate, found.akima, found.lower, found.upper)
-        assert values == pytest.approx((-20.0,) * 4, abs=1e-6)
-        assert found.quality is not None
-        assert found.quality > 0.5
-        assert found.overlap == pytest.approx(1)
-        assert hulls(study, "psnr_y", ["irn"])["clip0.mkv"].saving == pytest.approx(-20, abs=1e-6)
-
-    def test_means_have_students_margin(self) -> None:
-        found = mean_of([-10.0, -20.0, -30.0])
-        assert found.mean == -20
-        assert found.margin == pytest.approx(4.30265 * 10 / 3**0.5, rel=1e-4)
-        assert mean_of([-10.0]).margin is None
-        assert mean_of([-10.0, None]).mean is None
-
-    def test_statistics_of_pictures(self) -> None:
-        found = statistics_of([30.0, 32.0, 31.0, 35.0])
-        assert (found.mean, found.min, found.low) == (32, 30, 30)
-        assert found.harmonic == pytest.approx(statistics.harmonic_mean([30, 32, 31, 35]))
-        assert found.flicker == pytest.approx(statistics.pstdev([2, -1, 4]))
-
-
-class TestReport:
-    def test_results_come_back_and_make_the_same_report(self, tmp_path: Path) -> None:
-        study = replace(made_up(0.2), failures=(Failure("a cell", "no reason"),), notes=("a note",))
-        write_results(tmp_path, study)
-        write_report(tmp_path, study)
-        before = (tmp_path / "report.html").read_bytes()
-        assert read_results(tmp_path) == study
-        assert main(["report", str(tmp_path)]) == 1  # a cell had failed
-        assert (tmp_path / "report.html").read_bytes() == before
-        assert len((tmp_path / "results.csv").read_text().splitlines()) == 1 + 30
-
-    def test_the_verdict_comes_first(self) -> None:
-        first, second = verdict(made_up(0.2))
-        assert first.startswith("irn against full, bit rate at equal quality: PSNR-Y −20.0 % ± 0.0, VMAF −20.0 %")
-        assert "−20.0 % against full size in PSNR-Y" in second
-
-    def test_it_needs_no_network_and_trusts_no_name(self, tmp_path: Path) -> None:
-        study = made_up(0.2, clips=1)
-        evil = "<script>alert(1)</script>.mkv"
-        write_report(tmp_path, replace(study, notes=(evil,), settings={"codec": evil}))
-        page = (tmp_path / "report.html").read_text()
-        assert "<script" not in page
-        assert not re.search(r"(src|href)=(?!'data:)", page)
-        assert "url(" not in page
-        assert "data:image/svg+xml" in page
-
-    @pytest.mark.parametrize("text", [None, "{", "{}", '{"schema": 99}', '{"schema": 1, "anchors": 3}'])
-    def test_damaged_results_are_one_line(self, text: str | None, tmp_path: Path) -> None:
-        if text is not None:
-            (tmp_path / "results.json").write_text(text)
-        with pytest.raises(StudyFailed, match=r"results\.json"):
-            read_results(tmp_path)
-
-
-def test_two_studies_are_compared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for name, cheaper in (("a", 0.0), ("b", 0.25)):
-        (tmp_path / name).mkdir()
-        write_results(tmp_path / name, made_up(cheaper, clips=1))
-    assert main(["compare", str(tmp_path / "a"), str(tmp_path / "b")]) == 0
-    full, irn = capsys.readouterr().out.splitlines()
-    assert full == "full clip0.mkv: PSNR-Y +0.0 %, VMAF +0.0 %"
-    assert irn == "irn clip0.mkv: PSNR-Y −25.0 %, VMAF −25.0 %"
-    renamed = replace(made_up(0), measurements=(point("other.mkv", "full", 100, 30),))
-    write_results(tmp_path / "b", renamed)
-    assert main(["compare", str(tmp_path / "a"), str(tmp_path / "b")]) == 1
-    assert "no clip and method in common" in capsys.readouterr().err
-
-
-class TestRecommending:
-    def test_the_best_at_a_rate_and_for_a_quality(self) -> None:
-        study = made_up(0.2, clips=1)
-        first, second = best_at_rate(study, "clip0.mkv", "psnr_y", 400)
-        assert (first.method, second.method) == ("irn", "full")
-        assert second.quality == pytest.approx(36)
-        assert first.quality == pytest.approx(36 + 3 * math.log2(1.25), abs=0.05)
-        cheap, dear = best_for_quality(study, "clip0.mkv", "psnr_y", 36.0)
-        assert (cheap.kbps, dear.kbps) == pytest.approx((320, 400))
-        assert dear.command(Path("a b.mkv")).startswith("ffmpeg -i 'a b.mkv' ")
-        assert cheap.command(Path("a.mkv")) == "irn-send a.mkv out_lr.mp4 --model irn --crf 20.0 --preset medium"
-
-    @pytest.mark.parametrize("kbps", [10, 10_000])
-    def test_what_no_method_reaches(self, kbps: float) -> None:
-        with pytest.raises(StudyFailed, match="measured were 80 to 1600 kb/s"):
-            best_at_rate(made_up(0.2), "clip0.mkv", "psnr_y", kbps)
-
-    def test_the_command(self, moving: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        options = ["--models", "lanczos-x2", "--frames", "4"]
-        assert main(["recommend", str(moving), "--psnr", "30", *options]) == 0
-        *choices, command = capsys.readouterr().out.splitlines()
-        rates = [float(re.search(r": (\d+) kb/s, psnr_y 30.00", line)[1]) for line in choices]  # type: ignore[index]
-        assert rates == sorted(rates)
-        assert command.startswith(("ffmpeg -i", "irn-send"))
-        assert main(["recommend", str(moving)]) == 2
-        assert "--bitrate, --vmaf or --psnr" in capsys.readouterr().err
 
 
 def by_hand(restored: Path, source: Path, folder: Path) -> dict[str, float]:
@@ -281,7 +216,7 @@ def test_cells_measure_what_the_commands_and_ffmpeg_do(
 ) -> None:
     metrics = ("psnr", "vmaf", "vmaf_neg", "ssim", "ms_ssim", "xpsnr_y")
     settings = EncoderSettings(crf=crf, preset="medium")
-    measured = measure_cell(Cell(moving, method, settings, None, metrics), tmp_path)
+    measured = measure_cell(Cell(moving, Method(method), settings, None, metrics), tmp_path)
     assert not list(tmp_path.iterdir())
     lr, restored = tmp_path / "lr.mkv", tmp_path / "restored.mkv"
     if method == "full":
@@ -299,8 +234,8 @@ def test_cells_measure_what_the_commands_and_ffmpeg_do(
     assert len(measured.frames) == measured.pictures == 8
     for name in ("ssim", "vmaf", "xpsnr_y"):
         assert len(measured.values(name)) == 8
-    assert measured.cost.cpu_seconds > 0
-    assert measured.cost.peak_bytes > 50_000_000
+    assert min(measured.cost.send.cpu_seconds, measured.cost.receive.cpu_seconds) > 0
+    assert min(measured.cost.send.peak_bytes, measured.cost.receive.peak_bytes) > 50_000_000
 
 
 def without_cost(folder: Path) -> Any:
@@ -355,7 +290,7 @@ def test_crops_lie_where_the_detail_is(tmp_path: Path) -> None:
     assert np.abs(png(source_crop(clip, 3)).astype(int) - noise[160:352, 320:512]).mean() < 1.5
 
 
-def test_a_damaged_cell_is_measured_again(tmp_path: Path) -> None:
+def test_a_damaged_cell_is_measured_again(tmp_path: Path, point: Point) -> None:
     store, one = Store(tmp_path / "cells"), point("a", "full", 100, 30)
     assert store.get("x") is None
     store.put("x", one)

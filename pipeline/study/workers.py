@@ -1,0 +1,130 @@
+"""Who measures cells: processes of this machine. A cluster does it in `irn_video.pipeline.study.cluster`."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from irn_video.pipeline.study.cells import Measurement, measure_cell
+from irn_video.pipeline.study.plan import Cell
+
+_ORPHAN_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A cell that could not be measured.
+
+    Attributes:
+        cell: its label.
+        error: why, in one line.
+    """
+
+    cell: str
+    error: str
+
+
+class Pool(Protocol):
+    """Workers."""
+
+    def measured(self, cells: Mapping[Cell, str]) -> Iterator[tuple[Cell, Measurement | Failure]]:
+        """Each cell, given with its digest, with its result, as they come."""
+
+    def close(self) -> None:
+        """Stop whatever is still in work."""
+
+
+class LocalPool:
+    """Processes of this machine, replaced when one of them dies; each has its share of the processor's cores."""
+
+    def __init__(self, workers: int) -> None:
+        self._workers = workers
+        # Of this process, so that nothing is left of workers that are stopped in the middle.
+        self._folder = tempfile.TemporaryDirectory(prefix="irn-study-", ignore_cleanup_errors=True)
+        self._executor = self._new()
+
+    def measured(self, cells: Mapping[Cell, str]) -> Iterator[tuple[Cell, Measurement | Failure]]:
+        """See `Pool`.
+
+        When a worker dies all cells in work are lost; each of them is tried once more, alone, so that the one that is
+        to blame fails and no other.
+        """
+        waiting, lost = list(cells), set[Cell]()
+        running: dict[Future[Measurement], Cell] = {}
+        while waiting or running:
+            while waiting and len(running) < self._workers and not (running and lost & {waiting[0], *running.values()}):
+                cell = waiting.pop(0)
+                running[self._executor.submit(_work, cell, self._folder.name)] = cell
+            done, _ = wait(running, return_when=FIRST_COMPLETED)
+            broken = False
+            for future in done:
+                cell, error = running.pop(future), future.exception()
+                if error is None:
+                    yield cell, future.result()
+                elif not isinstance(error, BrokenProcessPool):
+                    yield cell, Failure(cell.label, one_line(error))
+                elif cell in lost:
+                    broken = True
+                    yield cell, Failure(cell.label, "the process that measured it died")
+                else:
+                    broken = True
+                    lost.add(cell)
+                    waiting.insert(0, cell)
+            if broken:
+                waiting[:0] = running.values()
+                lost |= set(running.values())
+                running.clear()
+                self._executor.shutdown()
+                self._executor = self._new()
+
+    def close(self) -> None:
+        """Stop the workers, wherever they are."""
+        for process in multiprocessing.active_children():
+            process.terminate()
+        self._executor.shutdown(cancel_futures=True)
+        self._folder.cleanup()
+
+    def _new(self) -> ProcessPoolExecutor:
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        return ProcessPoolExecutor(
+            self._workers,
+            mp_context=multiprocessing.get_context("spawn"),
+            initializer=_begin,
+            initargs=(max(1, cores // self._workers), os.getpid()),
+        )
+
+
+def _begin(threads: int, parent: int) -> None:
+    """A worker's start: the parent handles interrupts, and a worker does not outlive it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    import torch
+
+    torch.set_num_threads(threads)
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(_ORPHAN_SECONDS)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _work(cell: Cell, parent: str) -> Measurement:
+    with tempfile.TemporaryDirectory(dir=parent) as folder:
+        return measure_cell(cell, Path(folder))
+
+
+def one_line(error: BaseException) -> str:
+    """What an error says."""
+    return " ".join(str(error).split()) or type(error).__name__

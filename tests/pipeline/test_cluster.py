@@ -1,0 +1,147 @@
+"""Cells measured by a real Dask scheduler and its workers, on loopback."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from irn_video.codecs.errors import StudyFailed
+from irn_video.pipeline.study.cli import main
+from irn_video.pipeline.study.cluster import ClusterPool, _work
+from irn_video.pipeline.study.methods import Method
+from irn_video.pipeline.study.plan import Cell, StudyConfig
+from irn_video.pipeline.study.results import read_results
+
+OPTIONS = ["--frames", "4", "--models", "irn-h264-x2", "--anchors", "full", "--crf", "20,26,32,38", "--no-extend"]
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+def started(stack: ExitStack, *arguments: object) -> subprocess.Popen[bytes]:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "distributed.cli." + str(arguments[0]), *map(str, arguments[1:])],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"},
+    )
+
+    def stop() -> None:
+        process.kill()
+        process.wait()
+
+    stack.callback(stop)
+    return process
+
+
+def worker(stack: ExitStack, address: str, folder: Path) -> subprocess.Popen[bytes]:
+    """One process, so that killing it is the end of it."""
+    options = ["--no-nanny", "--nthreads", 1, "--no-dashboard", "--local-directory", folder]
+    return started(stack, "dask_worker", address, "--host", "127.0.0.1", *options)
+
+
+@pytest.fixture
+def stack() -> Iterator[ExitStack]:
+    with ExitStack() as found:
+        yield found
+
+
+@pytest.fixture
+def address(stack: ExitStack) -> str:
+    port = free_port()
+    started(stack, "dask_scheduler", "--host", "127.0.0.1", "--port", port, "--no-dashboard")
+    return f"tcp://127.0.0.1:{port}"
+
+
+@pytest.mark.slow
+def test_two_workers_one_of_which_is_killed(
+    moving: Path, tmp_path: Path, stack: ExitStack, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workers = [worker(stack, address, tmp_path / str(index)) for index in range(2)]
+    command = [sys.executable, "-m", "irn_video.pipeline.study.cli", os.path.relpath(moving, tmp_path), *OPTIONS]
+    study = subprocess.Popen([*command, "--out", "far", "--cluster", address], cwd=tmp_path)
+    stack.callback(study.kill)
+    deadline = time.monotonic() + 120
+    while len(list((tmp_path / "far" / "cells").glob("*.json"))) < 2:
+        assert time.monotonic() < deadline
+        assert study.poll() is None
+        time.sleep(0.05)
+    workers[0].send_signal(signal.SIGKILL)
+    assert study.wait(120) == 0
+    assert main([str(moving), *OPTIONS, "--out", str(tmp_path / "near")]) == 0
+    far, near = (read_results(tmp_path / name) for name in ("far", "near"))
+    assert [(p.method, p.crf, p.bytes, p.frames) for p in far.measurements] == [
+        (p.method, p.crf, p.bytes, p.frames) for p in near.measurements
+    ]
+    assert len(far.measurements) == 8
+
+
+@pytest.mark.slow
+def test_a_scheduler_that_dies_is_one_line(
+    moving: Path, tmp_path: Path, stack: ExitStack, capfd: pytest.CaptureFixture[str]
+) -> None:
+    port = free_port()
+    scheduler = started(stack, "dask_scheduler", "--host", "127.0.0.1", "--port", port, "--no-dashboard")
+    address = f"tcp://127.0.0.1:{port}"
+    worker(stack, address, tmp_path / "worker")
+    command = [sys.executable, "-m", "irn_video.pipeline.study.cli", str(moving), *OPTIONS, "--cluster", address]
+    study = subprocess.Popen([*command, "--out", tmp_path / "out"], stderr=subprocess.PIPE, text=True)
+    stack.callback(study.kill)
+    deadline = time.monotonic() + 120
+    while not list((tmp_path / "out" / "cells").glob("*.json")):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    scheduler.kill()
+    _, said = study.communicate(timeout=120)
+    assert study.returncode == 1
+    assert [line for line in said.splitlines() if line.startswith("error:")] == [
+        f"error: the scheduler at {address} is gone (start it and run the same command to go on)"
+    ]
+    assert "Traceback" not in said
+
+
+def test_nobody_there(moving: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: Any) -> None:
+    monkeypatch.setattr("irn_video.pipeline.study.cluster._CONNECT_SECONDS", 1)
+    address = f"tcp://127.0.0.1:{free_port()}"
+    for given, code, message in (
+        (address, 1, f"no cluster at {address}"),
+        ("nonsense://x", 2, "no address of a scheduler"),
+    ):
+        assert main([str(moving), *OPTIONS, "--out", str(tmp_path / "out"), "--cluster", given]) == code
+        said = capsys.readouterr().err
+        assert message in said
+        assert "Traceback" not in said
+    options = [*OPTIONS, "--out", str(tmp_path / "out"), "--cluster", address, "--workers", "2"]
+    assert main([str(moving), *options]) == 2
+    assert "exclude each other" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_no_workers(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("irn_video.pipeline.study.cluster._WORKERS_SECONDS", 1)
+    with pytest.raises(StudyFailed, match="no cluster at"):
+        ClusterPool(address)
+
+
+def test_a_worker_with_another_clip_refuses(moving: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy.mp4"
+    shutil.copy(moving, copy)
+    config = StudyConfig((copy,))
+    cell: Cell = config.cell(copy, Method("full"), config.encoder(crf=20))
+    digest = cell.digest()
+    copy.write_bytes(moving.read_bytes() + b"\0")
+    with pytest.raises(StudyFailed, match="another clip"):
+        _work(cell, digest)
