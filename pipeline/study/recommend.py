@@ -157,7 +157,7 @@ class _Search:
                 return None
         else:
             crf = self._outwards(points)
-        settings = replace(self.encoder, crf=round(crf))
+        settings = replace(self.encoder, crf=float(round(crf)))
         cell = Cell(self.clip, self.method, settings, pictures, self.goal.metrics)
         return None if cell in found else cell
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from irn_video.codecs.encoders import EncoderSettings
 from irn_video.codecs.errors import BadOption, BadWeights, MissingFile
 from irn_video.codecs.picture import ColorSpec, Layout, Picture
 from irn_video.pipeline import Restoration
@@ -20,6 +21,9 @@ from irn_video.pipeline.engine.upscaling import RcanRescaler, load_rcan
 from irn_video.pipeline.evaluation.complexity import complexity_of
 from irn_video.pipeline.network.rcan import Rcan
 from irn_video.pipeline.planes import Samples
+from irn_video.pipeline.study.cells import measure_cell
+from irn_video.pipeline.study.methods import Method, macs_per_pixel
+from irn_video.pipeline.study.plan import Cell
 from torch import Tensor
 
 State = dict[str, Tensor]
@@ -195,6 +199,20 @@ class TestReceiver:
         assert len(report["frames"]) == 2
         pictures = clips.read(tmp_path / "out.mkv")
         assert [(p.width, p.height) for p in pictures] == [(32, 24)] * 2
+
+    @pytest.mark.slow
+    def test_as_a_method_of_a_study(self, clips: Any, run: Any, lr: Path, official: Path, tmp_path: Path) -> None:
+        clip = clips.make(tmp_path / "in.mp4", frames=2)
+        method = Method.parse(f"bicubic+{official}")
+        cell = Cell(clip, method, EncoderSettings(crf=20.0), None, ("psnr",))
+        measured = measure_cell(cell, tmp_path)
+        assert measured.method == "bicubic-x2+RCAN_BIX2"
+        run("send", clip, tmp_path / "lr.mkv", "--model", "bicubic-x2", "--crf", 20)
+        options = ["--upscaler", "rcan", "--weights", official, "--codec", "ffv1", "--json"]
+        report = json.loads(run("receive", tmp_path / "lr.mkv", tmp_path / "r.mkv", *options).out)
+        assert measured.bytes == report["stream"]["bytes"]
+        assert measured.values("psnr_y") == pytest.approx([frame["psnr_y"] for frame in report["frames"]])
+        assert macs_per_pixel(method) == (None, pytest.approx(3_827_000, rel=0.01))
 
     def test_stream_that_lost_its_card(self, clips: Any, run: Any, official: Path, tmp_path: Path) -> None:
         clips.make(tmp_path / "plain.mp4", size="16x16", frames=1)

@@ -35,6 +35,7 @@ from irn_video.pipeline.study.workers import Failure
 
 Point = Callable[[str, str, float, float], Measurement]
 LADDER = "20,26,32,38"
+SAMPLES = Path(__file__).parents[2] / "samples"
 
 
 class TestPlan:
@@ -98,10 +99,12 @@ class TestPlan:
             with pytest.raises(BadConfig, match=message):
                 load_study(path)
 
-    def test_the_sample(self) -> None:
-        config = load_study(Path(__file__).parents[2] / "samples" / "study.toml")
-        assert [str(method) for method in config.methods[:3]] == ["full", "lanczos-x2", "bicubic-x2"]
+    @pytest.mark.parametrize("path", [SAMPLES / "study.toml", *sorted((SAMPLES / "protocols").glob("*.toml"))])
+    def test_the_samples(self, path: Path) -> None:
+        config = load_study(path)
+        assert {"full", "lanczos-x2", "lanczos-x4"} & {str(method) for method in config.anchor_methods}
         assert config.clips == ()
+        assert config.preset in ("medium", "veryfast", "slow")
 
 
 class TestMethods:

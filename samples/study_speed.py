@@ -1,0 +1,90 @@
+"""What irn-study costs beyond the pipeline it runs, and what a second worker brings.
+
+python samples/study_speed.py [CLIP] [--frames 60]
+
+Whole commands are timed, one after the other, each with an empty folder: a bare loop of sending and receiving in one
+process; irn-study with one worker, the same streams; irn-study with one worker held to one core; irn-study with two
+workers on two cores. Run it on an idle machine.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+from irn_video.codecs.errors import IrnError
+
+from get_clip import DEFAULT_PATH, get_clip
+
+MODELS = ("irn-h264-x2", "irn-h264-x4", "lanczos-x2")
+CRFS = (18, 22, 26, 30, 34, 38)
+_BARE = """
+import sys
+from pathlib import Path
+from irn_video.codecs.encoders import EncoderSettings
+from irn_video.receiver import ReceiveOptions, receive
+from irn_video.sender import SendOptions, send
+clip, folder, frames, models, crfs = sys.argv[1:]
+lr, restored = Path(folder) / "lr.mkv", Path(folder) / "restored.mkv"
+ffv1 = EncoderSettings(codec="ffv1")
+for model in models.split(","):
+    for crf in map(float, crfs.split(",")):
+        send(clip, lr, SendOptions(model, encoder=EncoderSettings(crf=crf), frames=int(frames), overwrite=True))
+        receive(lr, restored, ReceiveOptions(Path(clip), encoder=ffv1, frames=int(frames), overwrite=True))
+"""
+
+
+def bare(clip: Path, frames: int) -> float:
+    """Seconds for all streams without irn-study."""
+    models, crfs = ",".join(MODELS), ",".join(map(str, CRFS))
+    with tempfile.TemporaryDirectory() as folder:
+        return _timed([sys.executable, "-c", _BARE, str(clip), folder, str(frames), models, crfs], None)
+
+
+def study(clip: Path, frames: int, workers: int, cores: set[int] | None = None) -> float:
+    """Seconds for irn-study, on these cores alone if given."""
+    options = ["--models", ",".join(MODELS[1:]), "--anchors", MODELS[0], "--crf", ",".join(map(str, CRFS))]
+    options += ["--metrics", "psnr", "--no-extend", "--frames", str(frames), "--workers", str(workers)]
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "irn_video.pipeline.study.cli", str(clip), *options, "--out", folder]
+        return _timed(command, cores)
+
+
+def _timed(command: Sequence[str], cores: set[int] | None) -> float:
+    before = os.sched_getaffinity(0)
+    start = time.monotonic()
+    try:
+        if cores is not None:
+            os.sched_setaffinity(0, cores)
+        subprocess.run(command, check=True, capture_output=True, env={**os.environ, "OMP_WAIT_POLICY": "PASSIVE"})
+    finally:
+        os.sched_setaffinity(0, before)
+    return time.monotonic() - start
+
+
+@click.command(help=__doc__.split("\n", maxsplit=1)[0])
+@click.argument("clip", required=False, type=click.Path(path_type=Path, exists=True))
+@click.option("--frames", type=click.IntRange(1), default=60, show_default=True)
+def main(clip: Path | None, frames: int) -> None:
+    """Measure and print."""
+    try:
+        clip = clip or get_clip(DEFAULT_PATH)
+    except (IrnError, OSError) as error:
+        raise click.ClickException(str(error)) from error
+    cores = sorted(os.sched_getaffinity(0))
+    click.echo(f"{len(MODELS) * len(CRFS)} cells of {frames} pictures, {len(cores)} cores")
+    without, within = bare(clip, frames), study(clip, frames, 1)
+    click.echo(f"bare pipeline {without:.1f} s, irn-study {within:.1f} s: {100 * (within / without - 1):+.1f} %")
+    if len(cores) > 1:
+        one, two = study(clip, frames, 1, {cores[0]}), study(clip, frames, 2, set(cores[:2]))
+        click.echo(f"one worker on one core {one:.1f} s, two workers on two {two:.1f} s: {one / two:.2f} times")
+
+
+if __name__ == "__main__":
+    main()
