@@ -207,10 +207,10 @@ class TestReceiver:
         cell = Cell(clip, method, EncoderSettings(crf=20.0), None, ("psnr",))
         measured = measure_cell(cell, tmp_path)
         assert measured.method == "bicubic-x2+RCAN_BIX2"
-        run("send", clip, tmp_path / "lr.mkv", "--model", "bicubic-x2", "--crf", 20)
+        sent = json.loads(run("send", clip, tmp_path / "lr.mkv", "--model", "bicubic-x2", "--crf", 20, "--json").out)
         options = ["--upscaler", "rcan", "--weights", official, "--codec", "ffv1", "--json"]
         report = json.loads(run("receive", tmp_path / "lr.mkv", tmp_path / "r.mkv", *options).out)
-        assert measured.bytes == report["stream"]["bytes"]
+        assert measured.bytes == sent["stream"]["bytes"]
         assert measured.values("psnr_y") == pytest.approx([frame["psnr_y"] for frame in report["frames"]])
         assert macs_per_pixel(method) == (None, pytest.approx(3_827_000, rel=0.01))
 
