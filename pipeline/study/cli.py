@@ -58,6 +58,11 @@ def _words(_: click.Context, __: click.Parameter, text: str | None) -> tuple[str
     return tuple(part.strip() for part in text.split(",") if part.strip()) if text else ()
 
 
+def _metrics(ctx: click.Context, option: click.Parameter, text: str | None) -> tuple[str, ...]:
+    names = (name.replace("-", "_") for name in _words(ctx, option, text))
+    return tuple("xpsnr_y" if name == "xpsnr" else name for name in names)
+
+
 _workers = click.option(
     "--workers",
     type=click.IntRange(1, 256),
@@ -87,7 +92,7 @@ _workers = click.option(
 @click.option("--crf", "crfs", callback=_numbers, metavar="A,B", help="At least four [default: a ladder by scale].")
 @click.option("--bitrates", callback=_words, metavar="A,B", help="Such as 400k,800k,1.6M,3M instead of --crf.")
 @click.option(
-    "--metrics", callback=_words, metavar="A,B", help="psnr,ssim,ms_ssim,vmaf,vmaf_neg,xpsnr_y [default: all]."
+    "--metrics", callback=_metrics, metavar="A,B", help="psnr,ssim,ms-ssim,vmaf,vmaf-neg,xpsnr [default: all]."
 )
 @click.option("--frames", type=click.IntRange(1), metavar="N", help="Only the first N pictures of each clip.")
 @click.option(

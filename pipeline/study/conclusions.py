@@ -70,7 +70,7 @@ def compare(study: Study, clip: str, model: str, anchor: str, metric: str) -> Co
 
 
 def comparisons(study: Study, metrics: Sequence[str]) -> list[Comparison]:
-    """Every model, and every anchor but the first, against every anchor."""
+    """Every model and anchor against every other anchor."""
     return [
         compare(study, clip, model, anchor, metric)
         for metric in metrics

@@ -26,22 +26,28 @@ def send_command(
     Args:
         method: how.
         clip: the source.
-        settings: fields of `EncoderSettings`; what is None or missing is the encoder's own.
+        settings: fields of `EncoderSettings`, what is None or missing is the encoder's own; and `frames`, if few.
         crf, bitrate: of the stream, one of them.
         output: the stream.
     """
+
+    def few(flag: str) -> list[str]:
+        return [flag, str(settings["frames"])] if isinstance(settings.get("frames"), int) else []
+
     rate = ("-crf", f"{crf:g}") if bitrate is None else ("-b:v", str(bitrate))
     given = {name: value for name in _FLAGS if (value := settings.get(name)) is not None}
     if method.sender == FULL:
         codec = given.pop("codec", "h264")
         names = {"preset": "-preset", "tune": "-tune", "keyint": "-g", "pixel_format": "-pix_fmt"}
-        words = ["ffmpeg", "-i", clip, "-map", "0:v:0", "-c:v", _LIBRARIES.get(codec, codec)]
+        words = ["ffmpeg", "-i", clip, "-map", "0:v:0", *few("-frames:v"), "-c:v", _LIBRARIES.get(codec, codec)]
         return shlex.join([*words, *_flags(given, names), *rate, output])
     if given.get("codec") == "h264":
         del given["codec"]
     names = {name: "--" + name for name in _FLAGS} | {"pixel_format": "--pix-fmt"}
     rate = ("--crf", f"{crf:g}") if bitrate is None else ("--bitrate", str(bitrate))
-    return shlex.join(["irn-send", clip, output, "--model", method.sender, *rate, *_flags(given, names)])
+    return shlex.join(
+        ["irn-send", clip, output, "--model", method.sender, *rate, *_flags(given, names), *few("--frames")]
+    )
 
 
 def receive_command(method: Method, clip: str, stream: str = "lr.mkv", output: str = "restored.mkv") -> str:
@@ -58,7 +64,7 @@ def receive_command(method: Method, clip: str, stream: str = "lr.mkv", output: s
 def measure_command(clip: str, restored: str) -> str:
     """FFmpeg's VMAF, pictures matched by their order."""
     sides = "[0:v]settb=AVTB,setpts=N[a];[1:v]settb=AVTB,setpts=N[b]"
-    graph = f"{sides};[a][b]libvmaf=model='version=vmaf_v0.6.1':log_fmt=json:log_path=vmaf.json"
+    graph = f"{sides};[a][b]libvmaf=model='version=vmaf_v0.6.1':shortest=1:log_fmt=json:log_path=vmaf.json"
     return shlex.join(["ffmpeg", "-i", restored, "-i", clip, "-lavfi", graph, "-f", "null", "-"])
 
 

@@ -202,21 +202,33 @@ def by_hand(restored: Path, source: Path, folder: Path) -> dict[str, float]:
     binary = imageio_ffmpeg.get_ffmpeg_exe()
     for name, options in (
         ("psnr", {"stats_file": f"{folder}/p"}),
-        ("libvmaf", {"log_path": f"{folder}/v", "log_fmt": "json", "model": "version=vmaf_v0.6.1neg"}),
+        ("libvmaf", {"log_path": f"{folder}/v", "log_fmt": "json", "model": "version=vmaf_v0.6.1"}),
+        ("libvmaf", {"log_path": f"{folder}/n", "log_fmt": "json", "model": "version=vmaf_v0.6.1neg"}),
     ):
         left, right = (ffmpeg.input(str(path)).filter("setpts", "N/25/TB") for path in (restored, source))
         ffmpeg.output(ffmpeg.filter([left, right], name, **options), "-", format="null").run(binary, quiet=True)
     return {
         "psnr_y": statistics.fmean(float(v) for v in re.findall(r"psnr_y:(\S+)", (folder / "p").read_text())),
-        "vmaf_neg": json.loads((folder / "v").read_text())["pooled_metrics"]["vmaf"]["mean"],
+        "vmaf": json.loads((folder / "v").read_text())["pooled_metrics"]["vmaf"]["mean"],
+        "vmaf_neg": json.loads((folder / "n").read_text())["pooled_metrics"]["vmaf"]["mean"],
     }
 
 
+@pytest.fixture(scope="session")
+def zooming(clips: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Another clip, with sides that have to be padded."""
+    path: Path = clips.make(tmp_path_factory.mktemp("clips") / "zooming.mp4", size="130x74", name="mandelbrot")
+    return path
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("clip", ["moving", "zooming"])
 @pytest.mark.parametrize("method", ["full", "irn-h264-x2"])
-@pytest.mark.parametrize("crf", [24.0, 36.0])
+@pytest.mark.parametrize("crf", [16.0, 20.0, 24.0, 28.0, 32.0, 36.0])
 def test_cells_measure_what_the_commands_and_ffmpeg_do(
-    method: str, crf: float, moving: Path, tmp_path: Path, run: Any
+    clip: str, method: str, crf: float, request: pytest.FixtureRequest, tmp_path: Path, run: Any
 ) -> None:
+    moving: Path = request.getfixturevalue(clip)
     metrics = ("psnr", "vmaf", "vmaf_neg", "ssim", "ms_ssim", "xpsnr_y")
     settings = EncoderSettings(crf=crf, preset="medium")
     measured = measure_cell(Cell(moving, Method(method), settings, None, metrics), tmp_path)
@@ -233,7 +245,8 @@ def test_cells_measure_what_the_commands_and_ffmpeg_do(
         assert run("receive", lr, restored, "--codec", "ffv1", "--source", moving).code == 0
     expected = by_hand(restored, moving, tmp_path)
     assert statistics.fmean(measured.values("psnr_y")) == pytest.approx(expected["psnr_y"], abs=0.01)
-    assert statistics.fmean(measured.values("vmaf_neg")) == pytest.approx(expected["vmaf_neg"], abs=0.01)
+    for name in ("vmaf", "vmaf_neg"):
+        assert statistics.fmean(measured.values(name)) == pytest.approx(expected[name], abs=0.01)
     assert len(measured.frames) == measured.pictures == 8
     for name in ("ssim", "vmaf", "xpsnr_y"):
         assert len(measured.values(name)) == 8

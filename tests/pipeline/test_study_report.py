@@ -62,6 +62,9 @@ class TestReport:
         assert main(["report", str(tmp_path)]) == 1  # a cell had failed
         assert (tmp_path / "report.html").read_bytes() == before
         assert len((tmp_path / "results.csv").read_text().splitlines()) == 1 + 45
+        header, *lines = (tmp_path / "comparisons.csv").read_text().splitlines()
+        assert header == "clip,model,anchor,metric,rate,akima,lower,upper,quality,overlap"
+        assert len(lines) == 3 * 2 * (2 + 2)  # clips, metrics; the network and each anchor against the other anchors
 
     def test_the_verdict_comes_first(self, made_up: MadeUp) -> None:
         first, lanczos, hull = verdict(made_up(0.2))

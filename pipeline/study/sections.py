@@ -1,0 +1,248 @@
+"""The sections of `report.html`, made from the results alone."""
+
+from __future__ import annotations
+
+import base64
+import statistics
+from collections.abc import Iterable, Sequence
+from html import escape
+
+from irn_video.pipeline.study import plots
+from irn_video.pipeline.study.cells import Measurement
+from irn_video.pipeline.study.conclusions import (
+    Comparison,
+    Mean,
+    compare,
+    crossovers,
+    hulls,
+    mean_of,
+    resamplers,
+)
+from irn_video.pipeline.study.cost import Stage
+from irn_video.pipeline.study.methods import FULL
+from irn_video.pipeline.study.results import Study, statistics_of
+from irn_video.pipeline.study.runner import OVERLAP
+from irn_video.pipeline.study.words import measure_command, receive_command, send_command
+from matplotlib.figure import Figure
+
+_DISAGREEMENT = 2.0  # per cent between PCHIP and Akima above which a figure is marked
+_MOVE = "this.parentNode.style.setProperty('--x', this.value + '%')"
+
+
+def pairs(study: Study) -> list[tuple[str, str]]:
+    """Models and anchors against anchors."""
+    return [(model, anchor) for model in (*study.models, *study.anchors) for anchor in study.anchors if model != anchor]
+
+
+def comparison(study: Study, model: str, anchor: str, metrics: Sequence[str]) -> str:
+    """BD-rates by clip and metric, and their means."""
+    rows = []
+    for clip in study.clips:
+        cells = "".join(_rate_cell(compare(study, clip, model, anchor, metric)) for metric in metrics)
+        rows.append(f"<tr><td>{escape(clip)}</td>{cells}</tr>")
+    means = "".join(f"<td>{escape(with_margin(mean(study, model, anchor, metric)))}</td>" for metric in metrics)
+    rows.append(f"<tr class=mean><td>mean</td>{means}</tr>")
+    heads = "".join(f"<th>{escape(metric_name(metric))}</th>" for metric in metrics)
+    title = f"<h3>{escape(model)} against {escape(anchor)}</h3>"
+    return f"{title}<div class=scroll><table><tr><th>clip</th>{heads}</tr>{''.join(rows)}</table></div>"
+
+
+def _rate_cell(one: Comparison) -> str:
+    doubtful = one.akima is not None and one.rate is not None and abs(one.akima - one.rate) > _DISAGREEMENT
+    marks = "*" * (one.overlap < OVERLAP) + "†" * doubtful
+    gain = "–" if one.quality is None else f"{one.quality:+.2f}"
+    halves = f"lower half {percent(one.lower)}, upper half {percent(one.upper)}"
+    tip = f"at equal bit rate {gain}; {halves}; overlap {one.overlap:.0%}"
+    kind = "" if one.rate is None else "good" if one.rate < 0 else "bad"
+    return f"<td title='{escape(tip)}'><span class='{kind}'>{percent(one.rate)}</span>{marks}</td>"
+
+
+def crossings(study: Study, metric: str) -> list[str]:
+    """Where shrinking begins to pay."""
+    found = crossovers(study, metric)
+    models = list(dict.fromkeys(model for _, model in found))
+    if not models:
+        return []
+    rows = [
+        [clip, *(f"{place} kb/s" if (place := found[clip, model]) else "–" for model in models)] for clip in study.clips
+    ]
+    intro = f"<p>Bit rate below which each is better than full size in {metric_name(metric)}.</p>"
+    return ["<h2>Crossovers</h2>", intro, table(["clip", *models], rows)]
+
+
+def hull_table(study: Study, metric: str) -> list[str]:
+    """What the cheapest way at each quality saves."""
+    if FULL not in study.anchors or not study.models:
+        return []
+    found = hulls(study, metric, study.models)
+    peers = hulls(study, metric, resamplers(study)) if resamplers(study) else {}
+    rows = []
+    for clip, one in found.items():
+        shares = ", ".join(f"{name} {share:.0%}" for name, share in one.shares.items() if share)
+        against = [percent(one.against(peers[clip]))] if clip in peers else []
+        rows.append([clip, percent(one.saving), *against, shares])
+    means = [hull_mean([one.saving for one in found.values()])]
+    means += [hull_mean([one.against(peers[clip]) for clip, one in found.items()])] if peers else []
+    rows.append(["mean", *means, ""])
+    heads = ["clip", "against full size", *(["against the hull with resampling"] if peers else []), "cheapest"]
+    intro = (
+        f"<p>The cheapest of full size and our networks at each {metric_name(metric)} that full size reaches: its bit "
+        "rate against full size alone, and against the cheapest of full size and resampling.</p>"
+    )
+    return ["<h2>Hull</h2>", intro, table(heads, rows)]
+
+
+def hull_mean(values: Sequence[float]) -> str:
+    """Mean and margin of percentages."""
+    return with_margin(mean_of(values))
+
+
+def crops(study: Study) -> list[str]:
+    """The middle points' crops over the source's, each with the border between them where the slider of its clip is."""
+    blocks = []
+    for clip in study.clips:
+        source = study.sources.get(clip)
+        shown = [point for point in study.middle_points(clip) if point.crop]
+        if not source or not shown:
+            continue
+        figures = []
+        for point in shown:
+            values = point.values("psnr_y")
+            quality = f", {statistics.fmean(values):.2f} dB" if values else ""
+            pair = _png(source, "source") + _png(point.crop, point.method)
+            caption = f"<figcaption>{escape(point.method)}<br>{point.kbps:.0f} kb/s{quality}</figcaption>"
+            figures.append(f"<figure><div class=pair>{pair}</div>{caption}</figure>")
+        slider = f"<input type=range value=50 aria-label='border' oninput=\"{_MOVE}\">"
+        title = f"<h3>{escape(clip)}</h3>"
+        blocks.append(f"<div class=crops style='--x:50%'>{title}{slider}<div class=row>{''.join(figures)}</div></div>")
+    if not blocks:
+        return []
+    intro = "<p>The middle picture's most detailed square: the source left of the border, each method right of it.</p>"
+    return ["<h2>What it looks like</h2>", intro, *blocks]
+
+
+def steadiness(study: Study) -> list[str]:
+    """Each middle point's quality over its pictures."""
+    shown = [metric for metric in ("psnr_y", "vmaf") if metric in study.metrics]
+    rows = [
+        [clip, point.method, f"{point.kbps:.0f}", f"{point.bpp:.3f}", *(n for m in shown for n in _spread(point, m))]
+        for clip in study.clips
+        for point in study.middle_points(clip)
+    ]
+    heads = ["clip", "method", "kb/s", "bits a pixel"]
+    for metric in shown:
+        heads += [metric_name(metric), "harmonic mean", "5th percentile", "least", "flicker"]
+    intro = (
+        "<p>The middle points over their pictures; flicker is the standard deviation of the change from one picture to "
+        "the next.</p>"
+    )
+    return ["<h2>Steadiness</h2>", intro, table(heads, rows)] if shown else []
+
+
+def _spread(point: Measurement, metric: str) -> list[str]:
+    values = point.values(metric)
+    if not values:
+        return ["–"] * 5
+    found = statistics_of(values)
+    numbers = (found.mean, found.harmonic, found.low, found.min, found.flicker)
+    return ["–" if number is None else f"{number:.2f}" for number in numbers]
+
+
+def _png(data: str, name: str) -> str:
+    return f"<img alt='{escape(name)}' src='data:image/png;base64,{escape(data)}'>"
+
+
+def costs(study: Study) -> str:
+    """Speed, memory and arithmetic of each method."""
+    rows = []
+    for method in (*study.anchors, *study.models):
+        points = [point for point in study.measurements if point.method == method]
+        if points:
+            pictures = sum(point.pictures for point in points)
+            stages = [_stage([getattr(p.cost, name) for p in points], pictures) for name in ("send", "receive")]
+            facts = study.methods[method]
+            macs = ["–" if value is None else f"{value:,}" for value in (facts.macs_down, facts.macs_up)]
+            rows.append([method, *stages[0], *stages[1], *macs])
+    stage = ("pictures a second", "processor, ms a picture", "peak memory, MB")
+    heads = ["method", *(f"{name}: {what}" for name in ("send", "receive") for what in stage)]
+    heads += ["multiply-accumulates a pixel, down", "up"]
+    note = (
+        "Send is reading, downscaling and encoding; receive is decoding, upscaling, measuring PSNR and storing without "
+        "loss. All clips together; cells that ran side by side slow each other."
+    )
+    return table(heads, rows) + f"<p class=note>{note}</p>"
+
+
+def _stage(stages: Sequence[Stage], pictures: int) -> list[str]:
+    wall, cpu = sum(stage.seconds for stage in stages), sum(stage.cpu_seconds for stage in stages)
+    peak = max(stage.peak_bytes for stage in stages)
+    return [f"{pictures / wall:.1f}", f"{1000 * cpu / pictures:.0f}", f"{peak / 1e6:.0f}"]
+
+
+def settings(study: Study) -> str:
+    """Encoder and environment."""
+    builds = dict.fromkeys(point.encoder.partition(" - options: ")[0] for point in study.measurements if point.encoder)
+    formats = dict.fromkeys(point.pixel_format for point in study.measurements if point.pixel_format)
+    written = {"encoder": "; ".join(builds) or None, "pixel format of the streams": ", ".join(formats) or None}
+    pairs = {**study.settings, **written, **study.environment}
+    return table(["", ""], [[name, "the encoder's own" if v is None else str(v)] for name, v in pairs.items()])
+
+
+def commands(study: Study) -> list[str]:
+    """What makes the middle point of the first clip by each method, and what each encoder says it did."""
+    if not study.clips:
+        return []
+    lines, words = [], []
+    for point in study.middle_points(study.clips[0]):
+        method = study.methods[point.method].method
+        lines.append(f"# {point.method}")
+        lines.append(send_command(method, point.clip, study.settings, point.crf, point.bitrate))
+        restored = "lr.mkv"
+        if method.sender != FULL:
+            lines.append(receive_command(method, point.clip))
+            restored = "restored.mkv"
+        lines.append(measure_command(point.clip, restored))
+        words += [f"{point.method}: {point.encoder}"] if point.encoder else []
+    blocks = [f"<pre>{escape(chr(10).join(lines))}</pre>"]
+    if words:
+        blocks += ["<p>What the encoders say of these streams:</p>", f"<pre>{escape(chr(10).join(words))}</pre>"]
+    return ["<h2>Commands</h2>", "<p>The middle point of the first clip, by hand:</p>", *blocks]
+
+
+def failures(study: Study) -> list[str]:
+    """What went wrong, and curves that do not meet."""
+    lines = [f"failed: {failure.cell}: {failure.error}" for failure in study.failures] + list(study.notes)
+    return [f"<p class=bad>{escape(line)}</p>" for line in lines]
+
+
+def mean(study: Study, model: str, anchor: str, metric: str) -> Mean:
+    """Of BD-rates over the clips."""
+    return mean_of([compare(study, clip, model, anchor, metric).rate for clip in study.clips])
+
+
+def metric_name(metric: str) -> str:
+    """Of a metric, for people, without unit."""
+    return plots.LABELS[metric].removesuffix(", dB")
+
+
+def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table of texts."""
+    head = "".join(f"<th>{escape(text)}</th>" for text in heads)
+    body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+    return f"<div class=scroll><table><tr>{head}</tr>{body}</table></div>"
+
+
+def image(figure: Figure, name: str) -> str:
+    """A plot inside the page."""
+    data = base64.b64encode(plots.as_svg(figure)).decode()
+    return f"<p><img alt='{escape(name)}' src='data:image/svg+xml;base64,{data}'></p>"
+
+
+def with_margin(mean: Mean) -> str:
+    """A mean and its confidence."""
+    return percent(mean.mean) + (f" ± {mean.margin:.1f}" if mean.margin is not None and mean.mean is not None else "")
+
+
+def percent(value: float | None) -> str:
+    """With its sign."""
+    return "–" if value is None else f"{value:+.1f} %".replace("-", "\u2212")

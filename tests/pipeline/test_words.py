@@ -1,0 +1,75 @@
+"""The commands that a report prints do what the study measured."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import imageio_ffmpeg
+import pytest
+from irn_video.codecs.encoders import EncoderSettings
+from irn_video.codecs.packets import video_bytes
+from irn_video.pipeline.study.cells import measure_cell
+from irn_video.pipeline.study.methods import Method
+from irn_video.pipeline.study.plan import Cell
+from irn_video.pipeline.study.words import measure_command, receive_command, send_command
+
+PROGRAMS = {
+    "ffmpeg": [imageio_ffmpeg.get_ffmpeg_exe(), "-y", "-v", "error"],
+    "irn-send": [sys.executable, "-m", "irn_video.sender.cli"],
+    "irn-receive": [sys.executable, "-m", "irn_video.receiver.cli"],
+}
+
+
+def run(command: str, folder: Path) -> None:
+    program, *words = shlex.split(command)
+    subprocess.run([*PROGRAMS[program], *words], cwd=folder, check=True, capture_output=True, timeout=120)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["full", "irn-h264-x2", "bicubic-x2+lanczos"])
+def test_they_make_the_measured_stream(method: str, moving: Path, tmp_path: Path) -> None:
+    settings = {"codec": "h264", "preset": "fast", "tune": None, "keyint": 4, "pixel_format": None, "frames": 6}
+    parsed = Method.parse(method)
+    encoder = EncoderSettings(crf=24.0, preset="fast", keyint=4)
+    measured = measure_cell(Cell(moving, parsed, encoder, 6, ("psnr", "vmaf")), tmp_path)
+    clip = str(moving)
+    run(send_command(parsed, clip, settings, 24.0), tmp_path)
+    if method == "full":
+        # FFmpeg's program has another build of x264.
+        assert video_bytes(tmp_path / "lr.mkv") == pytest.approx(measured.bytes, rel=0.1)
+        run(measure_command(clip, "lr.mkv"), tmp_path)
+        least = 1.0
+    else:
+        assert video_bytes(tmp_path / "lr.mkv") == pytest.approx(measured.bytes, abs=16)
+        run(receive_command(parsed, clip), tmp_path)
+        run(measure_command(clip, "restored.mkv"), tmp_path)
+        least = 0.01
+    pooled: Any = json.loads((tmp_path / "vmaf.json").read_text())["pooled_metrics"]["vmaf"]["mean"]
+    assert sum(measured.values("vmaf")) / 6 == pytest.approx(pooled, abs=least)
+
+
+def test_settings_in_the_words_of_each_program() -> None:
+    settings = {
+        "codec": "h265",
+        "preset": "slow",
+        "tune": "grain",
+        "keyint": 10,
+        "pixel_format": "yuv420p",
+        "frames": "all",
+    }
+    assert send_command(Method("full"), "a b.mp4", settings, None, 800_000) == (
+        "ffmpeg -i 'a b.mp4' -map 0:v:0 -c:v libx265 -preset slow -tune grain -g 10 -pix_fmt yuv420p -b:v 800000 lr.mkv"
+    )
+    assert send_command(Method("irn-h264-x4"), "a.mp4", settings, 20.5) == (
+        "irn-send a.mp4 lr.mkv --model irn-h264-x4 --crf 20.5 --codec h265 --preset slow --tune grain --keyint 10 "
+        "--pix-fmt yuv420p"
+    )
+    assert receive_command(Method("bicubic-x2", "RCAN_BIX2.pt"), "a.mp4") == (
+        "irn-receive lr.mkv restored.mkv --source a.mp4 --codec ffv1 --upscaler rcan --weights RCAN_BIX2.pt"
+    )
+    assert receive_command(Method("mine.safetensors"), "a.mp4").endswith("--model mine.safetensors")
