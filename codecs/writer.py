@@ -28,18 +28,15 @@ from av.video.stream import VideoStream
 from .card import MAX_COMMENT, StreamCard
 from .containers import container_for
 from .encoders import EncoderSettings, make_encoder
-from .errors import BadOption, IrnError, UnavailableEncoder, UnwritableOutput
+from .errors import BadOption, IrnError, UnwritableOutput
 from .hdr import HdrMetadata
 from .opening import open_input
 from .output import atomic_path, unwritable
 from .passthrough import Passthrough, StreamCopier, user_comment
 from .picture import ColorSpec, Layout, Picture
-from .pixels import pack
-from .sei import insert_nal, sei_nal
+from .picture_stream import PictureStream
+from .sei import sei_nal
 
-_CHROMA_LOCATIONS = ("unspecified", "left", "center", "topleft", "top", "bottomleft", "bottom")
-_FALLBACK_RATE = Fraction(25)
-_MAX_RATE = Fraction(240)  # SVT-AV1 refuses more; only rate control looks at it, timestamps are kept
 # MP4 holds at most 2³¹ units between two pictures; a faster clock than this would make that a few minutes.
 _FASTEST_CLOCK, _FINEST_BASE = 5_000_000, Fraction(1, 1_000_000)
 
@@ -118,7 +115,6 @@ class VideoWriter:
         self._kind = container_for(self._path, settings.codec)
         self._size, self._samples, self._color = (width, height), (layout, bit_depth), color
         self._check_samples()
-        self._format = self._encoder.frame_format(layout, bit_depth)
         if time_base <= 0:
             raise BadOption(f"a time base of {time_base} s makes no sense", path=self._path)
         self._time_base = time_base if time_base.denominator <= _FASTEST_CLOCK else _FINEST_BASE
@@ -130,9 +126,10 @@ class VideoWriter:
         with ExitStack() as stack:
             self._part = stack.enter_context(atomic_path(self._path, sources, overwrite))
             self._output = self._open_container(stack)
-            self._video = self._add_video(frame_rate)
+            self._pictures = self._add_video(frame_rate)
+            self._video = self._pictures.stream
             self._set_display(rotation, sample_aspect_ratio)
-            self._open_encoder()
+            self._pictures.open()
             self._copier = self._add_passthrough(passthrough, stack)
             self._nal = self._add_card(card, passthrough)
             with self._writing():
@@ -159,16 +156,11 @@ class VideoWriter:
         """
         if (picture.width, picture.height) != self._size or (picture.layout, picture.bit_depth) != self._samples:
             raise BadOption(f"this writer was made for other pictures than {picture!r}", path=self._path)
-        frame = pack(picture.planes, self._format)
-        frame.pts = self._stamp(picture)
-        frame.time_base = self._time_base
-        frame.duration = round(picture.duration * picture.time_base / self._time_base)
-        frame.colorspace, frame.color_range = self._color.matrix, _range(self._color)
-        frame.color_primaries, frame.color_trc = self._color.primaries, self._color.transfer
-        self._end = frame.pts + (frame.duration or self._period)
+        pts = self._stamp(picture)
+        self._end = pts + (self._pictures.duration_of(picture) or self._pictures.period)
         self._frames += 1
         with self._writing():
-            self._mux(self._video.encode(frame))
+            self._mux(self._pictures.encode(picture, pts))
 
     def finish(self) -> WriteSummary:
         """Flush the encoder, copy what remains of the source, close and rename the file.
@@ -185,7 +177,7 @@ class VideoWriter:
             if not self._frames:
                 raise UnwritableOutput("there were no pictures to write", path=self._path)
             with self._writing():
-                self._mux(self._with_decode_times(self._video.encode(None)))
+                self._mux(self._with_decode_times(self._pictures.flush()))
                 if self._copier is not None:
                     self._copier.finish(float(self._end * self._time_base))
                 self._output.close()
@@ -235,28 +227,22 @@ class VideoWriter:
         stack.callback(_close_quietly, output)
         return output
 
-    def _add_video(self, frame_rate: Fraction | None) -> VideoStream:
-        settings, (layout, depth) = self._encoder.settings, self._samples
-        rate = min(frame_rate or _FALLBACK_RATE, _MAX_RATE).limit_denominator(1001)
-        self._period = max(1, round(1 / (rate * self._time_base)))
-        options = self._encoder.options(*self._size)
-        if self._color.chroma_siting and layout is Layout.YUV420:
-            options["chroma_sample_location"] = _CHROMA_LOCATIONS[self._color.chroma_siting]
-        video = self._output.add_stream(self._encoder.library(layout), rate, options=options, time_base=self._time_base)
-        assert isinstance(video, VideoStream)
-        context = video.codec_context
-        context.width, context.height = self._size
-        context.pix_fmt = self._encoder.codec_format(layout, depth)
-        context.thread_type, context.thread_count = self._encoder.threading, 0
-        if settings.keyint is not None:
-            context.gop_size = settings.keyint
-        if settings.bitrate is not None:
-            context.bit_rate = settings.bitrate
-        context.colorspace, context.color_range = self._color.matrix, _range(self._color)
-        context.color_primaries, context.color_trc = self._color.primaries, self._color.transfer
+    def _add_video(self, frame_rate: Fraction | None) -> PictureStream:
+        (width, height), (layout, depth) = self._size, self._samples
+        pictures = PictureStream(
+            self._output,
+            self._encoder,
+            width=width,
+            height=height,
+            layout=layout,
+            bit_depth=depth,
+            color=self._color,
+            time_base=self._time_base,
+            frame_rate=frame_rate,
+        )
         if self._encoder.syntax == "hevc" and self._kind.name in ("mp4", "mov"):
-            context.codec_tag = "hvc1"  # Apple's players show nothing else
-        return video
+            pictures.stream.codec_context.codec_tag = "hvc1"  # Apple's players show nothing else
+        return pictures
 
     def _set_display(self, rotation: int, sample_aspect_ratio: Fraction | None) -> None:
         if sample_aspect_ratio:
@@ -269,17 +255,6 @@ class VideoWriter:
             self._video.set_display_rotation(rotation)
         elif rotation:
             self._warnings.append(f"this container cannot tell players to turn the picture by {rotation} degrees")
-
-    def _open_encoder(self) -> None:
-        try:
-            self._video.codec_context.open()
-        except (av.error.FFmpegError, ValueError) as error:
-            name = self._encoder.settings.codec
-            if "nvenc" in name:
-                raise UnavailableEncoder(
-                    f"{name} cannot be opened on this machine", hint="it needs an NVIDIA GPU; use h264 instead"
-                ) from error
-            raise BadOption(f"{name} refuses these settings: {error}", path=self._path) from error
 
     def _add_passthrough(self, source: Passthrough | None, stack: ExitStack) -> StreamCopier | None:
         if source is None:
@@ -322,7 +297,7 @@ class VideoWriter:
 
     def _mux(self, packets: Sequence[Packet[VideoStream]]) -> None:
         for packet in packets:
-            whole = self._with_card(packet)
+            whole = self._pictures.with_sei(packet, self._nal) if self._nal and packet.is_keyframe else packet
             self._bytes += whole.size
             at = float((whole.dts if whole.dts is not None else whole.pts or 0) * whole.time_base)
             self._output.mux(whole)
@@ -335,16 +310,6 @@ class VideoWriter:
             for packet in packets:
                 packet.dts = packet.pts
         return packets
-
-    def _with_card(self, packet: Packet[VideoStream]) -> Packet[VideoStream]:
-        syntax = self._encoder.syntax
-        if self._nal is None or syntax is None or not packet.is_keyframe:
-            return packet
-        new = cast("Packet[VideoStream]", Packet(insert_nal(bytes(packet), self._nal, syntax)))
-        new.pts, new.dts, new.duration, new.time_base = packet.pts, packet.dts, packet.duration, packet.time_base
-        new.is_keyframe = True
-        new.stream = self._video
-        return new
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
@@ -365,10 +330,6 @@ class VideoWriter:
 
 class _Aborted(Exception):
     """Unwinds the writer's resources without renaming the output."""
-
-
-def _range(color: ColorSpec) -> int:
-    return 0 if color.full_range is None else 2 if color.full_range else 1
 
 
 def _close_quietly(output: OutputContainer) -> None:
