@@ -95,5 +95,11 @@ class TrainingFailed(IrnError, RuntimeError):
     """Training cannot go on: a loss that is not a number, no data, a checkpoint that does not fit."""
 
 
+class LinkFailed(IrnError, ConnectionError):
+    """A live stream cannot be sent or received: nobody there, no network, the port is taken."""
+
+    __str__ = IrnError.__str__
+
+
 class StudyFailed(IrnError, RuntimeError):
     """A study cannot measure or conclude something: pictures that do not meet, a damaged results file."""

@@ -57,6 +57,8 @@ class PictureStream:
         rate = min(frame_rate or _FALLBACK_RATE, _MAX_RATE).limit_denominator(1001)
         self.period = max(1, round(1 / (rate * time_base)))
         options = encoder.options(width, height)
+        if (bitrate := encoder.settings.bitrate) and (seconds := encoder.settings.buffer_seconds):
+            options |= {"maxrate": str(bitrate), "bufsize": str(round(bitrate * seconds))}
         if color.chroma_siting and layout is Layout.YUV420:
             options["chroma_sample_location"] = _CHROMA_LOCATIONS[color.chroma_siting]
         stream = output.add_stream(encoder.library(layout), rate, options=options, time_base=time_base)

@@ -234,7 +234,7 @@ class VideoReader:
             height=first.height,
             layout=self._unpacker.layout,
             bit_depth=self._unpacker.bit_depth,
-            color=_color(first, self._unpacker, self._siting),
+            color=color_of(first, self._unpacker, self._siting),
             time_base=video.time_base,
             frame_rate=video.average_rate or video.guessed_rate or None,
             rotation=first.rotation,
@@ -270,7 +270,7 @@ class VideoReader:
             planes=self._unpacker.planes(frame),
             layout=self._unpacker.layout,
             bit_depth=self._unpacker.bit_depth,
-            color=_color(frame, self._unpacker, self._siting),
+            color=color_of(frame, self._unpacker, self._siting),
             pts=clock.stamp(frame.pts, duration),
             time_base=clock.time_base,
             duration=duration,
@@ -336,7 +336,8 @@ class _Clock:
         return pts
 
 
-def _color(frame: VideoFrame, how: Unpacker, siting: int) -> ColorSpec:
+def color_of(frame: VideoFrame, how: Unpacker, siting: int) -> ColorSpec:
+    """Colour tags of a decoded frame; `siting` is that of its chroma, if it is 4:2:0."""
     rgb = how.layout is Layout.RGB
     return ColorSpec(
         matrix=0 if rgb else int(frame.colorspace),

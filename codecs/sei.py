@@ -13,18 +13,20 @@ from uuid import UUID
 Syntax = Literal["h264", "hevc"]
 
 CARD_UUID = UUID("6c1f7a52-9d3e-4b8a-a1c4-5e7d2f90b36d")
-"""Identifies this project's messages; it holds no zero bytes, so it is never escaped in a stream."""
+"""Identifies stream cards; it holds no zero bytes, so it is never escaped in a stream."""
+STAMP_UUID = UUID("a35d1b9e-42c7-4f16-8e2a-9b64d8f17c53")
+"""Identifies the stamps of live pictures."""
 
 _START_CODE = re.compile(rb"\x00\x00\x01")
 _ESCAPED = re.compile(rb"\x00\x00(?=[\x00-\x03])")
 _USER_DATA_UNREGISTERED = 5
-_CARD = re.compile(bytes([_USER_DATA_UNREGISTERED]) + rb"(\xff*)([^\xff])" + re.escape(CARD_UUID.bytes))
+_SIZE = rb"(\xff*)([^\xff])"
 _NAL_HEADER: dict[Syntax, bytes] = {"h264": b"\x06", "hevc": b"\x4e\x01"}
 
 
-def sei_nal(payload: bytes, syntax: Syntax) -> bytes:
-    """One Annex B NAL unit with `payload` as unregistered user data under our UUID."""
-    body = CARD_UUID.bytes + payload
+def sei_nal(payload: bytes, syntax: Syntax, uuid: UUID = CARD_UUID) -> bytes:
+    """One Annex B NAL unit with `payload` as unregistered user data under one of our UUIDs."""
+    body = uuid.bytes + payload
     size = b"\xff" * (len(body) // 255) + bytes([len(body) % 255])
     message = bytes([_USER_DATA_UNREGISTERED]) + size + body + b"\x80"
     return b"\x00\x00\x00\x01" + _NAL_HEADER[syntax] + _ESCAPED.sub(b"\x00\x00\x03", message)
@@ -40,11 +42,11 @@ def insert_nal(access_unit: bytes, nal: bytes, syntax: Syntax) -> bytes:
     return access_unit
 
 
-def find_payloads(packet: bytes) -> list[bytes]:
-    """Payloads under our UUID in a packet, Annex B or length-prefixed; free of zeros, so escaping never hits them."""
+def find_payloads(packet: bytes, uuid: UUID = CARD_UUID) -> list[bytes]:
+    """Payloads under one of our UUIDs in a packet, Annex B or length-prefixed; without zeros, so never escaped."""
     found = []
-    for match in _CARD.finditer(packet):
-        size = 255 * len(match[1]) + match[2][0] - len(CARD_UUID.bytes)
+    for match in re.finditer(bytes([_USER_DATA_UNREGISTERED]) + _SIZE + re.escape(uuid.bytes), packet):
+        size = 255 * len(match[1]) + match[2][0] - len(uuid.bytes)
         found.append(packet[match.end() : match.end() + max(size, 0)])
     return found
 

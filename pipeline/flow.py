@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import TypeVar
 
 Item = TypeVar("Item")
@@ -24,21 +24,34 @@ class _End:
         self.error = error
 
 
-@contextmanager
-def ahead(items: Iterable[Item], depth: int = 2) -> Generator[Iterator[Item], None, None]:
+def ahead(items: Iterable[Item], depth: int = 2) -> AbstractContextManager[Iterator[Item]]:
     """Iterate over `items` in a background thread, at most `depth` items ahead.
 
     An exception of the producer is raised at the consumer, in its place. Leaving the context stops the thread and
     waits for it, so nothing runs on behind an error or an interrupt.
     """
+    return _stage(items, depth, drop=False)
+
+
+def newest(items: Iterable[Item], depth: int = 1) -> AbstractContextManager[Iterator[Item]]:
+    """Like `ahead`, for live pictures: where the consumer is too slow, waiting items give way to newer ones."""
+    return _stage(items, depth, drop=True)
+
+
+@contextmanager
+def _stage(items: Iterable[Item], depth: int, *, drop: bool) -> Generator[Iterator[Item], None, None]:
     ready: queue.Queue[Item | _End] = queue.Queue(depth)
     stopped = threading.Event()
 
     def put(item: Item | _End) -> None:
+        giving_way = drop and not isinstance(item, _End)
         while not stopped.is_set():
             try:
-                ready.put(item, timeout=_POLL_SECONDS)
+                ready.put(item, block=not giving_way, timeout=_POLL_SECONDS)
             except queue.Full:
+                with suppress(queue.Empty):
+                    if giving_way:
+                        ready.get_nowait()
                 continue
             return
 

@@ -103,12 +103,21 @@ def check_size(info: VideoInfo, card: StreamCard) -> None:
     Raises:
         BadCard: says which sizes disagree.
     """
+    check_lr_size(info.width, info.height, card, info.path)
+
+
+def check_lr_size(width: int, height: int, card: StreamCard, path: Path | None = None) -> None:
+    """Refuse a card that does not fit pictures of this size; `path` is where they come from.
+
+    Raises:
+        BadCard: says which sizes disagree.
+    """
     expected = card.width + card.pad_right, card.height + card.pad_bottom
-    if (info.width * card.scale, info.height * card.scale) != expected:
+    if (width * card.scale, height * card.scale) != expected:
         raise BadCard(
             f"the stream card describes pictures of {expected[0]}x{expected[1]} shrunk by {card.scale}, these are "
-            f"{info.width}x{info.height}",
-            path=info.path,
+            f"{width}x{height}",
+            path=path,
             hint="the stream was changed after irn-send",
         )
 

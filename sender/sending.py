@@ -73,7 +73,7 @@ class SendResult:
 
 
 @dataclass(frozen=True)
-class _Plan:
+class SendPlan:
     """What is carried where: samples of the restored and of the LR pictures, and what the user should know.
 
     `qp` is the quantiser to filter for, if any.
@@ -113,8 +113,8 @@ def send(
     if options.scale not in (None, rescaler.scale):
         raise BadOption(f"{options.model} has scale {rescaler.scale}, not {options.scale}", hint="choose another model")
     with VideoReader(source, stream=options.stream, frames=options.frames) as reader:
-        plan = _plan(reader.info, rescaler, options.encoder)
-        card = _card(reader.info, rescaler, plan.carried, options)
+        plan = plan_of(reader.info, rescaler, options.encoder)
+        card = card_of(reader.info, rescaler, plan.carried, options)
         if say is not None:
             say(f"{rescaler.name} on {rescaler.where}")
         written = _write(reader, rescaler, plan, card, output, options, advance or _nothing)
@@ -157,7 +157,8 @@ def verify(
             return tuple(item.report for item in restored if item.report is not None)
 
 
-def _plan(info: VideoInfo, rescaler: Rescaler, settings: EncoderSettings) -> _Plan:
+def plan_of(info: VideoInfo, rescaler: Rescaler, settings: EncoderSettings) -> SendPlan:
+    """How the pictures of a source are sent."""
     source = Samples(info.layout, info.bit_depth, info.color)
     lossless = settings.lossless or settings.codec == "ffv1"
     made = rescaler.sent(source, lossless=lossless, height=info.height)
@@ -167,7 +168,7 @@ def _plan(info: VideoInfo, rescaler: Rescaler, settings: EncoderSettings) -> _Pl
     carried = rescaler.carried(source, info.height)
     carried = replace(carried, bit_depth=min(carried.bit_depth, lr.bit_depth))
     qp = make_encoder(settings).prefilter_qp
-    return _Plan(carried, lr, qp, _warnings(info, rescaler, settings, made, lr, carried))
+    return SendPlan(carried, lr, qp, _warnings(info, rescaler, settings, made, lr, carried))
 
 
 def _warnings(
@@ -196,7 +197,8 @@ def _warnings(
     return tuple(warnings)
 
 
-def _card(info: VideoInfo, rescaler: Rescaler, carried: Samples, options: SendOptions) -> StreamCard:
+def card_of(info: VideoInfo, rescaler: Rescaler, carried: Samples, options: SendOptions) -> StreamCard:
+    """What the stream says about itself."""
     height, width = rescaler.padded(info.height, info.width)
     # A name that the card cannot hold, or a stream that it cannot tell, only means that the receiver will not find the
     # source by itself.
@@ -236,7 +238,7 @@ def _temperature(rescaler: Rescaler, options: SendOptions) -> float:
 def _write(
     reader: VideoReader,
     rescaler: Rescaler,
-    plan: _Plan,
+    plan: SendPlan,
     card: StreamCard,
     output: Path,
     options: SendOptions,

@@ -17,6 +17,7 @@ from irn_video.codecs.sei import Syntax
 
 _BITRATE = re.compile(r"([0-9]+(?:\.[0-9]+)?)([kKmMgG]?)(?:bps|b/s|bit/s)?")
 _UNITS = {"": 1, "k": 1000, "m": 1000_000, "g": 1000_000_000}
+_MAX_BUFFER_SECONDS = 60
 MIN_BITRATE, MAX_BITRATE = 1000, 10_000_000_000
 
 
@@ -34,6 +35,7 @@ class EncoderSettings:
         pixel_format: FFmpeg's name of the samples to encode (`yuv420p`, `yuv444p10le`, `gbrp`); None for those of the
             pictures.
         lossless: keep every sample.
+        buffer_seconds: of a decoder that is fed at `bitrate` without a break (VBV); None for any.
     """
 
     codec: str = "h264"
@@ -44,6 +46,7 @@ class EncoderSettings:
     keyint: int | None = None
     pixel_format: str | None = None
     lossless: bool = False
+    buffer_seconds: float | None = None
 
 
 class Encoder(ABC):
@@ -156,6 +159,8 @@ class Encoder(ABC):
             raise BadOption(f"crf {s.crf:g} is out of range for {s.codec}", hint=f"0 (best) to {self.max_crf:g}")
         if s.bitrate is not None:
             check_bitrate(s.bitrate)
+        if s.buffer_seconds is not None and (s.bitrate is None or not 0 < s.buffer_seconds <= _MAX_BUFFER_SECONDS):
+            raise BadOption(f"a buffer of {s.buffer_seconds:g} s cannot be kept", hint="up to 60 s, with a bit rate")
 
     def _check_word(self, what: str, word: str | None, known: tuple[str, ...]) -> None:
         if word is not None and word not in known:

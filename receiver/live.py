@@ -1,0 +1,362 @@
+"""Receive a live stream: network → decode → restore → measure and record, each stage in a thread of its own.
+
+Where the network cannot keep up, older pictures give way to newer ones before they are restored, so that what is shown
+stays near to what is taken.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from pathlib import Path
+
+from irn_video.codecs.card import StreamCard
+from irn_video.codecs.errors import IrnError, LinkFailed
+from irn_video.codecs.live import CLOCK, Arrival, LiveReader, LiveUrl
+from irn_video.codecs.output import check_output
+from irn_video.codecs.picture import Picture
+from irn_video.codecs.reader import VideoReader
+from irn_video.codecs.stamp import Stamp
+from irn_video.codecs.writer import VideoWriter
+from irn_video.pipeline.engine.rescaler import Received, Rescaler, Restoration
+from irn_video.pipeline.flow import ahead, mapped, newest
+from irn_video.pipeline.planes import Samples, convert
+from irn_video.pipeline.quality.psnr import PictureError, compare
+from irn_video.pipeline.restoring import check_lr_size, load_for, restoration_of
+from irn_video.receiver.receiving import RESTORED_ENCODERS
+
+_RECENT = 10_000  # pictures whose delays are remembered
+_LOW = 0.95
+
+
+@dataclass(frozen=True)
+class LiveReceiveOptions:
+    """How to receive live.
+
+    Attributes:
+        source: what is being sent, to measure against; pictures are matched by their index.
+        output: a file to record the restored pictures to; None for none.
+        model: weights file or name, where the card's name is not enough.
+        wait: seconds to wait for a sender.
+        patience: seconds without a packet after which the stream has ended.
+        seconds: stop after so long; None at the end of the stream.
+        overwrite: replace an existing recording.
+        device, precision: see `ReceiveOptions`.
+    """
+
+    source: Path | None = None
+    output: Path | None = None
+    model: str | None = None
+    wait: float = 60.0
+    patience: float = 3.0
+    seconds: float | None = None
+    overwrite: bool = False
+    device: str = "auto"
+    precision: str = "auto"
+
+
+@dataclass(frozen=True)
+class LiveStatistics:
+    """What has come, and what became of it.
+
+    Attributes:
+        arrived: pictures decoded.
+        restored: of them, shown at full size.
+        late: of them, left out because newer ones had come.
+        refused: of them, not restored because their card does not fit them, or names a network that is not here.
+        concealed: of them, those in which the decoder has made up for lost packets.
+        missing: pictures between the first and the last that never came, those that the sender left out among them.
+        sessions: runs of the sender.
+        bytes: of the video packets.
+        seconds: from the first picture to the last.
+        delay_ms, delay_p95_ms: from capture to restoration, median and 95th percentile; right if both clocks are.
+        psnr_y: mean in dB; None if not measured.
+    """
+
+    arrived: int = 0
+    restored: int = 0
+    late: int = 0
+    refused: int = 0
+    concealed: int = 0
+    missing: int = 0
+    sessions: int = 0
+    bytes: int = 0
+    seconds: float = 0.0
+    delay_ms: float | None = None
+    delay_p95_ms: float | None = None
+    psnr_y: float | None = None
+
+    @property
+    def kbps(self) -> float:
+        """kbit/s of video packets."""
+        return self.bytes * 8 / 1000 / self.seconds if self.seconds else 0.0
+
+    @property
+    def fps(self) -> float:
+        """Restored pictures a second."""
+        return self.restored / self.seconds if self.seconds else 0.0
+
+
+@dataclass(frozen=True)
+class LivePicture:
+    """One restored picture.
+
+    Attributes:
+        picture: at full size.
+        stamp: of the sender.
+        error: against the source; None if it is not measured.
+    """
+
+    picture: Picture
+    stamp: Stamp
+    error: PictureError | None
+
+
+def receive_live(
+    url: LiveUrl,
+    options: LiveReceiveOptions | None = None,
+    *,
+    show: Callable[[LivePicture, LiveStatistics], None] | None = None,
+    say: Callable[[str], None] | None = None,
+) -> LiveStatistics:
+    """Restore a live stream until it ends.
+
+    Args:
+        url: where to listen.
+        options: see `LiveReceiveOptions`.
+        show: called with each restored picture and what has come so far.
+        say: called with what was chosen, and with what is wrong, each once.
+
+    Raises:
+        LinkFailed: no sender, or none whose pictures can be restored.
+        IrnError: see its subclasses.
+    """
+    options = options or LiveReceiveOptions()
+    if options.output is not None:
+        check_output(options.output, [options.source] if options.source else [], options.overwrite)
+    tally = _Tally()
+    with ExitStack() as stack:
+        reader = stack.enter_context(LiveReader(url, wait=options.wait, patience=options.patience))
+        restorers = _Restorers(options, say or _silent)
+        meter = _Source(options.source, stack) if options.source is not None else None
+        recorder = stack.enter_context(_Recorder(options, say or _silent)) if options.output is not None else None
+        waiting = stack.enter_context(newest(tally.counted(reader), depth=2))
+        predicted = stack.enter_context(ahead(mapped(lambda _, a: restorers.predict(a), waiting), depth=1))
+        large = stack.enter_context(ahead(mapped(lambda _, item: restorers.reverse(item), predicted), depth=1))
+        try:
+            for item in large:
+                if item is None:
+                    tally.refused += 1
+                    continue
+                picture, arrival = item
+                delay = time.time() - arrival.stamp.captured / 1e6
+                error = meter.compare(picture, arrival) if meter is not None else None
+                tally.done(delay, error)
+                if recorder is not None:
+                    recorder.write(picture, arrival)
+                if show is not None:
+                    show(LivePicture(picture, arrival.stamp, error), tally.statistics())
+                if options.seconds is not None and tally.seconds >= options.seconds:
+                    break
+        except KeyboardInterrupt:  # the way to end a live stream: what was recorded stays
+            pass
+    found = tally.statistics()
+    if not found.restored:
+        raise LinkFailed(f"nothing that came from {url} could be restored", hint=restorers.complaint or None)
+    return found
+
+
+@dataclass
+class _Tally:
+    """Counts, across the threads: each field is written by one of them."""
+
+    arrived: int = 0
+    restored: int = 0
+    refused: int = 0
+    concealed: int = 0
+    missing: int = 0
+    bytes: int = 0
+    sessions: set[int] = field(default_factory=set)
+    delays: deque[float] = field(default_factory=lambda: deque(maxlen=_RECENT))
+    _began: float | None = None
+    _ended: float = 0.0
+    _last: Stamp | None = None
+    _psnr: list[float] = field(default_factory=lambda: [0.0, 0.0])
+
+    @property
+    def seconds(self) -> float:
+        return 0.0 if self._began is None else self._ended - self._began
+
+    def counted(self, arrivals: Iterable[Arrival]) -> Iterator[Arrival]:
+        for arrival in arrivals:
+            now, stamp = time.monotonic(), arrival.stamp
+            self._began = now if self._began is None else self._began
+            self._ended = now
+            if self._last is not None and self._last.session == stamp.session:
+                self.missing += max(0, stamp.index - self._last.index - 1)
+            self._last = stamp
+            self.sessions.add(stamp.session)
+            self.arrived += 1
+            self.bytes += arrival.size
+            self.concealed += arrival.picture.corrupt
+            yield arrival
+
+    def done(self, delay: float, error: PictureError | None) -> None:
+        self.restored += 1
+        self.delays.append(delay)
+        if error is not None and (psnr := error.psnr()["psnr_y"]) is not None:
+            self._psnr[0] += psnr
+            self._psnr[1] += 1
+
+    def statistics(self) -> LiveStatistics:
+        delays = sorted(self.delays)
+        return LiveStatistics(
+            arrived=self.arrived,
+            restored=self.restored,
+            late=max(0, self.arrived - self.restored - self.refused),
+            refused=self.refused,
+            concealed=self.concealed,
+            missing=self.missing,
+            sessions=len(self.sessions),
+            bytes=self.bytes,
+            seconds=self.seconds,
+            delay_ms=1000 * statistics.median(delays) if delays else None,
+            delay_p95_ms=1000 * delays[int(_LOW * (len(delays) - 1))] if delays else None,
+            psnr_y=self._psnr[0] / self._psnr[1] if self._psnr[1] else None,
+        )
+
+
+_Predicted = tuple[Arrival, Rescaler, Restoration, Received]
+
+
+class _Restorers:
+    """The network that each card asks for; it may change in the middle of a stream."""
+
+    def __init__(self, options: LiveReceiveOptions, say: Callable[[str], None]) -> None:
+        self._options, self._say = options, say
+        self._card: StreamCard | None = None
+        self._made: tuple[Rescaler, Restoration] | None = None
+        self.complaint = ""
+
+    def predict(self, arrival: Arrival) -> _Predicted | None:
+        """First half; None for a picture that cannot be restored."""
+        try:
+            check_lr_size(arrival.picture.width, arrival.picture.height, arrival.card)
+        except IrnError as error:
+            self._refuse(error)
+            return None
+        if arrival.card != self._card:
+            self._card, self._made = arrival.card, self._load(arrival.card)
+        if self._made is None:
+            return None
+        rescaler, to = self._made
+        return arrival, rescaler, to, rescaler.predict(arrival.picture, to)
+
+    def reverse(self, predicted: _Predicted | None) -> tuple[Picture, Arrival] | None:
+        """Second half."""
+        if predicted is None:
+            return None
+        arrival, rescaler, to, received = predicted
+        return rescaler.reverse(received, to, arrival.stamp.index), arrival
+
+    def _load(self, card: StreamCard) -> tuple[Rescaler, Restoration] | None:
+        options = self._options
+        try:
+            rescaler = load_for(card, options.model, device=options.device, precision=options.precision)
+        except IrnError as error:
+            self._refuse(error)
+            return None
+        self._say(f"{rescaler.name} on {rescaler.where}, {card.width}x{card.height}")
+        return rescaler, restoration_of(card, temperature=None, seed=None)
+
+    def _refuse(self, error: IrnError) -> None:
+        if str(error) != self.complaint:
+            self.complaint = str(error)
+            self._say(f"warning: {error}")
+
+
+class _Source:
+    """Pictures of the source, found by their index; a looped one begins anew."""
+
+    def __init__(self, path: Path, stack: ExitStack) -> None:
+        self._path, self._stack = path, stack
+        self._reader: VideoReader | None = None
+        self._pictures: Iterator[Picture] = iter(())
+        self._next = 0
+
+    def compare(self, restored: Picture, arrival: Arrival) -> PictureError | None:
+        """None where the source has no such picture."""
+        count = arrival.card.frames
+        original = self._at(arrival.stamp.index % count if count else arrival.stamp.index)
+        if original is None or (original.width, original.height) != (restored.width, restored.height):
+            return None
+        return compare(convert(original, Samples.of(restored)), restored)
+
+    def _at(self, index: int) -> Picture | None:
+        if self._reader is None or index < self._next:
+            if self._reader is not None:
+                self._reader.close()
+            self._reader = self._stack.enter_context(VideoReader(self._path))
+            self._pictures, self._next = iter(self._reader), 0
+        for picture in self._pictures:
+            self._next += 1
+            if self._next > index:
+                return picture
+        return None
+
+
+class _Recorder:
+    """Writes restored pictures to a file at the times at which they were taken, until their size changes."""
+
+    def __init__(self, options: LiveReceiveOptions, say: Callable[[str], None]) -> None:
+        assert options.output is not None
+        self._path, self._overwrite, self._say = options.output, options.overwrite, say
+        self._writer: VideoWriter | None = None
+        self._samples: tuple[object, ...] = ()
+        self._first: Stamp | None = None
+        self._over = False
+
+    def __enter__(self) -> _Recorder:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if self._writer is not None and kind is None:
+            self._writer.finish()
+        elif self._writer is not None:
+            self._writer.abort()
+
+    def write(self, picture: Picture, arrival: Arrival) -> None:
+        """One more, unless the recording is over."""
+        samples = picture.width, picture.height, picture.layout, picture.bit_depth
+        if self._writer is None:
+            self._writer, self._samples, self._first = self._open(picture), samples, arrival.stamp
+        if samples != self._samples and not self._over:
+            self._over = True
+            self._say(f"warning: {self._path} ends here: the pictures have changed to {picture.width}x{picture.height}")
+        if not self._over and self._first is not None:
+            since = arrival.stamp.captured - self._first.captured
+            pts = round(Fraction(since, 1_000_000) / CLOCK)
+            self._writer.write(replace(picture, pts=pts, time_base=CLOCK, duration=0))
+
+    def _open(self, picture: Picture) -> VideoWriter:
+        return VideoWriter(
+            self._path,
+            RESTORED_ENCODERS["h264"],
+            width=picture.width,
+            height=picture.height,
+            layout=picture.layout,
+            bit_depth=picture.bit_depth,
+            color=picture.color,
+            time_base=CLOCK,
+            frame_rate=None,
+            overwrite=self._overwrite,
+        )
+
+
+def _silent(_: str) -> None:
+    return None

@@ -1,0 +1,416 @@
+"""irn-stream: real processes, real sockets on loopback, lost and mutated packets."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import pytest
+from irn_video.codecs.card import StreamCard
+from irn_video.codecs.encoders import EncoderSettings, make_encoder
+from irn_video.codecs.errors import BadOption, LinkFailed
+from irn_video.codecs.live import LiveReader, LiveUrl, LiveWriter
+from irn_video.codecs.reader import VideoReader, probe
+from irn_video.codecs.sei import STAMP_UUID, find_payloads, insert_nal, sei_nal
+from irn_video.codecs.stamp import Stamp
+from irn_video.pipeline.live_cli import main
+from irn_video.receiver.live import LiveReceiveOptions, LiveStatistics, receive_live
+from irn_video.sender.live import LiveSendOptions, send_live
+
+SEND = LiveSendOptions("lanczos-x2", bitrate=300_000, keyint=5, device="cpu")
+
+
+@pytest.fixture
+def port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def clip(clips: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path: Path = clips.make(tmp_path_factory.mktemp("live") / "in.mp4", size="128x96", frames=50)
+    return path
+
+
+class Received(threading.Thread):
+    """A receiver in this process."""
+
+    def __init__(self, url: str, options: LiveReceiveOptions) -> None:
+        super().__init__(daemon=True)
+        self.url, self.options = LiveUrl.parse(url), options
+        self.statistics: LiveStatistics | None = None
+        self.error: Exception | None = None
+        self.said: list[str] = []
+        self.sizes: set[tuple[int, int]] = set()
+        self.start()
+
+    def run(self) -> None:
+        try:
+            self.statistics = receive_live(
+                self.url,
+                self.options,
+                show=lambda shown, _: self.sizes.add((shown.picture.width, shown.picture.height)),
+                say=self.said.append,
+            )
+        except Exception as error:
+            self.error = error
+
+    def result(self) -> LiveStatistics:
+        self.join(60)
+        assert self.error is None, self.error
+        assert self.statistics is not None
+        return self.statistics
+
+
+class Proxy(threading.Thread):
+    """Passes UDP packets on, as `through` changes them; None loses one."""
+
+    def __init__(self, to: int, through: Callable[[bytes], bytes | None]) -> None:
+        super().__init__(daemon=True)
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind(("127.0.0.1", 0))
+        self.socket.settimeout(0.1)
+        self.port = int(self.socket.getsockname()[1])
+        self.to, self.through, self.open = to, through, True
+        self.passed = self.lost = 0
+        self.start()
+
+    def run(self) -> None:
+        while self.open:
+            try:
+                packet = self.through(self.socket.recv(65536))
+            except TimeoutError:
+                continue
+            if packet is None:
+                self.lost += 1
+            else:
+                self.passed += 1
+                self.socket.sendto(packet, ("127.0.0.1", self.to))
+        self.socket.close()
+
+
+@pytest.fixture
+def stack() -> Iterator[ExitStack]:
+    with ExitStack() as found:
+        yield found
+
+
+def options(**changed: Any) -> LiveReceiveOptions:
+    return replace(LiveReceiveOptions(wait=20, patience=1.5, device="cpu"), **changed)
+
+
+class TestUrl:
+    def test_both_ends(self) -> None:
+        url = LiveUrl.parse("udp://127.0.0.1:5000")
+        assert str(url) == "udp://127.0.0.1:5000"
+        assert "localaddr=127.0.0.1" in url.to_receive
+        assert LiveUrl.parse("tcp://example.org:1/").to_send == "tcp://example.org:1"
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "",
+            "udp://",
+            "udp://127.0.0.1",
+            "http://a:1",
+            "udp://a:1?x=y",
+            "udp://a:99999",
+            "tcp://a:1/b",
+            "udp://[::1]:5",
+        ],
+    )
+    def test_others(self, text: str, capsys: pytest.CaptureFixture[str]) -> None:
+        with pytest.raises(BadOption, match="address"):
+            LiveUrl.parse(text)
+        assert main(["receive", text]) == 2
+        assert "Traceback" not in capsys.readouterr().err
+
+
+class TestStamp:
+    @pytest.mark.parametrize("syntax", ["h264", "hevc"])
+    def test_there_and_back(self, syntax: Any) -> None:
+        stamp = Stamp(0, 123, 1_700_000_000_000_000)
+        slice_unit = b"\x00\x00\x01" + (b"\x65" if syntax == "h264" else b"\x26\x01") + b"data"
+        assert Stamp.find(insert_nal(slice_unit, stamp.nal(syntax), syntax)) == stamp
+
+    @pytest.mark.parametrize("payload", [b"", b"x", b"00000000 1", b"0000000g 1 1", b"00000000 -1 1", b"1" * 300])
+    def test_nonsense_is_none(self, payload: bytes) -> None:
+        assert Stamp.find(sei_nal(payload, "h264", STAMP_UUID)) is None
+        assert find_payloads(sei_nal(payload, "h264", STAMP_UUID)) == []
+
+
+@pytest.mark.parametrize("scheme", ["udp", "tcp"])
+def test_every_picture_arrives_restored_and_measured(scheme: str, clip: Path, port: int, tmp_path: Path) -> None:
+    url = f"{scheme}://127.0.0.1:{port}"
+    receiver = Received(url, options(source=clip, output=tmp_path / "out.mkv"))
+    time.sleep(1)
+    sent = send_live(clip, LiveUrl.parse(url), SEND)
+    found = receiver.result()
+    assert sent.pictures + sent.skipped == 50
+    assert found.restored + found.late == found.arrived == sent.pictures
+    assert found.restored > 25
+    assert (found.sessions, found.refused, found.concealed) == (1, 0, 0)
+    assert found.missing <= sent.skipped
+    assert found.psnr_y is not None
+    assert found.psnr_y > 20
+    assert found.delay_ms is not None
+    assert 0 < found.delay_ms < 1500
+    assert found.bytes == pytest.approx(sent.bytes, rel=0.02)
+    info = probe(tmp_path / "out.mkv")
+    assert (info.width, info.height, info.frames) == (128, 96, found.restored)
+    assert [path.name for path in tmp_path.iterdir()] == ["out.mkv"]
+
+
+def test_the_bit_rate_is_kept(clip: Path, port: int) -> None:
+    url = f"udp://127.0.0.1:{port}"
+    receiver = Received(url, options())
+    time.sleep(1)
+    sent = send_live(clip, LiveUrl.parse(url), replace(SEND, bitrate=150_000, loop=True, seconds=4))
+    receiver.result()
+    assert 8 * sent.bytes / 4 < 1.1 * 150_000 + 0.5 * 150_000 / 4
+
+
+@pytest.mark.parametrize("share", [0.01, 0.05])
+def test_lost_packets(share: float, clip: Path, port: int, stack: ExitStack) -> None:
+    chance = random.Random(0)
+    proxy = Proxy(port, lambda packet: None if chance.random() < share else packet)
+    stack.callback(setattr, proxy, "open", False)
+    receiver = Received(f"udp://127.0.0.1:{port}", options(source=clip))
+    time.sleep(1)
+    settings = replace(SEND, bitrate=600_000, loop=True, seconds=6)
+    sent = send_live(clip, LiveUrl.parse(f"udp://127.0.0.1:{proxy.port}"), settings)
+    found = receiver.result()
+    assert proxy.lost > 0
+    assert receiver.sizes == {(128, 96)}
+    # Every index is accounted for, but for those before the first keyframe that came and after the last picture.
+    assert sent.pictures + sent.skipped - 15 <= found.arrived + found.missing <= sent.pictures + sent.skipped
+    assert found.arrived > 0.6 * sent.pictures
+    assert found.concealed + found.missing > 0
+
+
+def test_a_sender_that_restarts_with_other_pictures(clips: Any, clip: Path, port: int, tmp_path: Path) -> None:
+    url = f"udp://127.0.0.1:{port}"
+    other = clips.make(tmp_path / "other.mp4", size="64x48", frames=30)
+    receiver = Received(url, options(patience=4, output=tmp_path / "out.mkv"))
+    time.sleep(1)
+    first = send_live(clip, LiveUrl.parse(url), SEND)
+    second = send_live(other, LiveUrl.parse(url), replace(SEND, model="bicubic-x4"))
+    found = receiver.result()
+    assert found.sessions == 2
+    assert receiver.sizes == {(128, 96), (64, 48)}
+    assert found.arrived > first.pictures + 0.5 * second.pictures
+    assert any("ends here: the pictures have changed to 64x48" in text for text in receiver.said)
+    assert any("bicubic-x4" in text for text in receiver.said)
+    assert probe(tmp_path / "out.mkv").width == 128
+
+
+def test_joining_late(clip: Path, port: int) -> None:
+    url = f"udp://127.0.0.1:{port}"
+    sender = threading.Thread(target=send_live, args=(clip, LiveUrl.parse(url), replace(SEND, loop=True, seconds=6)))
+    sender.start()
+    time.sleep(2)
+    found = Received(url, options()).result()
+    sender.join()
+    assert 40 < found.arrived < 140
+    assert found.concealed == 0
+
+
+class TestHostile:
+    """A sender that means harm, or nothing."""
+
+    def send(self, clip: Path, url: str, card: StreamCard, nal: bytes | None = None) -> None:
+        with VideoReader(clip) as reader:
+            pictures = list(reader)
+        settings = EncoderSettings(bitrate=300_000, tune="zerolatency", keyint=5)
+        with LiveWriter(LiveUrl.parse(url), settings, card=card, lr=pictures[0], frame_rate=Fraction(25)) as writer:
+            if nal is not None:
+                writer._nal = nal
+            for index, picture in enumerate(pictures):
+                writer.write(picture, Stamp(1, index, time.time_ns() // 1000))
+                time.sleep(0.02)
+
+    @pytest.fixture
+    def card(self, clip: Path) -> StreamCard:
+        color = probe(clip).color
+        return StreamCard(
+            model="lanczos-x2",
+            model_sha256="",
+            scale=2,
+            width=256,
+            height=192,
+            pad_right=0,
+            pad_bottom=0,
+            layout="yuv420",
+            bit_depth=8,
+            color=color,
+            codec="h264",
+            crf=None,
+            bitrate=300_000,
+            lossless=False,
+            latent_std=0.0,
+            seed=0,
+            source_name="",
+            source_bytes=0,
+            source_sha256="",
+            frames=None,
+        )
+
+    @pytest.mark.parametrize(
+        ("changed", "message"),
+        [
+            ({"width": 16384, "height": 16384}, "describes pictures of 16384x16384"),
+            ({"model": "nobody-knows-it"}, "is not here"),
+            ({"scale": 16, "width": 2048, "height": 1536}, "has other weights|of scale"),
+        ],
+    )
+    def test_cards_that_do_not_fit(
+        self, changed: dict[str, Any], message: str, card: StreamCard, clip: Path, port: int
+    ) -> None:
+        url = f"udp://127.0.0.1:{port}"
+        receiver = Received(url, options())
+        time.sleep(1)
+        self.send(clip, url, replace(card, **changed))
+        receiver.join(30)
+        assert isinstance(receiver.error, LinkFailed)
+        assert len(receiver.said) == 1
+        assert "\n" not in receiver.said[0]
+        with pytest.raises(AssertionError, match=message):
+            raise AssertionError(receiver.said[0])
+
+    def test_a_card_that_is_none(self, card: StreamCard, clip: Path, port: int) -> None:
+        url = f"udp://127.0.0.1:{port}"
+        receiver = Received(url, options())
+        time.sleep(1)
+        self.send(clip, url, card, sei_nal(b'{"version": 2', "h264"))
+        receiver.join(30)
+        assert isinstance(receiver.error, LinkFailed)
+
+    @pytest.mark.slow
+    def test_mutated_packets(self, clip: Path, port: int, stack: ExitStack) -> None:
+        """Ten thousand of them: no crash, no picture of another size, and it restores what is whole afterwards."""
+        chance = random.Random(1)
+        proxy = Proxy(port, lambda packet: mutated(packet, chance))
+        stack.callback(setattr, proxy, "open", False)
+        receiver = Received(f"udp://127.0.0.1:{port}", options(patience=3))
+        time.sleep(1)
+        junk = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        stack.callback(junk.close)
+        url = LiveUrl.parse(f"udp://127.0.0.1:{proxy.port}")
+        sender = threading.Thread(target=send_live, args=(clip, url, replace(SEND, loop=True, seconds=12)))
+        sender.start()
+        for count in range(10_000):
+            junk.sendto(mutated(bytes([0x47]) + chance.randbytes(187), chance) or b"", ("127.0.0.1", port))
+            if count % 10 == 0:
+                time.sleep(0.01)
+        sender.join()
+        proxy.through = lambda packet: packet
+        send_live(clip, url, SEND)
+        found = receiver.result()
+        assert found.restored > 20
+        assert (128, 96) in receiver.sizes
+
+
+def mutated(packet: bytes, chance: random.Random) -> bytes | None:
+    """Some bits turned, or cut short, or nothing."""
+    data = bytearray(packet)
+    for _ in range(chance.choice((0, 0, 1, 3))):
+        data[chance.randrange(len(data))] ^= 1 << chance.randrange(8)
+    if chance.random() < 0.05:
+        return None
+    return bytes(data[: chance.randrange(1, len(data))]) if chance.random() < 0.05 else bytes(data)
+
+
+@pytest.mark.slow
+def test_two_processes(clip: Path, port: int, tmp_path: Path) -> None:
+    url, program = f"udp://127.0.0.1:{port}", [sys.executable, "-m", "irn_video.pipeline.live_cli"]
+    options = ["--output", str(tmp_path / "out.mkv"), "--source", str(clip), "--json", "--device", "cpu"]
+    receiver = subprocess.Popen(
+        [*program, "receive", url, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    time.sleep(4)
+    sent = subprocess.run(
+        [*program, "send", str(clip), url, "--loop", "--seconds", "8", "--json", "--device", "cpu"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    out, err = receiver.communicate(timeout=60)
+    assert receiver.returncode == 0, err
+    found = json.loads(out)
+    assert json.loads(sent.stdout)["pictures"] >= found["arrived"] > 50
+    assert found["psnr_y"] > 20
+    assert "irn-h264-x2 on CPU" in err
+    assert "Traceback" not in err
+
+
+@pytest.mark.slow
+def test_an_interrupt_keeps_the_recording(clip: Path, port: int, tmp_path: Path) -> None:
+    url, program = f"udp://127.0.0.1:{port}", [sys.executable, "-m", "irn_video.pipeline.live_cli"]
+    receiver = subprocess.Popen(
+        [*program, "receive", url, "--output", str(tmp_path / "out.mkv"), "--device", "cpu"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    time.sleep(4)
+    sender = threading.Thread(target=send_live, args=(clip, LiveUrl.parse(url), replace(SEND, loop=True, seconds=6)))
+    sender.start()
+    time.sleep(4)
+    receiver.send_signal(signal.SIGINT)
+    out, err = receiver.communicate(timeout=30)
+    sender.join()
+    assert receiver.returncode == 0, err
+    assert "pictures restored" in out
+    assert (probe(tmp_path / "out.mkv").frames or 0) > 10
+    assert [path.name for path in tmp_path.iterdir()] == ["out.mkv"]
+
+
+def test_nobody_sends(port: int, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["receive", f"udp://127.0.0.1:{port}", "--wait", "1"]) == 1
+    assert "nothing to receive at udp://127.0.0.1" in capsys.readouterr().err
+
+
+def test_nobody_listens(clip: Path, port: int, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["send", str(clip), f"tcp://127.0.0.1:{port}", "--model", "lanczos-x2"]) == 1
+    assert f"cannot send to tcp://127.0.0.1:{port}: Connection refused" in capsys.readouterr().err
+
+
+def test_it_listens_at_the_given_address_alone(clip: Path, port: int) -> None:
+    receiver = Received(f"udp://127.0.0.1:{port}", options(wait=2))
+    time.sleep(1)
+    bound = [line.split()[1] for line in Path("/proc/net/udp").read_text().splitlines()[1:]]
+    assert f"0100007F:{port:04X}" in bound
+    assert f"00000000:{port:04X}" not in bound
+    receiver.join(20)
+
+
+def test_networks_that_need_a_lossless_stream_are_refused(clip: Path, port: int) -> None:
+    with pytest.raises(BadOption, match="lossless"):
+        send_live(clip, LiveUrl.parse(f"udp://127.0.0.1:{port}"), replace(SEND, model="irn-x2"))
+
+
+def test_a_buffer_needs_a_rate() -> None:
+    with pytest.raises(BadOption, match="buffer"):
+        make_encoder(EncoderSettings(crf=20, buffer_seconds=1))
+
+
+def test_reader_gives_up_on_a_taken_port(port: int) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as taken:
+        taken.bind(("127.0.0.1", port))
+        taken.listen()
+        with pytest.raises(LinkFailed, match="nothing to receive"):
+            LiveReader(LiveUrl.parse(f"tcp://127.0.0.1:{port}"), wait=1)
