@@ -41,7 +41,7 @@ class Part:
 
 PARTS = {
     "bunny_360p": Part(BUNNY, 30, None, 2),
-    "city_405p": Part(CITY, 20, None, 1),
+    "city_404p": Part(CITY, 20, (720, 404), 1),
     "park_496p": Part(PARK, 60, (1768, 992), 2),
 }
 

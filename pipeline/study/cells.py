@@ -6,11 +6,11 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from irn_video.codecs.encoders import EncoderSettings, choose_samples
+from irn_video.codecs.encoders import EncoderSettings, choose_samples, make_encoder
 from irn_video.codecs.errors import SourceMismatch, StudyFailed
 from irn_video.codecs.packets import encoder_words
 from irn_video.codecs.pixels import pixel_format
-from irn_video.codecs.reader import VideoReader, probe
+from irn_video.codecs.reader import VideoInfo, VideoReader, probe
 from irn_video.codecs.writer import VideoWriter, WriteSummary
 from irn_video.pipeline.flow import ahead
 from irn_video.pipeline.planes import Samples, convert
@@ -26,6 +26,7 @@ from irn_video.sender import SendOptions, send
 _ALIGNED_DB = 0.02  # our PSNR-Y and libvmaf's are the same number, rounded differently
 _VMAF_CAP_DB = 59.0  # libvmaf's PSNR ends at 60 dB for 8 bits
 _LOSSLESS = EncoderSettings(codec="ffv1")
+_PADDING = "bicubic-x1"
 
 
 @dataclass(frozen=True)
@@ -94,9 +95,11 @@ def measure_cell(cell: Cell, folder: Path) -> Measurement:
         StudyFailed, IrnError: why it cannot be measured.
     """
     stream, restored = folder / "stream.mkv", folder / "restored.mkv"
-    full = cell.method.sender == FULL
+    info = probe(cell.clip)
+    sender = _sender(cell, info)
+    full = sender == FULL
     watch = Watch()
-    written = _sent(cell, stream)
+    written = _sent(cell, sender, stream)
     sending = watch.lap()
     frames = psnr_of_files(cell.clip, stream) if full else _received(cell, stream, restored)
     cost = Cost(sending, watch.lap())
@@ -104,7 +107,7 @@ def measure_cell(cell: Cell, folder: Path) -> Measurement:
     if set(cell.metrics) - {"psnr"}:
         frames = _with_perceptual(frames, measure_files(shown, cell.clip, folder), cell)
     crop = crop_of(shown, cell.clip, len(frames))
-    info, coded, words = probe(cell.clip), probe(stream), encoder_words(stream)
+    coded, words = probe(stream), encoder_words(stream)
     restored.unlink(missing_ok=True)
     stream.unlink()
     return Measurement(
@@ -125,11 +128,19 @@ def measure_cell(cell: Cell, folder: Path) -> Measurement:
     )
 
 
-def _sent(cell: Cell, stream: Path) -> WriteSummary:
-    if cell.method.sender == FULL:
+def _sent(cell: Cell, sender: str, stream: Path) -> WriteSummary:
+    if sender == FULL:
         return encode_full_size(cell.clip, stream, cell.encoder, cell.frames)
-    options = SendOptions(cell.method.sender, encoder=cell.encoder, frames=cell.frames, overwrite=True)
+    options = SendOptions(sender, encoder=cell.encoder, frames=cell.frames, overwrite=True)
     return send(cell.clip, stream, options).written
+
+
+def _sender(cell: Cell, clip: VideoInfo) -> str:
+    """The method's; at full size, what the encoder cannot carry is padded by a pipeline that changes nothing."""
+    layout, _ = choose_samples(cell.encoder, clip.layout, clip.bit_depth)
+    rows, columns = layout.subsampling
+    odd = make_encoder(cell.encoder).needs_even and (clip.height % rows or clip.width % columns)
+    return _PADDING if odd and cell.method.sender == FULL else cell.method.sender
 
 
 def encode_full_size(source: Path, path: Path, settings: EncoderSettings, frames: int | None = None) -> WriteSummary:

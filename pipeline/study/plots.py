@@ -10,6 +10,7 @@ from typing import Any
 
 import matplotlib as mpl
 import matplotlib.ticker
+import numpy as np
 from irn_video.codecs.output import atomic_path
 from irn_video.pipeline.study.conclusions import compare, hulls, mean_of, resamplers
 from irn_video.pipeline.study.methods import FULL
@@ -19,7 +20,7 @@ from matplotlib.figure import Figure
 
 # Colours that people with any colour vision tell apart (Okabe and Ito 2008).
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
-_ANCHOR_COLOURS = ("#555555", "#999999", "#bbbbbb")
+_ANCHORS = (("#222222", "--"), ("#777777", "-."), ("#999999", ":"), ("#b0b0b0", (0, (5, 1, 1, 1, 1, 1))))
 LABELS = {
     "psnr_y": "PSNR-Y, dB",
     "psnr_u": "PSNR-U, dB",
@@ -50,8 +51,7 @@ def rate_quality(study: Study, clip: str, metrics: Sequence[str]) -> Figure:
         for metric, panel in zip(metrics, axes, strict=True):
             for method in (*study.anchors, *study.models):
                 curve = study.curve(clip, method, metric)
-                style = "--" if method in study.anchors else "-"
-                panel.plot(curve.rates, curve.qualities, style, marker=".", color=_colour(study, method), label=method)
+                panel.plot(curve.rates, curve.qualities, marker=".", label=method, **_style(study, method))
             _rate_axis(panel)
             panel.set_ylabel(LABELS[metric])
         axes[0].legend(frameon=False)
@@ -67,27 +67,32 @@ def over_time(study: Study, clip: str, metric: str) -> Figure:
         for point in study.middle_points(clip):
             values = [frame.get(metric) for frame in point.frames]
             shown = [float("nan") if value is None else value for value in values]
-            panel.plot(shown, color=_colour(study, point.method), label=f"{point.method}, {point.kbps:.0f} kb/s")
+            panel.plot(shown, label=f"{point.method}, {point.kbps:.0f} kb/s", **_style(study, point.method))
         panel.set_xlabel("picture")
         panel.set_ylabel(LABELS[metric])
-        panel.legend(frameon=False, fontsize=8)
+        panel.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
         panel.set_title(clip)
     return figure
 
 
 def hull_plot(study: Study, clip: str, metric: str) -> Figure:
-    """The hulls with our networks and with resampling, and full size."""
+    """What the hulls with our networks and with resampling spend at each quality, against full size."""
+    full = study.curve(clip, FULL, metric)
     with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(5.2, 3.6), layout="constrained")
+        figure = Figure(figsize=(5.2, 3.4), layout="constrained")
         panel = figure.subplots()
-        lines = {"full size": study.curve(clip, FULL, metric)}
-        for label, methods in (("hull with resampling", resamplers(study)), ("hull with our networks", study.models)):
+        ways = (
+            ("full size or resampling", resamplers(study), "#e69f00"),
+            ("full size or our networks", study.models, "#0072b2"),
+        )
+        for label, methods, colour in ways:
             if methods and (found := hulls(study, metric, methods).get(clip)):
-                lines[label] = found.curve
-        for (label, curve), colour in zip(lines.items(), ("#555555", "#e69f00", _COLOURS[0]), strict=False):
-            panel.plot(curve.rates, curve.qualities, color=colour, label=label)
-        _rate_axis(panel)
-        panel.set_ylabel(LABELS[metric])
+                qualities, rates = np.array(found.curve.qualities), np.array(found.curve.rates)
+                change = 100 * (rates / np.exp(full.log_rates(qualities)) - 1)
+                panel.plot(qualities, change, color=colour, label=f"the cheapest of {label}: {found.saving:+.1f} %")
+        panel.axhline(0, color="#222222", linestyle="--", linewidth=1)
+        panel.set_xlabel(LABELS[metric])
+        panel.set_ylabel("bit rate against full size, %")
         panel.legend(frameon=False)
         panel.set_title(clip)
     return figure
@@ -103,10 +108,11 @@ def cost_gain(study: Study, anchor: str, metric: str) -> Figure:
             points = [point for point in study.measurements if point.method == method]
             if points and gain is not None:
                 cost = statistics.fmean(point.cost.cpu_seconds / point.pictures for point in points)
-                panel.plot(cost, gain, "o", color=_colour(study, method), label=method)
+                panel.plot(cost, gain, "o", color=_style(study, method)["color"], label=method)
         panel.set_xlabel("processor seconds a picture, sending and receiving")
         panel.set_ylabel(f"BD-rate against {anchor}, %")
-        panel.legend(frameon=False)
+        if panel.lines:
+            panel.legend(frameon=False)
     return figure
 
 
@@ -142,7 +148,9 @@ def _rate_axis(panel: Axes) -> None:
     panel.set_xlabel("kbit/s")
 
 
-def _colour(study: Study, method: str) -> str:
+def _style(study: Study, method: str) -> dict[str, Any]:
+    """Models in colour, anchors in grey and dashed."""
     if method in study.anchors:
-        return _ANCHOR_COLOURS[study.anchors.index(method) % len(_ANCHOR_COLOURS)]
-    return _COLOURS[study.models.index(method) % len(_COLOURS)]
+        colour, dashes = _ANCHORS[study.anchors.index(method) % len(_ANCHORS)]
+        return {"color": colour, "linestyle": dashes}
+    return {"color": _COLOURS[study.models.index(method) % len(_COLOURS)]}

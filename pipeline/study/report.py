@@ -29,6 +29,7 @@ from irn_video.pipeline.study.sections import (
     hull_mean,
     hull_table,
     image,
+    matrix,
     mean,
     metric_name,
     pairs,
@@ -51,6 +52,7 @@ td, th { padding: .25rem .7rem; border-bottom: 1px solid var(--line); text-align
 td:first-child, th:first-child { text-align: left; }
 tr.mean td { font-weight: 600; border-top: 2px solid var(--line); }
 .good { color: var(--good); } .bad { color: var(--bad); }
+details { margin: .4rem 0; } summary { cursor: pointer; }
 ul.verdict { font-size: 1.05rem; padding-left: 1.2rem; }
 img { max-width: 100%; background: #fff; border-radius: 4px; }
 small, .note { color: #888; } pre { overflow-x: auto; }
@@ -72,17 +74,18 @@ _MARKS = (
 
 
 def verdict(study: Study) -> list[str]:
-    """The findings, one line each, the most important first."""
-    lines = []
+    """The findings, one line each, the most important first: the hull, then each model against its peers.
+
+    A model's peers are full size and the anchors of its own scale.
+    """
+    lines = [_hull_line(study)] if FULL in study.anchors and study.models else []
     metrics = [metric for metric in ("psnr_y", "psnr_yuv", "vmaf", "vmaf_neg") if metric in study.metrics]
     for model in study.models:
+        scale = study.methods[model].scale
         for anchor in study.anchors:
-            found = [
-                f"{plots.LABELS[m].removesuffix(', dB')} {with_margin(mean(study, model, anchor, m))}" for m in metrics
-            ]
-            lines.append(f"{model} against {anchor}, bit rate at equal quality: " + ", ".join(found))
-    if FULL in study.anchors and study.models:
-        lines.append(_hull_line(study))
+            if anchor == FULL or study.methods[anchor].scale == scale:
+                found = [f"{metric_name(m)} {with_margin(mean(study, model, anchor, m))}" for m in metrics]
+                lines.append(f"{model} against {anchor}, bit rate at equal quality: " + ", ".join(found))
     return lines
 
 
@@ -142,7 +145,7 @@ def _figures(study: Study) -> dict[str, Figure]:
     for clip in study.clips if drawn else ():
         figures[f"{clip}-curves"] = plots.rate_quality(study, clip, drawn)
         figures[f"{clip}-time"] = plots.over_time(study, clip, drawn[0])
-        if FULL in study.anchors and study.models:
+        if study.models and study.curve(clip, FULL, drawn[0]).rates:
             figures[f"{clip}-hull"] = plots.hull_plot(study, clip, drawn[0])
     if drawn and study.anchors and study.measurements:
         figures["cost"] = plots.cost_gain(study, study.anchors[0], drawn[0])
@@ -159,6 +162,7 @@ def _page(study: Study, figures: dict[str, Figure]) -> str:
         *(failures(study)),
         "<h2>Bit rate at equal quality</h2>",
         _MARKS,
+        *(matrix(study, metric) for metric in judged[:1] + [m for m in ("vmaf",) if m in judged]),
         *(comparison(study, model, anchor, judged) for model, anchor in pairs(study)),
         *(crossings(study, judged[0]) if judged else ()),
         *(hull_table(study, judged[0]) if judged else ()),

@@ -26,7 +26,7 @@ from irn_video.pipeline.study.workers import Failure
 
 SCHEMA = 2
 RESULTS, TABLE = "results.json", "results.csv"
-_LOW_SHARE = 0.05
+_LOW_SHARE, _DIGITS = 0.05, 4
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ class Study:
             metrics=tuple(names),
             settings={**settings, "frames": config.frames or "all"},
             environment={**versions(), "python": platform.python_version(), "machine": platform.machine()},
-            measurements=outcome.measurements,
+            measurements=tuple(map(_rounded, outcome.measurements)),
             failures=outcome.failures,
             notes=outcome.notes,
         )
@@ -165,7 +165,7 @@ def write_results(folder: Path, study: Study) -> None:
         UnwritableOutput: the folder cannot be written to.
     """
     with atomic_path(folder / RESULTS, overwrite=True) as part:
-        part.write_text(json.dumps(_as_json(study), indent=1) + "\n")
+        part.write_text(_lines(_as_json(study)))
     with atomic_path(folder / TABLE, overwrite=True) as part, part.open("w", newline="") as file:
         table = csv.writer(file)
         table.writerow(["clip", "method", "crf", "bitrate", "bytes", "kbps", "bpp", *study.metrics, "cpu_seconds"])
@@ -219,6 +219,22 @@ def _as_json(study: Study) -> dict[str, Any]:
         "notes": study.notes,
         "sources": dict(study.sources),
     }
+
+
+def _rounded(point: Measurement) -> Measurement:
+    """As exact as anybody needs, in half the space."""
+    frames = tuple(
+        {name: None if value is None else round(value, _DIGITS) for name, value in frame.items()}
+        for frame in point.frames
+    )
+    return replace(point, frames=frames)
+
+
+def _lines(entries: Mapping[str, Any]) -> str:
+    """JSON with a line for each point: quick to compare, and not too long."""
+    points = ",\n".join(json.dumps(point) for point in entries["points"])
+    rest = json.dumps({**entries, "points": []}, indent=1)
+    return rest.replace('"points": []', f'"points": [\n{points}\n]', 1) + "\n"
 
 
 def _point(point: Measurement, metrics: Sequence[str]) -> dict[str, Any]:

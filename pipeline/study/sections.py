@@ -34,6 +34,16 @@ def pairs(study: Study) -> list[tuple[str, str]]:
     return [(model, anchor) for model in (*study.models, *study.anchors) for anchor in study.anchors if model != anchor]
 
 
+def matrix(study: Study, metric: str) -> str:
+    """Means over the clips: every method against every anchor."""
+    rows = []
+    for model in (*study.models, *study.anchors):
+        means = ["" if model == one else with_margin(mean(study, model, one, metric)) for one in study.anchors]
+        rows.append([model, *means])
+    title = f"<h3>{metric_name(metric)}, mean over the clips</h3>"
+    return title + table(["", *(f"against {anchor}" for anchor in study.anchors)], rows)
+
+
 def comparison(study: Study, model: str, anchor: str, metrics: Sequence[str]) -> str:
     """BD-rates by clip and metric, and their means."""
     rows = []
@@ -43,8 +53,9 @@ def comparison(study: Study, model: str, anchor: str, metrics: Sequence[str]) ->
     means = "".join(f"<td>{escape(with_margin(mean(study, model, anchor, metric)))}</td>" for metric in metrics)
     rows.append(f"<tr class=mean><td>mean</td>{means}</tr>")
     heads = "".join(f"<th>{escape(metric_name(metric))}</th>" for metric in metrics)
-    title = f"<h3>{escape(model)} against {escape(anchor)}</h3>"
-    return f"{title}<div class=scroll><table><tr><th>clip</th>{heads}</tr>{''.join(rows)}</table></div>"
+    title = f"<summary>{escape(model)} against {escape(anchor)}, by clip</summary>"
+    found = f"<div class=scroll><table><tr><th>clip</th>{heads}</tr>{''.join(rows)}</table></div>"
+    return f"<details>{title}{found}</details>"
 
 
 def _rate_cell(one: Comparison) -> str:

@@ -254,6 +254,14 @@ def test_cells_measure_what_the_commands_and_ffmpeg_do(
     assert min(measured.cost.send.peak_bytes, measured.cost.receive.peak_bytes) > 50_000_000
 
 
+def test_full_size_of_odd_pictures_is_padded_for_the_encoder(clips: Any, tmp_path: Path) -> None:
+    clip = clips.make(tmp_path / "odd.mkv", "-pix_fmt", "yuv420p", "-c:v", "ffv1", size="97x65", frames=4)
+    measured = measure_cell(Cell(clip, Method("full"), EncoderSettings(crf=1.0), None, ("psnr", "vmaf")), tmp_path)
+    assert (measured.width, measured.height, measured.method) == (97, 65, "full")
+    assert min(measured.values("psnr_y")) > 50  # nothing is resampled
+    assert min(measured.values("vmaf")) > 90
+
+
 def without_cost(folder: Path) -> Any:
     table = json.loads((folder / "results.json").read_text())
     for entry in table["points"]:

@@ -67,7 +67,7 @@ class TestReport:
         assert len(lines) == 3 * 2 * (2 + 2)  # clips, metrics; the network and each anchor against the other anchors
 
     def test_the_verdict_comes_first(self, made_up: MadeUp) -> None:
-        first, lanczos, hull = verdict(made_up(0.2))
+        hull, first, lanczos = verdict(made_up(0.2))
         assert first.startswith("irn against full, bit rate at equal quality: PSNR-Y −20.0 % ± 0.0, VMAF −20.0 %")
         assert lanczos.startswith("irn against lanczos-x2, bit rate at equal quality: PSNR-Y −36.0 %")
         assert "−20.0 % ± 0.0 against full size, −20.0 % ± 0.0 against the hull of full size and lanczos-x2" in hull
