@@ -5,10 +5,13 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Self
 
+from irn_video.codecs.card import StreamCard
 from irn_video.codecs.encoders import EncoderSettings
 from irn_video.codecs.errors import BadOption
 from irn_video.codecs.live import LiveUrl, LiveWriter
@@ -91,13 +94,40 @@ def send_live(
         LinkFailed: nobody is there, or the receiver has gone.
         IrnError: see its subclasses.
     """
-    options = options or LiveSendOptions()
-    source = Path(source)
+    options, source = options or LiveSendOptions(), Path(source)
     rescaler = Rescaler.load(options.model, device=options.device, precision=options.precision)
+    if rescaler.wants_lossless:
+        raise BadOption(f"{rescaler.name} cannot be sent live: it needs a lossless stream", hint="choose irn-h264-x2")
     with VideoReader(source) as reader:
         info = reader.info
     rate = info.frame_rate or _FALLBACK_RATE
-    settings = EncoderSettings(
+    settings = _settings(options, rate)
+    plan = plan_of(info, rescaler, settings)
+    card = card_of(info, rescaler, plan.carried, SendOptions(options.model, encoder=settings))
+    if say is not None:
+        say(f"{rescaler.name} on {rescaler.where}, {float(rate):g} pictures a second to {url}")
+
+    def shrunk(_: int, item: tuple[Picture, Stamp]) -> tuple[Picture, Stamp]:
+        return rescaler.downscale(item[0], plan.lr, plan.qp), item[1]
+
+    start, sent, last, size = time.monotonic(), 0, -1, 0
+    with (
+        ahead(_pictures(source, options.loop), depth=4) as pictures,
+        ahead(_taken(pictures, rate, options.seconds), depth=1) as taken,
+        ahead(mapped(shrunk, taken), depth=1) as small,
+        suppress(KeyboardInterrupt),  # the way to end a live stream
+        _Line(url, settings, card, rate) as line,
+    ):
+        for lr, stamp in small:
+            size = line.write(lr, stamp)
+            sent, last = sent + 1, stamp.index
+            if advance is not None:
+                advance(sent, None if options.loop else info.frames)
+    return LiveSent(sent, last + 1 - sent, size, time.monotonic() - start)
+
+
+def _settings(options: LiveSendOptions, rate: Fraction) -> EncoderSettings:
+    return EncoderSettings(
         codec=options.codec,
         bitrate=options.bitrate,
         preset=options.preset,
@@ -105,37 +135,28 @@ def send_live(
         keyint=options.keyint or max(1, round(rate)),
         buffer_seconds=options.buffer_seconds,
     )
-    if rescaler.wants_lossless:
-        raise BadOption(f"{rescaler.name} cannot be sent live: it needs a lossless stream", hint="choose irn-h264-x2")
-    plan = plan_of(info, rescaler, settings)
-    card = card_of(info, rescaler, plan.carried, SendOptions(options.model, encoder=settings))
-    if say is not None:
-        say(f"{rescaler.name} on {rescaler.where}, {float(rate):g} pictures a second to {url}")
-    start, sent, last = time.monotonic(), 0, -1
-    session = secrets.randbelow(_SESSIONS)
 
-    def shrunk(_: int, item: tuple[Picture, Stamp]) -> tuple[Picture, Stamp]:
-        return rescaler.downscale(item[0], plan.lr, plan.qp), item[1]
 
-    writer: LiveWriter | None = None
-    try:
-        with (
-            ahead(_pictures(source, options.loop), depth=4) as pictures,
-            ahead(_taken(pictures, rate, session, options.seconds), depth=1) as taken,
-            ahead(mapped(shrunk, taken), depth=1) as small,
-        ):
-            for lr, stamp in small:
-                if writer is None:
-                    writer = LiveWriter(url, settings, card=card, lr=lr, frame_rate=rate)
-                writer.write(lr, stamp)
-                sent, last = sent + 1, stamp.index
-                if advance is not None:
-                    advance(sent, None if options.loop else info.frames)
-    finally:
-        if writer is not None:
-            writer.close()
-    size = writer.bytes if writer is not None else 0
-    return LiveSent(sent, last + 1 - sent, size, time.monotonic() - start)
+class _Line:
+    """A `LiveWriter` that is opened with the first picture, whose size and samples it takes."""
+
+    def __init__(self, url: LiveUrl, settings: EncoderSettings, card: StreamCard, rate: Fraction) -> None:
+        self._url, self._settings, self._card, self._rate = url, settings, card, rate
+        self._writer: LiveWriter | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._writer is not None:
+            self._writer.close()
+
+    def write(self, lr: Picture, stamp: Stamp) -> int:
+        """Send; returns all bytes so far."""
+        if self._writer is None:
+            self._writer = LiveWriter(self._url, self._settings, card=self._card, lr=lr, frame_rate=self._rate)
+        self._writer.write(lr, stamp)
+        return self._writer.bytes
 
 
 def _pictures(source: Path, loop: bool) -> Iterator[Picture]:
@@ -146,11 +167,9 @@ def _pictures(source: Path, loop: bool) -> Iterator[Picture]:
             return
 
 
-def _taken(
-    pictures: Iterator[Picture], rate: Fraction, session: int, seconds: float | None
-) -> Iterator[tuple[Picture, Stamp]]:
+def _taken(pictures: Iterator[Picture], rate: Fraction, seconds: float | None) -> Iterator[tuple[Picture, Stamp]]:
     """Each picture at its time, as a camera would give it; those that come too late are left out."""
-    start = time.monotonic()
+    start, session = time.monotonic(), secrets.randbelow(_SESSIONS)
     for index, picture in enumerate(pictures):
         due = start + float(index / rate)
         if seconds is not None and due - start >= seconds:

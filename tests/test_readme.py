@@ -12,6 +12,7 @@ import pytest
 import torch
 from irn_video.pipeline.evaluation.cli import command as evaluate
 from irn_video.pipeline.evaluation.rescale_cli import command as rescale
+from irn_video.pipeline.live_cli import command as stream
 from irn_video.pipeline.network import CodecAwareRescaler
 from irn_video.pipeline.study.cli import command as study
 from irn_video.pipeline.training.cli import command as train
@@ -29,6 +30,7 @@ COMMANDS = {
     "irn-eval": evaluate,
     "irn-rescale": rescale,
     "irn-study": study,
+    "irn-stream": stream,
 }
 
 
@@ -56,7 +58,7 @@ def _known(name: str, command: click.Command, words: Sequence[str]) -> set[str]:
 
 def test_options_in_examples_exist() -> None:
     seen = 0
-    for line in re.findall(r"(irn-(?:send|receive|models|train|eval|rescale|study) [^`\n]*)", README):
+    for line in re.findall(r"(irn-(?:send|receive|models|train|eval|rescale|study|stream) [^`\n]*)", README):
         name, *words = line.split()
         options = {word for word in words if word.startswith("--")}
         if not options or any("|" in word for word in words):
