@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from irn_video.codecs.errors import BadOption, IrnError
+from irn_video.pipeline.cores import usable_cores
 
 if TYPE_CHECKING:
     from irn_video.codecs.encoders import EncoderSettings
@@ -60,13 +61,9 @@ def share_cores() -> None:
     """Set this process up for stages that run side by side; call it before PyTorch is loaded."""
     # The stages share the cores with decoder and encoder: one core is left to them, and idle threads must not spin.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, _cores() - 1)))
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, usable_cores() - 1)))
     # Stages hand pictures to each other all the time; Python's 5 ms until a busy thread gives way would cost them.
     sys.setswitchinterval(_SWITCH_SECONDS)
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def warn(text: str) -> None:

@@ -15,6 +15,7 @@ import ffmpeg
 from irn_video.codecs.errors import SourceMismatch
 from irn_video.codecs.reader import probe
 from irn_video.pipeline import ffmpeg_binary
+from irn_video.pipeline.cores import usable_cores
 
 PERCEPTUAL = ("vmaf", "vmaf_neg", "ssim", "ms_ssim", "xpsnr_y")
 _MODELS = "version=vmaf_v0.6.1:name=vmaf|version=vmaf_v0.6.1neg:name=vmaf_neg"
@@ -43,6 +44,7 @@ def measure_files(restored: Path, source: Path, folder: Path) -> list[Scores]:
     left = ffmpeg.filter([left, right[0]], "xpsnr", stats_file=str(stats), shortest=1)
     features = "|".join(f"name={name}" for name in names)
     options = {"model": _MODELS, "feature": features, "log_fmt": "json", "log_path": str(log), "shortest": 1}
+    options["n_threads"] = usable_cores()
     compared = ffmpeg.output(ffmpeg.filter([left, right[1]], "libvmaf", **options), "-", format="null")
     ffmpeg_binary.run(compared, "VMAF cannot be measured", restored)
     entries = [frame["metrics"] for frame in json.loads(log.read_text())["frames"]]

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from irn_video.pipeline.cores import usable_cores
 from irn_video.pipeline.study.cells import Measurement, measure_cell
 from irn_video.pipeline.study.plan import Cell
 
@@ -95,12 +96,11 @@ class LocalPool:
         self._folder.cleanup()
 
     def _new(self) -> ProcessPoolExecutor:
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         return ProcessPoolExecutor(
             self._workers,
             mp_context=multiprocessing.get_context("spawn"),
             initializer=_begin,
-            initargs=(max(1, cores // self._workers), os.getpid()),
+            initargs=(max(1, usable_cores() // self._workers), os.getpid()),
         )
 
 
