@@ -199,17 +199,30 @@ def progress(title: str, unit: str = "pictures") -> Iterator[Advance]:
         yield advance
 
 
+class _Pace:
+    """Items a second; those that were there at the first call, from an earlier run, do not count."""
+
+    def __init__(self) -> None:
+        self._start = time.monotonic()
+        self._before: int | None = None
+
+    def __call__(self, done: int) -> float:
+        if self._before is None:
+            self._before = max(0, done - 1)
+        return (done - self._before) / max(1e-9, time.monotonic() - self._start)
+
+
 class _Lines:
     def __init__(self, title: str, unit: str) -> None:
         self._title, self._unit = title, unit
-        self._start = self._said = time.monotonic()
+        self._pace = _Pace()
+        self._said = time.monotonic()
 
     def __call__(self, done: int, total: int | None) -> None:
-        now = time.monotonic()
-        if now - self._said < _PLAIN_LINE_SECONDS:
+        now, rate = time.monotonic(), self._pace(done)
+        if now - self._said < _PLAIN_LINE_SECONDS or not rate:
             return
         self._said = now
-        rate = done / (now - self._start)
         of, left = (f" of {total}", f", {max(0, total - done) / rate:.0f} s left") if total else ("", "")
         click.echo(f"{self._title}: {done}{of} {self._unit}, {_rate(rate, self._unit)}{left}", err=True)
 
@@ -226,13 +239,12 @@ def _bar(title: str, unit: str) -> Iterator[Advance]:
         TextColumn("{task.fields[rate]}"),
         TimeRemainingColumn(),
     )
-    start = time.monotonic()
+    pace = _Pace()
     with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
         task = bars.add_task(title, total=None, rate="")
 
         def advance(done: int, total: int | None) -> None:
-            rate = _rate(done / max(1e-9, time.monotonic() - start), unit)
-            bars.update(task, completed=done, total=total, rate=rate)
+            bars.update(task, completed=done, total=total, rate=_rate(pace(done), unit))
 
         yield advance
 

@@ -121,6 +121,7 @@ def _summary(found: LiveStatistics) -> str:
     words = [f"{found.restored} pictures restored, {found.fps:.1f} a second, {found.kbps:.0f} kb/s"]
     if found.delay_ms is not None and found.delay_p95_ms is not None:
         words.append(f"delay {found.delay_ms:.0f} ms (95 %: {found.delay_p95_ms:.0f})")
+        words.append(f"longest stall {found.stall_ms:.0f} ms")
     if found.psnr_y is not None:
         words.append(f"PSNR-Y {found.psnr_y:.2f} dB")
     counts = {name: getattr(found, name) for name in ("late", "missing", "concealed", "refused")}

@@ -75,6 +75,7 @@ class LiveStatistics:
         bytes: of the video packets.
         seconds: from the first picture to the last.
         delay_ms, delay_p95_ms: from capture to restoration, median and 95th percentile; right if both clocks are.
+        stall_ms: the longest time without a new picture.
         psnr_y: mean in dB; None if not measured.
     """
 
@@ -89,6 +90,7 @@ class LiveStatistics:
     seconds: float = 0.0
     delay_ms: float | None = None
     delay_p95_ms: float | None = None
+    stall_ms: float = 0.0
     psnr_y: float | None = None
 
     @property
@@ -186,6 +188,8 @@ class _Tally:
     _began: float | None = None
     _ended: float = 0.0
     _last: Stamp | None = None
+    _shown: float | None = None
+    _stall: float = 0.0
     _psnr: list[float] = field(default_factory=lambda: [0.0, 0.0])
 
     @property
@@ -207,6 +211,9 @@ class _Tally:
             yield arrival
 
     def done(self, delay: float, error: PictureError | None) -> None:
+        now = time.monotonic()
+        self._stall = max(self._stall, now - (self._shown or now))
+        self._shown = now
         self.restored += 1
         self.delays.append(delay)
         if error is not None and (psnr := error.psnr()["psnr_y"]) is not None:
@@ -227,6 +234,7 @@ class _Tally:
             seconds=self.seconds,
             delay_ms=1000 * statistics.median(delays) if delays else None,
             delay_p95_ms=1000 * delays[int(_LOW * (len(delays) - 1))] if delays else None,
+            stall_ms=1000 * self._stall,
             psnr_y=self._psnr[0] / self._psnr[1] if self._psnr[1] else None,
         )
 

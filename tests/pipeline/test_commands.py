@@ -197,3 +197,11 @@ def test_help_does_not_wait_for_torch(room: str) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert json.loads(done.stdout.splitlines()[-1]) == [0, []]
     assert "OUTPUT" in done.stdout
+
+
+def test_what_was_there_before_does_not_count_as_speed(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = iter([0.0, 1.0, 10.0])
+    monkeypatch.setattr(commands.time, "monotonic", lambda: next(now))
+    pace = commands._Pace()
+    pace(66)
+    assert pace(75) == 1.0  # ten in ten seconds
