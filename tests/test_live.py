@@ -109,7 +109,7 @@ def stack() -> Iterator[ExitStack]:
 
 
 def options(**changed: Any) -> LiveReceiveOptions:
-    return replace(LiveReceiveOptions(wait=20, patience=1.5, device="cpu"), **changed)
+    return replace(LiveReceiveOptions(wait=20, patience=1, device="cpu"), **changed)
 
 
 class TestUrl:
@@ -178,9 +178,9 @@ def test_the_bit_rate_is_kept(clip: Path, port: int) -> None:
     url = f"udp://127.0.0.1:{port}"
     receiver = Received(url, options())
     time.sleep(1)
-    sent = send_live(clip, LiveUrl.parse(url), replace(SEND, bitrate=150_000, loop=True, seconds=4))
+    sent = send_live(clip, LiveUrl.parse(url), replace(SEND, bitrate=150_000, loop=True, seconds=3))
     receiver.result()
-    assert 8 * sent.bytes / 4 < 1.1 * 150_000 + 0.5 * 150_000 / 4
+    assert 8 * sent.bytes / 3 < 1.1 * 150_000 + 0.5 * 150_000 / 3
 
 
 @pytest.mark.parametrize("share", [0.01, 0.05])
@@ -190,7 +190,7 @@ def test_lost_packets(share: float, clip: Path, port: int, stack: ExitStack) -> 
     stack.callback(setattr, proxy, "open", False)
     receiver = Received(f"udp://127.0.0.1:{port}", options(source=clip))
     time.sleep(1)
-    settings = replace(SEND, bitrate=600_000, loop=True, seconds=6)
+    settings = replace(SEND, bitrate=600_000, loop=True, seconds=4)
     sent = send_live(clip, LiveUrl.parse(f"udp://127.0.0.1:{proxy.port}"), settings)
     found = receiver.result()
     assert proxy.lost > 0
@@ -304,16 +304,16 @@ class TestHostile:
         chance = random.Random(1)
         proxy = Proxy(port, lambda packet: mutated(packet, chance))
         stack.callback(setattr, proxy, "open", False)
-        receiver = Received(f"udp://127.0.0.1:{port}", options(patience=3))
+        receiver = Received(f"udp://127.0.0.1:{port}", options(patience=2))
         time.sleep(1)
         junk = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         stack.callback(junk.close)
         url = LiveUrl.parse(f"udp://127.0.0.1:{proxy.port}")
-        sender = threading.Thread(target=send_live, args=(clip, url, replace(SEND, loop=True, seconds=12)))
+        sender = threading.Thread(target=send_live, args=(clip, url, replace(SEND, loop=True, seconds=6)))
         sender.start()
         for count in range(10_000):
             junk.sendto(mutated(bytes([0x47]) + chance.randbytes(187), chance) or b"", ("127.0.0.1", port))
-            if count % 10 == 0:
+            if count % 20 == 0:
                 time.sleep(0.01)
         sender.join()
         proxy.through = lambda packet: packet
@@ -342,7 +342,7 @@ def test_two_processes(clip: Path, port: int, tmp_path: Path) -> None:
     )
     time.sleep(4)
     sent = subprocess.run(
-        [*program, "send", str(clip), url, "--loop", "--seconds", "8", "--json", "--device", "cpu"],
+        [*program, "send", str(clip), url, "--loop", "--seconds", "5", "--json", "--device", "cpu"],
         capture_output=True,
         text=True,
         timeout=60,
@@ -351,7 +351,7 @@ def test_two_processes(clip: Path, port: int, tmp_path: Path) -> None:
     out, err = receiver.communicate(timeout=60)
     assert receiver.returncode == 0, err
     found = json.loads(out)
-    assert json.loads(sent.stdout)["pictures"] >= found["arrived"] > 50
+    assert json.loads(sent.stdout)["pictures"] >= found["arrived"] > 30
     assert found["psnr_y"] > 20
     assert "irn-h264-x2 on CPU" in err
     assert "Traceback" not in err

@@ -89,7 +89,12 @@ def hull_plot(study: Study, clip: str, metric: str) -> Figure:
             if methods and (found := hulls(study, metric, methods).get(clip)):
                 qualities, rates = np.array(found.curve.qualities), np.array(found.curve.rates)
                 change = 100 * (rates / np.exp(full.log_rates(qualities)) - 1)
-                panel.plot(qualities, change, color=colour, label=f"the cheapest of {label}: {found.saving:+.1f} %")
+                panel.plot(
+                    qualities,
+                    change,
+                    color=colour,
+                    label=f"the cheapest of {label}: {found.saving:+.1f} %".replace("-", "\u2212"),
+                )
         panel.axhline(0, color="#222222", linestyle="--", linewidth=1)
         panel.set_xlabel(LABELS[metric])
         panel.set_ylabel("bit rate against full size, %")

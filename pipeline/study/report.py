@@ -60,8 +60,9 @@ small, .note { color: #888; } pre { overflow-x: auto; }
 .row { display: flex; flex-wrap: wrap; gap: 1rem; } figure { margin: 0; }
 .crops input { width: 20rem; max-width: 100%; }
 .pair { position: relative; width: 256px; height: 256px; }
-.pair img { position: absolute; inset: 0; width: 100%; height: 100%; object-fit: cover; object-position: 0 0; }
-.pair img:first-child { z-index: 1; clip-path: inset(0 calc(100% - var(--x)) 0 0); }
+.pair > * { position: absolute; inset: 0; width: 100%; height: 100%; object-fit: cover; object-position: 0 0; }
+.pair img { image-rendering: pixelated; }
+.pair .source { z-index: 1; clip-path: inset(0 calc(100% - var(--x)) 0 0); }
 """
 _HEAD = (
     "<!doctype html><html lang=en><head><meta charset=utf-8><meta name=viewport content='width=device-width'>"

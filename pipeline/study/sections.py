@@ -26,12 +26,14 @@ from irn_video.pipeline.study.words import measure_command, receive_command, sen
 from matplotlib.figure import Figure
 
 _DISAGREEMENT = 2.0  # per cent between PCHIP and Akima above which a figure is marked
+_FILL = "preserveAspectRatio='xMinYMin slice' style='image-rendering: pixelated'"
 _MOVE = "this.parentNode.style.setProperty('--x', this.value + '%')"
 
 
 def pairs(study: Study) -> list[tuple[str, str]]:
-    """Models and anchors against anchors."""
-    return [(model, anchor) for model in (*study.models, *study.anchors) for anchor in study.anchors if model != anchor]
+    """Models against anchors, and the other anchors against the first."""
+    ours = [(model, anchor) for model in study.models for anchor in study.anchors]
+    return ours + [(anchor, study.anchors[0]) for anchor in study.anchors[1:]]
 
 
 def matrix(study: Study, metric: str) -> str:
@@ -111,7 +113,7 @@ def hull_mean(values: Sequence[float]) -> str:
 def crops(study: Study) -> list[str]:
     """The middle points' crops over the source's, each with the border between them where the slider of its clip is."""
     blocks = []
-    for clip in study.clips:
+    for index, clip in enumerate(study.clips):
         source = study.sources.get(clip)
         shown = [point for point in study.middle_points(clip) if point.crop]
         if not source or not shown:
@@ -120,12 +122,15 @@ def crops(study: Study) -> list[str]:
         for point in shown:
             values = point.values("psnr_y")
             quality = f", {statistics.fmean(values):.2f} dB" if values else ""
-            pair = _png(source, "source") + _png(point.crop, point.method)
+            pair = f"<svg class=source><use href='#source{index}'/></svg>" + _png(point.crop, point.method)
             caption = f"<figcaption>{escape(point.method)}<br>{point.kbps:.0f} kb/s{quality}</figcaption>"
             figures.append(f"<figure><div class=pair>{pair}</div>{caption}</figure>")
         slider = f"<input type=range value=50 aria-label='border' oninput=\"{_MOVE}\">"
         title = f"<h3>{escape(clip)}</h3>"
-        blocks.append(f"<div class=crops style='--x:50%'>{title}{slider}<div class=row>{''.join(figures)}</div></div>")
+        image = f"<image id='source{index}' width=256 height=256 href='{_data(source)}' {_FILL}/>"
+        shared = f"<svg width=0 height=0><defs>{image}</defs></svg>"
+        row = f"<div class=row>{''.join(figures)}</div>"
+        blocks.append(f"{shared}<div class=crops style='--x:50%'>{title}{slider}{row}</div>")
     if not blocks:
         return []
     intro = "<p>The middle picture's most detailed square: the source left of the border, each method right of it.</p>"
@@ -160,7 +165,11 @@ def _spread(point: Measurement, metric: str) -> list[str]:
 
 
 def _png(data: str, name: str) -> str:
-    return f"<img alt='{escape(name)}' src='data:image/png;base64,{escape(data)}'>"
+    return f"<img alt='{escape(name)}' src='{_data(data)}'>"
+
+
+def _data(png: str) -> str:
+    return f"data:image/png;base64,{escape(png)}"
 
 
 def costs(study: Study) -> str:

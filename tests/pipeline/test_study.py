@@ -295,7 +295,7 @@ def test_studies_go_on_and_note_failures(moving: Path, tmp_path: Path, capsys: p
     assert {picture.shape for picture in pictures} == {(64, 96, 3)}  # the clip is smaller than a crop
     assert all(np.abs(pictures[-1].astype(int) - p).mean() < 25 for p in pictures)
     page = (out / "report.html").read_text()
-    assert page.count("data:image/png") == 6
+    assert page.count("data:image/png") == 3 + 1  # the source once
 
 
 def png(data: str) -> np.ndarray[Any, Any]:
