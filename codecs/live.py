@@ -28,7 +28,7 @@ from .errors import BadCard, BadOption, LinkFailed
 from .picture import Picture
 from .picture_stream import PictureStream
 from .pixels import Unpacker, unpacker
-from .reader import MAX_SIDE, color_of, mean_qp
+from .reader import color_of, mean_qp
 from .sei import find_payloads, sei_nal
 from .stamp import Stamp
 
@@ -37,6 +37,7 @@ CLOCK = Fraction(1, 90_000)
 _PACKET = 1316  # seven MPEG-TS packets, which fit an Ethernet frame
 _FIFO = 20_000  # packets of 188 bytes
 _REMEMBERED = 256  # stamps of packets whose pictures have not come out yet
+_MAX_PIXELS = 4096 * 2304  # of an LR picture: a stranger's stream must not take all memory
 _SCHEMES = ("udp", "tcp")
 
 
@@ -249,7 +250,7 @@ class LiveReader:
             context = container.streams.video[0].codec_context
             context.thread_type = "SLICE"
             context.flags |= Flags.low_delay.value
-            context.options = {"max_pixels": str(MAX_SIDE * MAX_SIDE), "export_side_data": "+venc_params"}
+            context.options = {"max_pixels": str(_MAX_PIXELS), "export_side_data": "+venc_params"}
         except BaseException:
             container.close()
             raise
@@ -287,6 +288,8 @@ def _card_in(packet: bytes) -> StreamCard | None:
 
 
 def _cause(error: Exception) -> str:
+    if isinstance(error, av.error.ExitError):
+        return "nobody has sent anything in time"
     return str(getattr(error, "strerror", None) or error)
 
 

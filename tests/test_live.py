@@ -379,9 +379,10 @@ def test_an_interrupt_keeps_the_recording(clip: Path, port: int, tmp_path: Path)
     assert [path.name for path in tmp_path.iterdir()] == ["out.mkv"]
 
 
-def test_nobody_sends(port: int, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["receive", f"udp://127.0.0.1:{port}", "--wait", "1"]) == 1
-    assert "nothing to receive at udp://127.0.0.1" in capsys.readouterr().err
+@pytest.mark.parametrize("scheme", ["udp", "tcp"])
+def test_nobody_sends(scheme: str, port: int, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["receive", f"{scheme}://127.0.0.1:{port}", "--wait", "1"]) == 1
+    assert f"{scheme}://127.0.0.1:{port}: nobody has sent anything in time" in capsys.readouterr().err
 
 
 def test_nobody_listens(clip: Path, port: int, capsys: pytest.CaptureFixture[str]) -> None:
