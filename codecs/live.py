@@ -10,7 +10,7 @@ import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Self
+from typing import Self, cast
 from urllib.parse import urlsplit
 
 import av
@@ -29,13 +29,20 @@ from .picture import Picture
 from .picture_stream import PictureStream
 from .pixels import Unpacker, unpacker
 from .reader import color_of, mean_qp
-from .sei import find_payloads, sei_nal
+from .sei import Syntax, find_payloads, sei_nal
 from .stamp import Stamp
 
 CLOCK = Fraction(1, 90_000)
 """Seconds per unit of MPEG-TS's timestamps."""
 _PACKET = 1316  # seven MPEG-TS packets, which fit an Ethernet frame
 _FIFO = 20_000  # packets of 188 bytes
+# With its length in front, a picture is whole when its last byte has come, not only when the next one begins.
+_AT_ONCE = {"flush_packets": "1", "omit_video_pes_length": "0"}
+# An access unit delimiter and an end of sequence (ITU-T H.264 7.4.1.2.3, H.265 7.4.2.4.4).
+_END: dict[Syntax, bytes] = {
+    "h264": b"\x00\x00\x00\x01\x09\xf0\x00\x00\x00\x01\x0a",
+    "hevc": b"\x00\x00\x00\x01\x46\x01\x50\x00\x00\x00\x01\x48\x01",
+}
 _REMEMBERED = 256  # stamps of packets whose pictures have not come out yet
 _MAX_PIXELS = 4096 * 2304  # of an LR picture: a stranger's stream must not take all memory
 _SCHEMES = ("udp", "tcp")
@@ -131,6 +138,7 @@ class LiveWriter:
             _close_quietly(self._output)
             raise
         self._stamps: dict[int, Stamp] = {}
+        self._last: int | None = None
         self.bytes = 0
 
     def __enter__(self) -> Self:
@@ -140,7 +148,15 @@ class LiveWriter:
         self.close()
 
     def close(self) -> None:
-        """Hang up."""
+        """Hang up, with what makes the receiver's parser let go of the last picture."""
+        with contextlib.suppress(av.error.FFmpegError, OSError):
+            if self._last is not None:
+                end = cast("Packet[VideoStream]", Packet(_END[self._syntax]))
+                end.stream = self._pictures.stream
+                end.pts = end.dts = self._last + self._pictures.period
+                end.time_base = CLOCK
+                self._output.mux(end)
+                self._last = None
         _close_quietly(self._output)
 
     def write(self, picture: Picture, stamp: Stamp) -> None:
@@ -151,6 +167,7 @@ class LiveWriter:
         """
         pts = round(stamp.index / (self._rate * CLOCK))
         self._stamps[pts] = stamp
+        self._last = pts
         with self._sending():
             for packet in self._pictures.encode(picture, pts):
                 self._output.mux(self._stamped(packet))
@@ -165,7 +182,7 @@ class LiveWriter:
     def _open(self) -> OutputContainer:
         av.logging.set_level(None)
         with self._sending():
-            return av.open(self._url.to_send, "w", format="mpegts", options={"flush_packets": "1"})
+            return av.open(self._url.to_send, "w", format="mpegts", options=dict(_AT_ONCE))
 
     @contextlib.contextmanager
     def _sending(self) -> Iterator[None]:

@@ -145,7 +145,7 @@ def receive_live(
     with ExitStack() as stack:
         reader = stack.enter_context(LiveReader(url, wait=options.wait, patience=options.patience))
         restorers = _Restorers(options, say or _silent)
-        meter = _Source(options.source, stack) if options.source is not None else None
+        meter = stack.enter_context(_Source(options.source)) if options.source is not None else None
         recorder = stack.enter_context(_Recorder(options, say or _silent)) if options.output is not None else None
         waiting = stack.enter_context(newest(tally.counted(reader), depth=2))
         predicted = stack.enter_context(ahead(mapped(lambda _, a: restorers.predict(a), waiting), depth=1))
@@ -291,11 +291,15 @@ class _Restorers:
 class _Source:
     """Pictures of the source, found by their index; a looped one begins anew."""
 
-    def __init__(self, path: Path, stack: ExitStack) -> None:
-        self._path, self._stack = path, stack
-        self._reader: VideoReader | None = None
-        self._pictures: Iterator[Picture] = iter(())
-        self._next = 0
+    def __init__(self, path: Path) -> None:
+        self._path, self._next = path, 0
+        self._reader = VideoReader(path)
+
+    def __enter__(self) -> _Source:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._reader.close()
 
     def compare(self, restored: Picture, arrival: Arrival) -> PictureError | None:
         """None where the source has no such picture."""
@@ -306,12 +310,10 @@ class _Source:
         return compare(convert(original, Samples.of(restored)), restored)
 
     def _at(self, index: int) -> Picture | None:
-        if self._reader is None or index < self._next:
-            if self._reader is not None:
-                self._reader.close()
-            self._reader = self._stack.enter_context(VideoReader(self._path))
-            self._pictures, self._next = iter(self._reader), 0
-        for picture in self._pictures:
+        if index < self._next:
+            self._reader.close()
+            self._reader, self._next = VideoReader(self._path), 0
+        for picture in self._reader:
             self._next += 1
             if self._next > index:
                 return picture
