@@ -47,7 +47,7 @@ _DEFAULT_MODELS = {1: "irn-h264-x1", 2: "irn-h264-x2", 4: "irn-h264-x4"}
     type=click.Choice([*map(str, _DEFAULT_MODELS), _AUTO]),
     help="Shrink by this factor, with the network made for it; must fit --model if that is given [default: 2]. "
     "4 is for the lowest rates; 1 sends full size, and the receiver takes the coding error away; auto tries them on "
-    "samples of INPUT and takes the one with the best VMAF at --bitrate, which takes a minute or two.",
+    "samples of INPUT and takes the one with the best VMAF at --bitrate, which takes a few minutes.",
 )
 @encoder_options(
     crf_help="Constant quality of the LR stream, 0 (best) to 51 (63 for AV1); +6 halves the bit rate [default: 23].",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Collection
 from pathlib import Path
 
 import ffmpeg
@@ -18,7 +19,8 @@ from irn_video.pipeline import ffmpeg_binary
 from irn_video.pipeline.cores import usable_cores
 
 PERCEPTUAL = ("vmaf", "vmaf_neg", "ssim", "ms_ssim", "xpsnr_y")
-_MODELS = "version=vmaf_v0.6.1:name=vmaf|version=vmaf_v0.6.1neg:name=vmaf_neg"
+_MODELS = {"vmaf": "version=vmaf_v0.6.1:name=vmaf", "vmaf_neg": "version=vmaf_v0.6.1neg:name=vmaf_neg"}
+_FEATURES = {"ssim": "float_ssim", "ms_ssim": "float_ms_ssim", "psnr_y": "psnr"}
 _NAMES = {"vmaf": "vmaf", "vmaf_neg": "vmaf_neg", "float_ssim": "ssim", "float_ms_ssim": "ms_ssim", "psnr_y": "psnr_y"}
 _MS_SSIM_SIDE = 176  # its five scales need as much
 _XPSNR = re.compile(r"XPSNR y:\s*(\S+)")
@@ -26,11 +28,11 @@ _XPSNR = re.compile(r"XPSNR y:\s*(\S+)")
 Scores = dict[str, float | None]
 
 
-def measure_files(restored: Path, source: Path, folder: Path) -> list[Scores]:
+def measure_files(restored: Path, source: Path, folder: Path, wanted: Collection[str] = PERCEPTUAL) -> list[Scores]:
     """Scores of each picture of `restored` against the first pictures of `source`, by name; None where undefined.
 
-    Besides `PERCEPTUAL` there is `psnr_y` as libvmaf has it, by which callers can check that pictures meet their own.
-    FFmpeg's logs are in `folder` for a moment.
+    Besides those that are `wanted` there is `psnr_y` as libvmaf has it, by which callers can check that pictures meet
+    their own. FFmpeg's logs are in `folder` for a moment.
 
     Raises:
         UnreadableVideo: FFmpeg gives up; says why.
@@ -38,25 +40,39 @@ def measure_files(restored: Path, source: Path, folder: Path) -> list[Scores]:
     """
     info = probe(restored)
     pixels = "yuv420p" if info.bit_depth == 8 else f"yuv420p{info.bit_depth}le"
-    names = ["psnr", "float_ssim", *(["float_ms_ssim"] if min(info.width, info.height) >= _MS_SSIM_SIDE else [])]
+    small = min(info.width, info.height) < _MS_SSIM_SIDE
+    features = [name for metric, name in _FEATURES.items() if metric in (*wanted, "psnr_y")]
     log, stats = folder / "vmaf.json", folder / "xpsnr.txt"
-    left, right = _pictures(restored, pixels), _pictures(source, pixels).filter_multi_output("split")
-    left = ffmpeg.filter([left, right[0]], "xpsnr", stats_file=str(stats), shortest=1)
-    features = "|".join(f"name={name}" for name in names)
-    options = {"model": _MODELS, "feature": features, "log_fmt": "json", "log_path": str(log), "shortest": 1}
-    options["n_threads"] = usable_cores()
-    compared = ffmpeg.output(ffmpeg.filter([left, right[1]], "libvmaf", **options), "-", format="null")
+    options = {
+        # Without a model libvmaf would take its default one.
+        "model": "|".join(model for metric, model in _MODELS.items() if metric in wanted) or _MODELS["vmaf"],
+        "feature": "|".join(f"name={name}" for name in features if not (small and name == _FEATURES["ms_ssim"])),
+        "log_fmt": "json",
+        "log_path": str(log),
+        "shortest": 1,
+        "n_threads": usable_cores(),
+    }
+    left, right = _pictures(restored, pixels), _pictures(source, pixels)
+    if "xpsnr_y" in wanted:
+        twice = right.filter_multi_output("split")
+        left, right = ffmpeg.filter([left, twice[0]], "xpsnr", stats_file=str(stats), shortest=1), twice[1]
+    compared = ffmpeg.output(ffmpeg.filter([left, right], "libvmaf", **options), "-", format="null")
     ffmpeg_binary.run(compared, "VMAF cannot be measured", restored)
     entries = [frame["metrics"] for frame in json.loads(log.read_text())["frames"]]
-    perceptual = [_number(value) for value in _XPSNR.findall(stats.read_text())]
-    log.unlink()
-    stats.unlink()
     if info.frames is not None and len(entries) < info.frames:
         raise SourceMismatch(f"only {len(entries)} of {info.frames} pictures have a source", path=restored)
+    scores = [{ours: float(entry[name]) for name, ours in _NAMES.items() if name in entry} for entry in entries]
+    log.unlink()
     return [
-        {"ms_ssim": None, **{ours: float(entry[name]) for name, ours in _NAMES.items() if name in entry}, "xpsnr_y": x}
-        for entry, x in zip(entries, perceptual, strict=False)
+        {**dict.fromkeys(wanted), **score, **xpsnr}
+        for score, xpsnr in zip(scores, _xpsnr(stats) if "xpsnr_y" in wanted else [{}] * len(scores), strict=False)
     ]
+
+
+def _xpsnr(stats: Path) -> list[Scores]:
+    found = [{"xpsnr_y": _number(value)} for value in _XPSNR.findall(stats.read_text())]
+    stats.unlink()
+    return list(found)
 
 
 def _pictures(path: Path, pixels: str) -> ffmpeg.nodes.FilterableStream:

@@ -104,8 +104,8 @@ def measure_cell(cell: Cell, folder: Path) -> Measurement:
     frames = psnr_of_files(cell.clip, stream) if full else _received(cell, stream, restored)
     cost = Cost(sending, watch.lap())
     shown = stream if full else restored
-    if set(cell.metrics) - {"psnr"}:
-        frames = _with_perceptual(frames, measure_files(shown, cell.clip, folder), cell)
+    if wanted := [name for name in PERCEPTUAL if name in cell.metrics]:
+        frames = _with_perceptual(frames, measure_files(shown, cell.clip, folder, wanted), cell)
     crop = crop_of(shown, cell.clip, len(frames))
     coded, words = probe(stream), encoder_words(stream)
     restored.unlink(missing_ok=True)

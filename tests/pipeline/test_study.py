@@ -23,6 +23,7 @@ import pytest
 from irn_video.codecs.encoders import EncoderSettings
 from irn_video.codecs.errors import BadConfig, BadOption, MissingFile, UnknownModel
 from irn_video.pipeline.opencv import cv2
+from irn_video.pipeline.quality.libvmaf import PERCEPTUAL, measure_files
 from irn_video.pipeline.study.cells import Measurement, encode_full_size, measure_cell
 from irn_video.pipeline.study.cli import main
 from irn_video.pipeline.study.crops import source_crop
@@ -252,6 +253,18 @@ def test_cells_measure_what_the_commands_and_ffmpeg_do(
         assert len(measured.values(name)) == 8
     assert min(measured.cost.send.cpu_seconds, measured.cost.receive.cpu_seconds) > 0
     assert min(measured.cost.send.peak_bytes, measured.cost.receive.peak_bytes) > 50_000_000
+
+
+def test_one_metric_is_what_it_is_among_all(clips: Any, tmp_path: Path) -> None:
+    clip = clips.make(tmp_path / "a.mkv", size="192x180", frames=3)
+    encode_full_size(clip, tmp_path / "b.mkv", EncoderSettings(crf=30))
+    all_of_them = measure_files(tmp_path / "b.mkv", clip, tmp_path)
+    assert all(value is not None for scores in all_of_them for value in scores.values())
+    for name in PERCEPTUAL:
+        alone = measure_files(tmp_path / "b.mkv", clip, tmp_path, [name])
+        expected = [{"psnr_y", name, "vmaf"} if name not in ("vmaf", "vmaf_neg") else {"psnr_y", name}] * 3
+        assert [set(scores) for scores in alone] == expected
+        assert [scores[name] for scores in alone] == [scores[name] for scores in all_of_them]
 
 
 def test_full_size_of_odd_pictures_is_padded_for_the_encoder(clips: Any, tmp_path: Path) -> None:
