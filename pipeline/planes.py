@@ -89,6 +89,9 @@ def convert(picture: Picture, samples: Samples, device: torch.device | str = "cp
     """
     if Samples.of(picture) == samples:
         return picture
+    kept = (picture.layout, picture.bit_depth) == (samples.layout, samples.bit_depth)
+    if kept and _same_matrix(picture.color, samples.color, picture.height):
+        return replace(picture, color=samples.color, qp=None)
     return to_picture(convert_planes(to_planes(picture, device), Samples.of(picture), samples), samples, picture)
 
 

@@ -160,7 +160,8 @@ class KernelRescaler(Rescaler):
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.kernel, self.scale = RESAMPLERS[name]
+        kernel, self.scale = RESAMPLERS[name]
+        self._resampler = Resampler(kernel)
 
     def carried(self, source: Samples, height: int) -> Samples:
         """Any samples."""
@@ -191,9 +192,10 @@ class KernelRescaler(Rescaler):
         return convert(replace(large, planes=cast("tuple[Plane, Plane, Plane]", planes)), to.samples)
 
     def _resized(self, picture: Picture, height: int, width: int) -> Picture:
-        resampler = Resampler(self.kernel, picture.bit_depth)
         shapes = picture.layout.plane_shapes(height, width)
-        a, b, c = (resampler.resize(p, h, w) for p, (h, w) in zip(picture.planes, shapes, strict=True))
+        a, b, c = (
+            self._resampler.resize(p, h, w, picture.bit_depth) for p, (h, w) in zip(picture.planes, shapes, strict=True)
+        )
         return replace(picture, planes=(a, b, c))
 
 
@@ -237,7 +239,7 @@ class PackedRescaler(_NetworkRescaler):
             planes = to_planes(picture, self.device.torch_device)
             planes = convert_planes(planes, Samples.of(picture), carried)
             planes = pad(planes, Layout.YUV420, *self.padded(picture.height, picture.width))
-            small, _ = self.network.downscale(pack(*planes))
+            small = self.network.lowpass(pack(*planes))
             return to_picture(unpack(self.network.prefilter(small, qp)), lr, picture)
 
     def predict(self, picture: Picture, to: Restoration) -> Received:

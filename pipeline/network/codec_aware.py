@@ -141,6 +141,13 @@ class CodecAwareRescaler(InvertibleRescaler):
             latent.append(F.pixel_unshuffle(details, 2**level))
         return lr, torch.cat([*latent, lr[:, :0]], 1)
 
+    def lowpass(self, hr: Tensor) -> Tensor:
+        """The LR picture of `downscale` alone, in half the time."""
+        for _ in range(self.levels):
+            luma, chroma = self._average(*hr[:, :_LUMA].split(1, 1)), self._average(*_phases(hr[:, _LUMA:]))
+            hr = torch.cat((*_phases(luma), chroma), 1)
+        return hr
+
     def prefilter(self, lr: Tensor, qp: float | None = None) -> Tensor:
         """Coring of each plane; nothing where the quantiser is not known."""
         if self.coring is None or qp is None:
@@ -172,12 +179,12 @@ class CodecAwareRescaler(InvertibleRescaler):
         phases = _phases(hr[:, _LUMA:])  # 4 × (N, 2, h, w)
         chroma, chroma_details = self._analyse(*phases)
         luma_details = F.pixel_unshuffle(torch.cat(details, 1), 2)  # (N, 12, h, w)
-        return torch.cat((F.pixel_unshuffle(luma, 2), chroma), 1), torch.cat((luma_details, *chroma_details), 1)
+        return torch.cat((*_phases(luma), chroma), 1), torch.cat((luma_details, *chroma_details), 1)
 
     def _synthesise_packed(self, low: Tensor, latent: Tensor) -> Tensor:
         """Undo `_analyse_packed`."""
-        luma = F.pixel_shuffle(low[:, :_LUMA], 2)
-        details = F.pixel_shuffle(latent[:, : 3 * _LUMA], 2).split(1, 1)
+        luma = _join_phases(*low[:, :_LUMA].split(1, 1))
+        details = (_join_phases(*band.split(1, 1)) for band in latent[:, : 3 * _LUMA].split(_LUMA, 1))
         chroma_details = latent[:, 3 * _LUMA :].split(2, 1)
         cells = self._synthesise(luma, *details)  # 4 × (N, 1, 2h, 2w)
         phases = self._synthesise(low[:, _LUMA:], *chroma_details)  # 4 × (N, 2, h, w)
@@ -190,6 +197,11 @@ class CodecAwareRescaler(InvertibleRescaler):
         horizontal, diagonal = self.wavelet.split(top_h, bottom_h, -2)
         return low, (horizontal, vertical, diagonal)
 
+    def _average(self, a: Tensor, b: Tensor, c: Tensor, d: Tensor) -> Tensor:
+        """The average of `_analyse`."""
+        top, bottom = self.wavelet.average(a, b, -1), self.wavelet.average(c, d, -1)
+        return self.wavelet.average(top, bottom, -2)
+
     def _synthesise(self, low: Tensor, horizontal: Tensor, vertical: Tensor, diagonal: Tensor) -> tuple[Tensor, ...]:
         top, bottom = self.wavelet.join(low, vertical, -2)
         top_h, bottom_h = self.wavelet.join(horizontal, diagonal, -2)
@@ -198,12 +210,12 @@ class CodecAwareRescaler(InvertibleRescaler):
 
 def pack(y: Tensor, u: Tensor, v: Tensor) -> Tensor:
     """Planes (N, 1, H, W), (N, 1, H/2, W/2) twice → packed picture (N, 6, H/2, W/2)."""
-    return torch.cat((F.pixel_unshuffle(y, 2), u, v), 1)
+    return torch.cat((*_phases(y), u, v), 1)
 
 
 def unpack(packed: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Undo `pack`."""
-    return F.pixel_shuffle(packed[:, :_LUMA], 2), packed[:, _LUMA : _LUMA + 1], packed[:, _LUMA + 1 :]
+    return _join_phases(*packed[:, :_LUMA].split(1, 1)), packed[:, _LUMA : _LUMA + 1], packed[:, _LUMA + 1 :]
 
 
 def _phases(x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -211,6 +223,8 @@ def _phases(x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
 
 
 def _join_phases(a: Tensor, b: Tensor, c: Tensor, d: Tensor) -> Tensor:
-    top = torch.stack((a, b), -1).flatten(-2)
-    bottom = torch.stack((c, d), -1).flatten(-2)
-    return torch.stack((top, bottom), -2).flatten(-3, -2)
+    """Undo `_phases`; written in place, which takes half the time of `pixel_shuffle`."""
+    whole = a.new_empty((*a.shape[:-2], 2 * a.shape[-2], 2 * a.shape[-1]))
+    for phase, place in zip((a, b, c, d), _phases(whole), strict=True):
+        place.copy_(phase)
+    return whole

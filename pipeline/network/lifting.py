@@ -45,6 +45,14 @@ class LiftedSplit(nn.Module):
                 s = s + _antisymmetric(d, taps, dim)
         return s, d
 
+    def average(self, even: Tensor, odd: Tensor, dim: int) -> Tensor:
+        """The averages of `split`, without the details that no average depends on."""
+        s, d = (even + odd) / 2, (even - odd) / 2
+        for step in range(len(self.taps) // 2):
+            d = d + _antisymmetric(s, self.taps[2 * step], dim)
+            s = s + _antisymmetric(d, self.taps[2 * step + 1], dim)
+        return s
+
     def join(self, s: Tensor, d: Tensor, dim: int) -> tuple[Tensor, Tensor]:
         """Undo `split`: (averages, details) → (even, odd)."""
         for step in reversed(range(len(self.taps))):
