@@ -1,17 +1,19 @@
-"""Pictures over a network as they are taken: H.264 in MPEG-TS over UDP or TCP, no audio.
+"""Pictures over a network as they are taken: H.264 in MPEG-TS, no audio.
 
 Every packet carries a stamp (which picture, when taken) and every keyframe the stream card, both as SEI, so that a
-receiver may join at any time, lose packets, and see a sender restart with other pictures.
+receiver may join at any time, lose packets, and see a sender change, or restart with, its pictures.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
+import time
+from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Self, cast
-from urllib.parse import urlsplit
 
 import av
 import av.error
@@ -24,7 +26,10 @@ from av.video.stream import VideoStream
 
 from .card import StreamCard, parse_payload
 from .encoders import EncoderSettings, make_encoder
+from .encoders.base import Encoder
 from .errors import BadCard, BadOption, LinkFailed
+from .link_report import LinkReport
+from .links import LinkCounts, LiveUrl, cause, connect, listen
 from .picture import Picture
 from .picture_stream import PictureStream
 from .pixels import Unpacker, unpacker
@@ -34,8 +39,6 @@ from .stamp import Stamp
 
 CLOCK = Fraction(1, 90_000)
 """Seconds per unit of MPEG-TS's timestamps."""
-_PACKET = 1316  # seven MPEG-TS packets, which fit an Ethernet frame
-_FIFO = 20_000  # packets of 188 bytes
 # With its length in front, a picture is whole when its last byte has come, not only when the next one begins.
 _AT_ONCE = {"flush_packets": "1", "omit_video_pes_length": "0"}
 # An access unit delimiter and an end of sequence (ITU-T H.264 7.4.1.2.3, H.265 7.4.2.4.4).
@@ -44,55 +47,8 @@ _END: dict[Syntax, bytes] = {
     "hevc": b"\x00\x00\x00\x01\x46\x01\x50\x00\x00\x00\x01\x48\x01",
 }
 _REMEMBERED = 256  # stamps of packets whose pictures have not come out yet
+_REPORT_SECONDS = 0.5
 _MAX_PIXELS = 4096 * 2304  # of an LR picture: a stranger's stream must not take all memory
-_SCHEMES = ("udp", "tcp")
-
-
-@dataclass(frozen=True)
-class LiveUrl:
-    """Where pictures go or come from.
-
-    Attributes:
-        scheme: `udp` or `tcp`.
-        host, port: the receiver's.
-    """
-
-    scheme: str
-    host: str
-    port: int
-
-    @classmethod
-    def parse(cls, text: str) -> LiveUrl:
-        """`udp://HOST:PORT` or `tcp://HOST:PORT`.
-
-        Raises:
-            BadOption: anything else.
-        """
-        hint = "write udp://127.0.0.1:5000 or tcp://127.0.0.1:5000"
-        try:
-            parts = urlsplit(text)
-            port = parts.port
-        except ValueError as error:
-            raise BadOption(f"{text!r} is no address", hint=hint) from error
-        plain = not (parts.path.strip("/") or parts.query or parts.fragment or parts.username)
-        if parts.scheme not in _SCHEMES or not parts.hostname or not port or not plain or "[" in text:
-            raise BadOption(f"{text!r} is no address that pictures can be sent to", hint=hint)
-        return cls(parts.scheme, parts.hostname, port)
-
-    def __str__(self) -> str:
-        return f"{self.scheme}://{self.host}:{self.port}"
-
-    @property
-    def to_send(self) -> str:
-        """For FFmpeg."""
-        return f"{self}?pkt_size={_PACKET}" if self.scheme == "udp" else str(self)
-
-    @property
-    def to_receive(self) -> str:
-        """For FFmpeg, which would listen on every interface without `localaddr`."""
-        if self.scheme == "tcp":
-            return f"{self}?listen=1"
-        return f"{self}?localaddr={self.host}&fifo_size={_FIFO}&overrun_nonfatal=1"
 
 
 class LiveWriter:
@@ -105,6 +61,9 @@ class LiveWriter:
         lr: one of the pictures, whose size and samples all have.
         frame_rate: pictures per second.
 
+    Attributes:
+        bytes: of the video packets so far.
+
     Raises:
         BadOption: settings that do not fit, or a codec other than H.264 and H.265.
         LinkFailed: nobody is there.
@@ -113,29 +72,17 @@ class LiveWriter:
     def __init__(
         self, url: LiveUrl, settings: EncoderSettings, *, card: StreamCard, lr: Picture, frame_rate: Fraction
     ) -> None:
-        encoder = make_encoder(settings)
-        if encoder.syntax is None:
-            raise BadOption(f"{settings.codec} cannot be sent live", hint="use h264 or h265")
-        self._url, self._rate, self._syntax = url, frame_rate, encoder.syntax
-        self._nal = sei_nal(card.to_payload(), encoder.syntax)
-        self._output = self._open()
+        encoder = _live_encoder(settings)
+        self._url, self._rate, self._syntax = url, frame_rate, _syntax(encoder)
+        self._nal = sei_nal(card.to_payload(), self._syntax)
+        self._outlet = connect(url)
         try:
-            self._pictures = PictureStream(
-                self._output,
-                encoder,
-                width=lr.width,
-                height=lr.height,
-                layout=lr.layout,
-                bit_depth=lr.bit_depth,
-                color=lr.color,
-                time_base=CLOCK,
-                frame_rate=frame_rate,
-            )
-            self._pictures.open()
+            self._output = self._open()
+            self._pictures = self._muxed = self._encoder(self._output, encoder, lr)
             with self._sending():
                 self._output.start_encoding()
         except BaseException:
-            _close_quietly(self._output)
+            self._outlet.close()
             raise
         self._stamps: dict[int, Stamp] = {}
         self._last: int | None = None
@@ -152,12 +99,26 @@ class LiveWriter:
         with contextlib.suppress(av.error.FFmpegError, OSError):
             if self._last is not None:
                 end = cast("Packet[VideoStream]", Packet(_END[self._syntax]))
-                end.stream = self._pictures.stream
+                end.stream = self._muxed.stream
                 end.pts = end.dts = self._last + self._pictures.period
                 end.time_base = CLOCK
                 self._output.mux(end)
                 self._last = None
         _close_quietly(self._output)
+        self._outlet.close()
+
+    def change(self, settings: EncoderSettings, *, card: StreamCard, lr: Picture) -> None:
+        """Go on with other settings, and pictures of another size if need be: the next one is a keyframe.
+
+        Raises:
+            BadOption: settings that do not fit, or another codec.
+        """
+        encoder = _live_encoder(settings)
+        if encoder.syntax != self._syntax:
+            raise BadOption("the codec of a live stream cannot change", hint="start irn-stream send anew")
+        # PyAV makes encoders with the streams they fill: this one's is thrown away, its packets go to the first one's.
+        self._pictures = self._encoder(av.open(os.devnull, "w", format="null"), encoder, lr)
+        self._nal = sei_nal(card.to_payload(), self._syntax)
 
     def write(self, picture: Picture, stamp: Stamp) -> None:
         """Send one picture; indices must rise.
@@ -172,17 +133,39 @@ class LiveWriter:
             for packet in self._pictures.encode(picture, pts):
                 self._output.mux(self._stamped(packet))
 
+    def reports(self) -> Iterator[LinkReport]:
+        """What the receiver has said since this was asked; never waits."""
+        for message in self._outlet.replies():
+            if (report := LinkReport.parse(message)) is not None:
+                yield report
+
     def _stamped(self, packet: Packet[VideoStream]) -> Packet[VideoStream]:
-        stamp = self._stamps.pop(packet.pts or 0)
+        stamp = replace(self._stamps.pop(packet.pts or 0), sent=time.time_ns() // 1000)
         nal = stamp.nal(self._syntax) + (self._nal if packet.is_keyframe else b"")
         whole = self._pictures.with_sei(packet, nal)
+        whole.stream = self._muxed.stream
         self.bytes += whole.size
         return whole
 
     def _open(self) -> OutputContainer:
         av.logging.set_level(None)
         with self._sending():
-            return av.open(self._url.to_send, "w", format="mpegts", options=dict(_AT_ONCE))
+            return av.open(self._outlet, "w", format="mpegts", options=dict(_AT_ONCE))
+
+    def _encoder(self, output: OutputContainer, encoder: Encoder, lr: Picture) -> PictureStream:
+        pictures = PictureStream(
+            output,
+            encoder,
+            width=lr.width,
+            height=lr.height,
+            layout=lr.layout,
+            bit_depth=lr.bit_depth,
+            color=lr.color,
+            time_base=CLOCK,
+            frame_rate=self._rate,
+        )
+        pictures.open()
+        return pictures
 
     @contextlib.contextmanager
     def _sending(self) -> Iterator[None]:
@@ -190,7 +173,7 @@ class LiveWriter:
             yield
         except (av.error.FFmpegError, OSError) as error:
             raise LinkFailed(
-                f"cannot send to {self._url}: {_cause(error)}", hint="is irn-stream receive there?"
+                f"cannot send to {self._url}: {cause(error)}", hint="is irn-stream receive there?"
             ) from error
 
 
@@ -203,12 +186,14 @@ class Arrival:
         card: the last stream card that came before or with it.
         stamp: its own.
         size: bytes of its packet.
+        at: when it was decoded, by `time.monotonic`.
     """
 
     picture: Picture
     card: StreamCard
     stamp: Stamp
     size: int
+    at: float
 
 
 class LiveReader:
@@ -228,42 +213,71 @@ class LiveReader:
     def __init__(self, url: LiveUrl, *, wait: float = 60.0, patience: float = 3.0) -> None:
         self._url = url
         av.logging.set_level(None)
+        self._inlet = listen(url, wait=wait, patience=patience)
         try:
-            self._container = self._open(wait, patience)
-        except (av.error.FFmpegError, OSError, ValueError) as error:
-            raise LinkFailed(
-                f"nothing to receive at {url}: {_cause(error)}", hint="start irn-stream send with the same address"
-            ) from error
+            self._container = self._open()
+        except BaseException:
+            self._inlet.close()
+            raise
         self._unpackers: dict[str, Unpacker] = {}
+        self._quickest: deque[float] = deque(maxlen=_REMEMBERED)
+        self._bytes = 0
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.stop()
         _close_quietly(self._container)
+        self._inlet.close()
+
+    @property
+    def counts(self) -> LinkCounts:
+        """Packets so far."""
+        return self._inlet.counter.counts
+
+    def stop(self) -> None:
+        """End the iteration, which may be going on in another thread."""
+        self._inlet.stop()
 
     def __iter__(self) -> Iterator[Arrival]:
         card: StreamCard | None = None
         stamps: dict[int, tuple[Stamp, int]] = {}
+        reported = time.monotonic()
         for packet in self._packets():
             data = bytes(packet)
+            self._bytes += len(data)
             card = _card_in(data) or card
             if packet.pts is not None and (stamp := Stamp.find(data)) is not None:
                 stamps[packet.pts] = (stamp, len(data))
                 while len(stamps) > _REMEMBERED:
                     del stamps[next(iter(stamps))]
+                if time.monotonic() - reported >= _REPORT_SECONDS:
+                    reported = time.monotonic()
+                    self._report(stamp)
             for frame in self._decoded(packet):
                 known = stamps.pop(frame.pts or 0, None)
                 if card is not None and known is not None:
-                    yield Arrival(self._picture(frame), card, *known)
+                    yield Arrival(self._picture(frame), card, *known, time.monotonic())
 
-    def _open(self, wait: float, patience: float) -> InputContainer:
+    def _report(self, stamp: Stamp) -> None:
+        """Tell the sender. The clocks of the two may differ: only changes of the delay count."""
+        delay = time.time() - stamp.sent / 1e6
+        self._quickest.append(delay)
+        queue = max(0, round(1000 * (delay - min(self._quickest))))
+        counts = self.counts
+        report = LinkReport(stamp.session, counts.received, counts.lost, self._bytes, queue)
+        self._inlet.reply(report.to_bytes())
+
+    def _open(self) -> InputContainer:
         options = {"probesize": "50000", "analyzeduration": "100000", "fpsprobesize": "0"}
-        options["protocol_whitelist"] = ",".join(_SCHEMES)
-        container = av.open(self._url.to_receive, "r", format="mpegts", options=options, timeout=(wait, patience))
+        try:
+            container = av.open(self._inlet, "r", format="mpegts", options=options)
+        except (av.error.FFmpegError, OSError, ValueError) as error:
+            raise self._nothing("nobody has sent anything in time" if self._inlet.silent else cause(error)) from error
         try:
             if not container.streams.video:
-                raise LinkFailed(f"{self._url} sends no pictures", hint="start irn-stream send with the same address")
+                raise self._nothing("nobody has sent anything in time" if self._inlet.silent else "no pictures in it")
             context = container.streams.video[0].codec_context
             context.thread_type = "SLICE"
             context.flags |= Flags.low_delay.value
@@ -272,6 +286,11 @@ class LiveReader:
             container.close()
             raise
         return container
+
+    def _nothing(self, why: str) -> LinkFailed:
+        return LinkFailed(
+            f"nothing to receive at {self._url}: {why}", hint="start irn-stream send with the same address"
+        )
 
     def _packets(self) -> Iterator[Packet[VideoStream]]:
         with contextlib.suppress(av.error.FFmpegError, OSError):  # the sender has gone
@@ -304,10 +323,16 @@ def _card_in(packet: bytes) -> StreamCard | None:
     return None
 
 
-def _cause(error: Exception) -> str:
-    if isinstance(error, av.error.ExitError):
-        return "nobody has sent anything in time"
-    return str(getattr(error, "strerror", None) or error)
+def _live_encoder(settings: EncoderSettings) -> Encoder:
+    encoder = make_encoder(settings)
+    if encoder.syntax is None:
+        raise BadOption(f"{settings.codec} cannot be sent live", hint="use h264 or h265")
+    return encoder
+
+
+def _syntax(encoder: Encoder) -> Syntax:
+    assert encoder.syntax is not None
+    return encoder.syntax
 
 
 def _close_quietly(container: InputContainer | OutputContainer) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import BinaryIO
 
 import av
 import av.error
@@ -38,6 +39,31 @@ def open_input(path: Path | str) -> InputContainer:
         return av.open(f"file:{path}", "r", options=dict(_NO_NETWORK), metadata_errors="replace")
     except (av.error.FFmpegError, OSError, ValueError) as error:
         raise _unreadable(path, error) from error
+
+
+def open_pipe(stream: BinaryIO, name: str) -> InputContainer:
+    """Open for demuxing what can only be read once, from its beginning; `stream.read` gives what there is.
+
+    Raises:
+        UnreadableVideo: not a format FFmpeg reads from a pipe.
+    """
+    av.logging.set_level(None)
+    try:
+        return av.open(_ReadOnly(stream), "r", options=dict(_NO_NETWORK), metadata_errors="replace")
+    except (av.error.FFmpegError, OSError, ValueError) as error:
+        cause = getattr(error, "strerror", None) or str(error)
+        raise UnreadableVideo(
+            f"FFmpeg cannot read it: {cause}",
+            path=Path(name),
+            hint="pipes need a format that streams, such as Matroska",
+        ) from error
+
+
+class _ReadOnly:
+    """Hides `seek`, which a pipe has but cannot do."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self.read = stream.read
 
 
 def picture_streams(container: InputContainer, path: Path, index: int) -> VideoStream:

@@ -21,6 +21,7 @@ from typing import Self, cast
 import av
 import av.error
 import numpy as np
+from av.container import InputContainer
 from av.packet import Packet
 from av.sidedata.encparams import VideoEncParams
 from av.sidedata.sidedata import SideData, SideDataContainer, Type
@@ -124,6 +125,7 @@ class VideoReader:
         stream: index among the video streams, attached pictures not counted.
         frames: stop after that many pictures.
         threads: decoder threads, 0 for one per core.
+        container: of a pipe, already open (`open_pipe`): its pictures are not counted. `path` is its name then.
         quantiser: fill in `Picture.qp` for H.264, exactly and repeatably. This turns frame threads off: with them
             FFmpeg exports the quantisers of pictures that are still being decoded.
 
@@ -141,6 +143,7 @@ class VideoReader:
         stream: int = 0,
         frames: int | None = None,
         threads: int = 0,
+        container: InputContainer | None = None,
         quantiser: bool = False,
     ) -> None:
         if frames is not None and frames < 1:
@@ -149,7 +152,7 @@ class VideoReader:
             raise BadOption(f"threads must not be negative, not {threads}")
         self._path, self._index = Path(path), stream
         self._damage = ReadDamage()
-        self._container = open_input(path)
+        self._piped, self._container = container is not None, container or open_input(path)
         try:
             self._video = picture_streams(self._container, self._path, stream)
             self._prepare(threads, quantiser)
@@ -239,7 +242,7 @@ class VideoReader:
             frame_rate=video.average_rate or video.guessed_rate or None,
             rotation=first.rotation,
             sample_aspect_ratio=video.sample_aspect_ratio or None,
-            frames=_count_frames(self._path, video),
+            frames=None if self._piped else _count_frames(self._path, video),
             duration_seconds=float(length) if length else None,
             codec=video.codec_context.name,
             interlaced=first.interlaced_frame,
@@ -301,7 +304,7 @@ class VideoReader:
                 self._damage = replace(self._damage, truncated=True)
             else:
                 break
-        if ends_early(self._path):
+        if not self._piped and ends_early(self._path):
             self._damage = replace(self._damage, truncated=True)
 
     def _count_bad_packet(self) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import queue
 import threading
+from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -94,3 +95,38 @@ def _drain(ready: queue.Queue[Item | _End], thread: threading.Thread) -> Iterato
                 raise item.error
             return
         yield item
+
+
+class Handover(Generic[Item]):
+    """From one thread to another: what is not taken in time gives way to what is newer.
+
+    Args:
+        depth: how many items may wait.
+    """
+
+    def __init__(self, depth: int = 1) -> None:
+        self._items: deque[Item] = deque(maxlen=depth)
+        self._ready = threading.Condition()
+        self._closed = False
+
+    def put(self, item: Item) -> None:
+        """Never waits."""
+        with self._ready:
+            self._items.append(item)
+            self._ready.notify()
+
+    def close(self) -> None:
+        """Nothing more will come."""
+        with self._ready:
+            self._closed = True
+            self._ready.notify()
+
+    def __iter__(self) -> Iterator[Item]:
+        while True:
+            with self._ready:
+                while not self._items and not self._closed:
+                    self._ready.wait(_POLL_SECONDS)
+                if not self._items:
+                    return
+                item = self._items.popleft()
+            yield item

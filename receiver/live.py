@@ -1,7 +1,7 @@
 """Receive a live stream: network → decode → restore → measure and record, each stage in a thread of its own.
 
-Where the network cannot keep up, older pictures give way to newer ones before they are restored, so that what is shown
-stays near to what is taken.
+Where the network cannot keep up, a picture that has waited is enlarged by Lanczos, which is quick, or gives way to a
+newer one, so that what is shown stays near to what is taken.
 """
 
 from __future__ import annotations
@@ -10,14 +10,16 @@ import statistics
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Protocol
 
 from irn_video.codecs.card import StreamCard
 from irn_video.codecs.errors import IrnError, LinkFailed
-from irn_video.codecs.live import CLOCK, Arrival, LiveReader, LiveUrl
+from irn_video.codecs.links import LiveUrl
+from irn_video.codecs.live import CLOCK, Arrival, LiveReader
 from irn_video.codecs.output import check_output
 from irn_video.codecs.picture import Picture
 from irn_video.codecs.reader import VideoReader
@@ -32,6 +34,7 @@ from irn_video.receiver.receiving import RESTORED_ENCODERS
 
 _RECENT = 10_000  # pictures whose delays are remembered
 _LOW = 0.95
+_WAITED = 0.08  # seconds for which a decoded picture may wait for the network, two pictures at 25 a second
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,8 @@ class LiveReceiveOptions:
         source: what is being sent, to measure against; pictures are matched by their index.
         output: a file to record the restored pictures to; None for none.
         model: weights file or name, where the card's name is not enough.
+        temperature: of the latents; None for what the stream card says.
+        fallback: what becomes of a picture that the network has no time for: `lanczos` or `drop`.
         wait: seconds to wait for a sender.
         patience: seconds without a packet after which the stream has ended.
         seconds: stop after so long; None at the end of the stream.
@@ -52,6 +57,8 @@ class LiveReceiveOptions:
     source: Path | None = None
     output: Path | None = None
     model: str | None = None
+    temperature: float | None = None
+    fallback: str = "lanczos"
     wait: float = 60.0
     patience: float = 3.0
     seconds: float | None = None
@@ -67,10 +74,12 @@ class LiveStatistics:
     Attributes:
         arrived: pictures decoded.
         restored: of them, shown at full size.
+        fallback: of the restored, those that were enlarged by Lanczos because the network had no time.
         late: of them, left out because newer ones had come.
         refused: of them, not restored because their card does not fit them, or names a network that is not here.
         concealed: of them, those in which the decoder has made up for lost packets.
         missing: pictures between the first and the last that never came, those that the sender left out among them.
+        packets, lost_packets: of MPEG-TS, see `LinkCounts`.
         sessions: runs of the sender.
         bytes: of the video packets.
         seconds: from the first picture to the last.
@@ -81,10 +90,13 @@ class LiveStatistics:
 
     arrived: int = 0
     restored: int = 0
+    fallback: int = 0
     late: int = 0
     refused: int = 0
     concealed: int = 0
     missing: int = 0
+    packets: int = 0
+    lost_packets: int = 0
     sessions: int = 0
     bytes: int = 0
     seconds: float = 0.0
@@ -110,20 +122,44 @@ class LivePicture:
 
     Attributes:
         picture: at full size.
-        stamp: of the sender.
+        arrival: what it was restored from.
+        fallback: by Lanczos, for lack of time.
+        delay: seconds since it was taken; right if both clocks are.
         error: against the source; None if it is not measured.
     """
 
     picture: Picture
-    stamp: Stamp
+    arrival: Arrival
+    fallback: bool
+    delay: float
     error: PictureError | None
+
+
+class Originals(Protocol):
+    """Where the pictures are that were sent."""
+
+    def original(self, arrival: Arrival) -> Picture | None:
+        """The one that has arrived; None where it is not known."""
+
+
+class LiveDial:
+    """What may be changed while a receiver works, from any thread.
+
+    Attributes:
+        temperature: of the latents; None for what the stream card says.
+    """
+
+    def __init__(self, temperature: float | None = None) -> None:
+        self.temperature = temperature
 
 
 def receive_live(
     url: LiveUrl,
     options: LiveReceiveOptions | None = None,
     *,
-    show: Callable[[LivePicture, LiveStatistics], None] | None = None,
+    originals: Originals | None = None,
+    dial: LiveDial | None = None,
+    show: Callable[[LivePicture, LiveStatistics], bool | None] | None = None,
     say: Callable[[str], None] | None = None,
 ) -> LiveStatistics:
     """Restore a live stream until it ends.
@@ -131,54 +167,65 @@ def receive_live(
     Args:
         url: where to listen.
         options: see `LiveReceiveOptions`.
-        show: called with each restored picture and what has come so far.
+        originals: to measure against, where it is not a file.
+        dial: what may change meanwhile.
+        show: called with each restored picture and what has come so far; it ends the stream by returning True.
         say: called with what was chosen, and with what is wrong, each once.
 
     Raises:
         LinkFailed: no sender, or none whose pictures can be restored.
         IrnError: see its subclasses.
     """
-    options = options or LiveReceiveOptions()
+    options, say = options or LiveReceiveOptions(), say or _silent
     if options.output is not None:
         check_output(options.output, [options.source] if options.source else [], options.overwrite)
-    tally = _Tally()
     with ExitStack() as stack:
         reader = stack.enter_context(LiveReader(url, wait=options.wait, patience=options.patience))
-        restorers = _Restorers(options, say or _silent)
-        meter = stack.enter_context(_Source(options.source)) if options.source is not None else None
-        recorder = stack.enter_context(_Recorder(options, say or _silent)) if options.output is not None else None
+        restorers = _Restorers(options, dial or LiveDial(options.temperature), say)
+        if options.source is not None:
+            originals = stack.enter_context(_Source(options.source))
+        recorder = stack.enter_context(_Recorder(options, say)) if options.output is not None else None
+        tally = _Tally(reader)
         waiting = stack.enter_context(newest(tally.counted(reader), depth=2))
         predicted = stack.enter_context(ahead(mapped(lambda _, a: restorers.predict(a), waiting), depth=1))
         large = stack.enter_context(ahead(mapped(lambda _, item: restorers.reverse(item), predicted), depth=1))
-        try:
+        stack.callback(reader.stop)
+        with suppress(KeyboardInterrupt):  # the way to end a live stream: what was recorded stays
             for item in large:
                 if item is None:
                     tally.refused += 1
                     continue
-                picture, arrival = item
+                picture, arrival, fallback = item
                 delay = time.time() - arrival.stamp.captured / 1e6
-                error = meter.compare(picture, arrival) if meter is not None else None
-                tally.done(delay, error)
+                error = _measured(picture, arrival, originals)
+                tally.done(delay, error, fallback)
                 if recorder is not None:
                     recorder.write(picture, arrival)
-                if show is not None:
-                    show(LivePicture(picture, arrival.stamp, error), tally.statistics())
+                if show is not None and show(LivePicture(picture, arrival, fallback, delay, error), tally.statistics()):
+                    break
                 if options.seconds is not None and tally.seconds >= options.seconds:
                     break
-        except KeyboardInterrupt:  # the way to end a live stream: what was recorded stays
-            pass
-    found = tally.statistics()
+        found = tally.statistics()
     if not found.restored:
         raise LinkFailed(f"nothing that came from {url} could be restored", hint=restorers.complaint or None)
     return found
+
+
+def _measured(restored: Picture, arrival: Arrival, originals: Originals | None) -> PictureError | None:
+    original = originals.original(arrival) if originals is not None else None
+    if original is None or (original.width, original.height) != (restored.width, restored.height):
+        return None
+    return compare(convert(original, Samples.of(restored)), restored)
 
 
 @dataclass
 class _Tally:
     """Counts, across the threads: each field is written by one of them."""
 
+    reader: LiveReader
     arrived: int = 0
     restored: int = 0
+    fallback: int = 0
     refused: int = 0
     concealed: int = 0
     missing: int = 0
@@ -210,21 +257,25 @@ class _Tally:
             self.concealed += arrival.picture.corrupt
             yield arrival
 
-    def done(self, delay: float, error: PictureError | None) -> None:
+    def done(self, delay: float, error: PictureError | None, fallback: bool) -> None:
         now = time.monotonic()
         self._stall = max(self._stall, now - (self._shown or now))
         self._shown = now
         self.restored += 1
+        self.fallback += fallback
         self.delays.append(delay)
         if error is not None and (psnr := error.psnr()["psnr_y"]) is not None:
             self._psnr[0] += psnr
             self._psnr[1] += 1
 
     def statistics(self) -> LiveStatistics:
-        delays = sorted(self.delays)
+        delays, counts = sorted(self.delays), self.reader.counts
         return LiveStatistics(
             arrived=self.arrived,
             restored=self.restored,
+            fallback=self.fallback,
+            packets=counts.received,
+            lost_packets=counts.lost,
             late=max(0, self.arrived - self.restored - self.refused),
             refused=self.refused,
             concealed=self.concealed,
@@ -239,17 +290,35 @@ class _Tally:
         )
 
 
-_Predicted = tuple[Arrival, Rescaler, Restoration, Received]
+@dataclass(frozen=True)
+class _Restorer:
+    """What restores the pictures of one card."""
+
+    network: Rescaler
+    quick: Rescaler
+    to: Restoration
+
+
+@dataclass(frozen=True)
+class _Predicted:
+    """Half-way to a restored picture."""
+
+    arrival: Arrival
+    by: Rescaler
+    to: Restoration
+    received: Received
+    fallback: bool
 
 
 class _Restorers:
     """The network that each card asks for; it may change in the middle of a stream."""
 
-    def __init__(self, options: LiveReceiveOptions, say: Callable[[str], None]) -> None:
-        self._options, self._say = options, say
+    def __init__(self, options: LiveReceiveOptions, dial: LiveDial, say: Callable[[str], None]) -> None:
+        self._options, self._dial, self._say = options, dial, say
         self._card: StreamCard | None = None
-        self._made: tuple[Rescaler, Restoration] | None = None
-        self.complaint = ""
+        self._made: _Restorer | None = None
+        self._loaded: dict[tuple[str, str, int], Rescaler] = {}
+        self._said = self.complaint = ""
 
     def predict(self, arrival: Arrival) -> _Predicted | None:
         """First half; None for a picture that cannot be restored."""
@@ -262,25 +331,38 @@ class _Restorers:
             self._card, self._made = arrival.card, self._load(arrival.card)
         if self._made is None:
             return None
-        rescaler, to = self._made
-        return arrival, rescaler, to, rescaler.predict(arrival.picture, to)
+        made, to = self._made, self._made.to
+        late = self._options.fallback == "lanczos" and time.monotonic() - arrival.at > _WAITED
+        late = late and made.network.name != made.quick.name
+        by = made.quick if late else made.network
+        if self._dial.temperature is not None:
+            to = replace(to, temperature=self._dial.temperature)
+        return _Predicted(arrival, by, to, by.predict(arrival.picture, to), late)
 
-    def reverse(self, predicted: _Predicted | None) -> tuple[Picture, Arrival] | None:
-        """Second half."""
+    def reverse(self, predicted: _Predicted | None) -> tuple[Picture, Arrival, bool] | None:
+        """Second half; says whether it was done by Lanczos for lack of time."""
         if predicted is None:
             return None
-        arrival, rescaler, to, received = predicted
-        return rescaler.reverse(received, to, arrival.stamp.index), arrival
+        arrival = predicted.arrival
+        picture = predicted.by.reverse(predicted.received, predicted.to, arrival.stamp.index)
+        return picture, arrival, predicted.fallback
 
-    def _load(self, card: StreamCard) -> tuple[Rescaler, Restoration] | None:
-        options = self._options
+    def _load(self, card: StreamCard) -> _Restorer | None:
+        options, key = self._options, (card.model, card.model_sha256, card.scale)
         try:
-            rescaler = load_for(card, options.model, device=options.device, precision=options.precision)
+            network = self._loaded.get(key) or load_for(
+                card, options.model, device=options.device, precision=options.precision
+            )
         except IrnError as error:
             self._refuse(error)
             return None
-        self._say(f"{rescaler.name} on {rescaler.where}, {card.width}x{card.height}")
-        return rescaler, restoration_of(card, temperature=None, seed=None)
+        what = f"{network.name} on {network.where}, {card.width}x{card.height}"
+        if what != self._said:
+            self._said = what
+            self._say(what)
+        self._loaded = {key: network}  # a sender that changes its bit rate only must not cost a load
+        quick = Rescaler.load(f"lanczos-x{network.scale}", device=options.device, precision=options.precision)
+        return _Restorer(network, quick, restoration_of(card, temperature=None, seed=None))
 
     def _refuse(self, error: IrnError) -> None:
         if str(error) != self.complaint:
@@ -301,13 +383,10 @@ class _Source:
     def __exit__(self, *_: object) -> None:
         self._reader.close()
 
-    def compare(self, restored: Picture, arrival: Arrival) -> PictureError | None:
+    def original(self, arrival: Arrival) -> Picture | None:
         """None where the source has no such picture."""
         count = arrival.card.frames
-        original = self._at(arrival.stamp.index % count if count else arrival.stamp.index)
-        if original is None or (original.width, original.height) != (restored.width, restored.height):
-            return None
-        return compare(convert(original, Samples.of(restored)), restored)
+        return self._at(arrival.stamp.index % count if count else arrival.stamp.index)
 
     def _at(self, index: int) -> Picture | None:
         if index < self._next:

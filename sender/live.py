@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
-from pathlib import Path
-from typing import Self
+from typing import Protocol, Self
 
 from irn_video.codecs.card import StreamCard
 from irn_video.codecs.encoders import EncoderSettings
-from irn_video.codecs.errors import BadOption
-from irn_video.codecs.live import LiveUrl, LiveWriter
+from irn_video.codecs.errors import BadOption, IrnError
+from irn_video.codecs.link_report import LinkReport
+from irn_video.codecs.links import LiveUrl
+from irn_video.codecs.live import LiveWriter
 from irn_video.codecs.picture import Picture
-from irn_video.codecs.reader import VideoReader
+from irn_video.codecs.reader import VideoInfo
 from irn_video.codecs.stamp import Stamp
 from irn_video.pipeline.engine.rescaler import Rescaler
-from irn_video.pipeline.flow import Advance, ahead, mapped
-from irn_video.pipeline.zoo import DEFAULT_MODEL
-from irn_video.sender.sending import SendOptions, card_of, plan_of
+from irn_video.pipeline.flow import ahead, newest
+from irn_video.sender.adapting import Adaptation, suitable_scale
+from irn_video.sender.camera import Taken
+from irn_video.sender.sending import SendOptions, SendPlan, card_of, plan_of
 
-_FALLBACK_RATE = Fraction(25)
-_LATE_PERIODS = 2  # a picture that comes later than this is left out, so that the next ones are in time
-_SESSIONS = 1 << 32
+NETWORKS = {1: "irn-h264-x1", 2: "irn-h264-x2", 4: "irn-h264-x4"}
+"""The network of each scale, where only the scale is chosen."""
 
 
 @dataclass(frozen=True)
@@ -33,27 +33,56 @@ class LiveSendOptions:
     """How to send live.
 
     Attributes:
-        model: see `SendOptions`.
+        model: see `SendOptions`; None for scale 2 or 4 of `NETWORKS`, whichever suits the bit rate.
         bitrate: bit/s; kept over every `buffer_seconds`.
+        adapt: send with less while the receiver reports loss or a queue.
         buffer_seconds: the smaller, the steadier the rate and the shorter the delay, and the worse the keyframes.
         preset: of the encoder.
         codec: `h264` or `h265`.
         keyint: distance of keyframes in pictures, where receivers join and recover; None for a second.
-        loop: begin anew at the end.
-        seconds: stop after so long; None at the end of the input.
         device, precision: see `SendOptions`.
     """
 
-    model: str = DEFAULT_MODEL
+    model: str | None = None
     bitrate: int = 800_000
+    adapt: bool = True
     buffer_seconds: float = 0.5
     preset: str = "veryfast"
     codec: str = "h264"
     keyint: int | None = None
-    loop: bool = False
-    seconds: float | None = None
     device: str = "auto"
     precision: str = "auto"
+
+
+class LiveControl:
+    """What may be changed while a sender works, from any thread; it follows at the next keyframe.
+
+    Attributes:
+        options: those in force; `bitrate`, `model` and `adapt` may be replaced.
+        sending: what is sent with now, bit/s and network; None before the first picture.
+    """
+
+    def __init__(self, options: LiveSendOptions | None = None) -> None:
+        self.options = options or LiveSendOptions()
+        self.sending: tuple[int, Rescaler] | None = None
+
+    def set_bitrate(self, bitrate: int) -> None:
+        """In bit/s.
+
+        Raises:
+            BadOption: too low.
+        """
+        if bitrate < 1000:
+            raise BadOption(f"a bit rate of {bitrate} bit/s makes no sense", hint="write 400k")
+        self.options = replace(self.options, bitrate=bitrate)
+
+    def set_model(self, model: str | None) -> None:
+        """See `LiveSendOptions`; the sender keeps its network if it cannot use this one, and says so."""
+        self.options = replace(self.options, model=model)
+
+    def set_adapt(self, adapt: bool) -> None:
+        """See `LiveSendOptions`."""
+        self.options = replace(self.options, adapt=adapt)
 
 
 @dataclass(frozen=True)
@@ -73,76 +102,145 @@ class LiveSent:
     seconds: float
 
 
+class Pictures(Protocol):
+    """A `Camera`, or one that shares its pictures."""
+
+    info: VideoInfo
+    rate: Fraction
+
+    def __iter__(self) -> Iterator[Taken]: ...
+
+
 def send_live(
-    source: Path | str,
-    url: LiveUrl,
-    options: LiveSendOptions | None = None,
-    *,
-    advance: Advance | None = None,
-    say: Callable[[str], None] | None = None,
+    camera: Pictures, url: LiveUrl, control: LiveControl | None = None, *, say: Callable[[str], None] | None = None
 ) -> LiveSent:
-    """Play a video into the network in real time.
+    """Send pictures into the network as they are taken.
 
     Args:
-        source: any video that FFmpeg reads.
+        camera: where they come from.
         url: where a receiver listens.
-        options: see `LiveSendOptions`.
-        advance: see `Advance`.
-        say: called with what was chosen, once, before the work starts.
+        control: how to send, now and later.
+        say: called with what was chosen, and with each change of the network.
 
     Raises:
         LinkFailed: nobody is there, or the receiver has gone.
         IrnError: see its subclasses.
     """
-    options, source = options or LiveSendOptions(), Path(source)
-    rescaler = Rescaler.load(options.model, device=options.device, precision=options.precision)
-    if rescaler.wants_lossless:
-        raise BadOption(f"{rescaler.name} cannot be sent live: it needs a lossless stream", hint="choose irn-h264-x2")
-    with VideoReader(source) as reader:
-        info = reader.info
-    rate = info.frame_rate or _FALLBACK_RATE
-    settings = _settings(options, rate)
-    plan = plan_of(info, rescaler, settings)
-    card = card_of(info, rescaler, plan.carried, SendOptions(options.model, encoder=settings))
+    control = control or LiveControl()
+    setups = _Setups(camera, control, say or _silent)
     if say is not None:
-        say(f"{rescaler.name} on {rescaler.where}, {float(rate):g} pictures a second to {url}")
-
-    def shrunk(_: int, item: tuple[Picture, Stamp]) -> tuple[Picture, Stamp]:
-        return rescaler.downscale(item[0], plan.lr, plan.qp), item[1]
-
+        rescaler = setups.now.rescaler
+        say(f"{rescaler.name} on {rescaler.where}, {float(camera.rate):g} pictures a second to {url}")
     start, sent, last, size = time.monotonic(), 0, -1, 0
     with (
-        ahead(_pictures(source, options.loop), depth=4) as pictures,
-        ahead(_taken(pictures, rate, options.seconds), depth=1) as taken,
-        ahead(mapped(shrunk, taken), depth=1) as small,
+        newest(camera, depth=1) as taken,
+        ahead(setups.shrunk(taken), depth=1) as small,
         suppress(KeyboardInterrupt),  # the way to end a live stream
-        _Line(url, settings, card, rate) as line,
+        _Line(url, camera.rate) as line,
     ):
-        for lr, stamp in small:
-            size = line.write(lr, stamp)
-            sent, last = sent + 1, stamp.index
-            if advance is not None:
-                advance(sent, None if options.loop else info.frames)
+        for item in small:
+            size = line.write(item)
+            for report in line.reports():
+                setups.adaptation.heard(report, time.monotonic())
+            sent, last = sent + 1, item.stamp.index
     return LiveSent(sent, last + 1 - sent, size, time.monotonic() - start)
 
 
-def _settings(options: LiveSendOptions, rate: Fraction) -> EncoderSettings:
-    return EncoderSettings(
-        codec=options.codec,
-        bitrate=options.bitrate,
-        preset=options.preset,
-        tune="zerolatency",
-        keyint=options.keyint or max(1, round(rate)),
-        buffer_seconds=options.buffer_seconds,
-    )
+@dataclass(frozen=True)
+class _Setup:
+    """How pictures are sent until something changes."""
+
+    rescaler: Rescaler
+    plan: SendPlan
+    settings: EncoderSettings
+    card: StreamCard
+
+
+@dataclass(frozen=True)
+class _Small:
+    """An LR picture, and how it is to be sent."""
+
+    lr: Picture
+    stamp: Stamp
+    setup: _Setup
+
+
+class _Setups:
+    """The setup of each picture: it changes with the control and with the receiver's reports, at keyframes."""
+
+    def __init__(self, camera: Pictures, control: LiveControl, say: Callable[[str], None]) -> None:
+        self._camera, self._control, self._say = camera, control, say
+        self._loaded: dict[str, Rescaler] = {}
+        self._since = 0
+        self.adaptation = Adaptation(control.options.bitrate)
+        self._wanted = control.options.model
+        self.now = self._made(self._name(self._wanted, None), control.options.bitrate)
+
+    def shrunk(self, taken: Iterator[Taken]) -> Iterator[_Small]:
+        """Each picture at its small size."""
+        for count, item in enumerate(taken):
+            if (count - self._since) % self._keyint == 0 and count:
+                self._follow(count)
+            setup = self.now
+            self._control.sending = setup.settings.bitrate or 0, setup.rescaler
+            yield _Small(setup.rescaler.downscale(item.picture, setup.plan.lr, setup.plan.qp), item.stamp, setup)
+
+    @property
+    def _keyint(self) -> int:
+        return self._control.options.keyint or max(1, round(self._camera.rate))
+
+    def _follow(self, count: int) -> None:
+        options = self._control.options
+        self.adaptation.limit(options.bitrate)
+        bitrate = self.adaptation.bitrate if options.adapt else options.bitrate
+        model = self._name(options.model, self.now.rescaler.scale if self._wanted is None else None, bitrate)
+        if (model, bitrate) == (self.now.rescaler.name, self.now.settings.bitrate) and options.model == self._wanted:
+            return
+        self._wanted = options.model
+        try:
+            changed = self._made(model, bitrate)
+        except IrnError as error:
+            self._say(f"warning: {error}")
+            self._control.set_model(self.now.rescaler.name)
+            return
+        if changed.rescaler is not self.now.rescaler:
+            self._say(f"{changed.rescaler.name} from now on, at {bitrate / 1000:.0f} kb/s")
+        self.now, self._since = changed, count
+
+    def _name(self, model: str | None, scale: int | None, bitrate: int | None = None) -> str:
+        if model is not None:
+            return model
+        info, bits = self._camera.info, bitrate or self._control.options.bitrate
+        return NETWORKS[suitable_scale(bits / (info.width * info.height * float(self._camera.rate)), scale)]
+
+    def _made(self, model: str, bitrate: int) -> _Setup:
+        options, info = self._control.options, self._camera.info
+        rescaler = self._loaded.get(model) or Rescaler.load(model, device=options.device, precision=options.precision)
+        if rescaler.wants_lossless:
+            raise BadOption(
+                f"{rescaler.name} cannot be sent live: it needs a lossless stream", hint="choose irn-h264-x2"
+            )
+        self._loaded[model] = rescaler
+        settings = EncoderSettings(
+            codec=options.codec,
+            bitrate=bitrate,
+            preset=options.preset,
+            tune="zerolatency",
+            keyint=self._keyint,
+            buffer_seconds=options.buffer_seconds,
+        )
+        plan = plan_of(info, rescaler, settings)
+        card = card_of(info, rescaler, plan.carried, SendOptions(model, encoder=settings), findable=False)
+        return _Setup(rescaler, plan, settings, card)
 
 
 class _Line:
     """A `LiveWriter` that is opened with the first picture, whose size and samples it takes."""
 
-    def __init__(self, url: LiveUrl, settings: EncoderSettings, card: StreamCard, rate: Fraction) -> None:
-        self._url, self._settings, self._card, self._rate = url, settings, card, rate
+    def __init__(self, url: LiveUrl, rate: Fraction) -> None:
+        self._url, self._rate = url, rate
         self._writer: LiveWriter | None = None
+        self._setup: _Setup | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -151,31 +249,21 @@ class _Line:
         if self._writer is not None:
             self._writer.close()
 
-    def write(self, lr: Picture, stamp: Stamp) -> int:
+    def write(self, item: _Small) -> int:
         """Send; returns all bytes so far."""
+        setup = item.setup
         if self._writer is None:
-            self._writer = LiveWriter(self._url, self._settings, card=self._card, lr=lr, frame_rate=self._rate)
-        self._writer.write(lr, stamp)
+            self._writer = LiveWriter(self._url, setup.settings, card=setup.card, lr=item.lr, frame_rate=self._rate)
+        elif setup is not self._setup:
+            self._writer.change(setup.settings, card=setup.card, lr=item.lr)
+        self._setup = setup
+        self._writer.write(item.lr, item.stamp)
         return self._writer.bytes
 
-
-def _pictures(source: Path, loop: bool) -> Iterator[Picture]:
-    while True:
-        with VideoReader(source) as reader:
-            yield from reader
-        if not loop:
-            return
+    def reports(self) -> Iterator[LinkReport]:
+        """What the receiver has said."""
+        return self._writer.reports() if self._writer is not None else iter(())
 
 
-def _taken(pictures: Iterator[Picture], rate: Fraction, seconds: float | None) -> Iterator[tuple[Picture, Stamp]]:
-    """Each picture at its time, as a camera would give it; those that come too late are left out."""
-    start, session = time.monotonic(), secrets.randbelow(_SESSIONS)
-    for index, picture in enumerate(pictures):
-        due = start + float(index / rate)
-        if seconds is not None and due - start >= seconds:
-            return
-        if (wait := due - time.monotonic()) > 0:
-            time.sleep(wait)
-        elif -wait > float(_LATE_PERIODS / rate):
-            continue
-        yield picture, Stamp(session, index, time.time_ns() // 1000)
+def _silent(_: str) -> None:
+    return None

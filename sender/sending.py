@@ -197,12 +197,14 @@ def _warnings(
     return tuple(warnings)
 
 
-def card_of(info: VideoInfo, rescaler: Rescaler, carried: Samples, options: SendOptions) -> StreamCard:
-    """What the stream says about itself."""
+def card_of(
+    info: VideoInfo, rescaler: Rescaler, carried: Samples, options: SendOptions, *, findable: bool = True
+) -> StreamCard:
+    """What the stream says about itself; its source is named if it is `findable`."""
     height, width = rescaler.padded(info.height, info.width)
     # A name that the card cannot hold, or a stream that it cannot tell, only means that the receiver will not find the
     # source by itself.
-    findable = info.stream == 0 and len(info.path.name) <= _MAX_NAME and "\\" not in info.path.name
+    named = findable and info.stream == 0 and len(info.path.name) <= _MAX_NAME and "\\" not in info.path.name
     count = info.frames if options.frames is None or info.frames is None else min(options.frames, info.frames)
     return StreamCard(
         model=rescaler.name,
@@ -221,9 +223,9 @@ def card_of(info: VideoInfo, rescaler: Rescaler, carried: Samples, options: Send
         lossless=options.encoder.lossless,
         latent_std=_temperature(rescaler, options),
         seed=options.seed,
-        source_name=info.path.name if findable else "",
-        source_bytes=info.path.stat().st_size,
-        source_sha256=digest_of(file_digest(info.path)),
+        source_name=info.path.name if named else "",
+        source_bytes=info.path.stat().st_size if findable else 0,
+        source_sha256=digest_of(file_digest(info.path)) if findable else "",
         frames=count,
     )
 

@@ -21,15 +21,17 @@ import pytest
 from irn_video.codecs.card import StreamCard
 from irn_video.codecs.encoders import EncoderSettings, make_encoder
 from irn_video.codecs.errors import BadOption, LinkFailed
-from irn_video.codecs.live import LiveReader, LiveUrl, LiveWriter
+from irn_video.codecs.links import LiveUrl
+from irn_video.codecs.live import LiveReader, LiveWriter
 from irn_video.codecs.reader import VideoReader, probe
 from irn_video.codecs.sei import STAMP_UUID, find_payloads, insert_nal, sei_nal
 from irn_video.codecs.stamp import Stamp
-from irn_video.pipeline.live_cli import main
+from irn_video.pipeline.live.cli import main
 from irn_video.receiver.live import LiveReceiveOptions, LiveStatistics, receive_live
-from irn_video.sender.live import LiveSendOptions, send_live
+from irn_video.sender.camera import Camera
+from irn_video.sender.live import LiveControl, LiveSendOptions, LiveSent, send_live
 
-SEND = LiveSendOptions("lanczos-x2", bitrate=300_000, keyint=5, device="cpu")
+SEND = LiveSendOptions("lanczos-x2", bitrate=300_000, keyint=5, device="cpu", adapt=False)
 
 
 @pytest.fixture
@@ -43,6 +45,11 @@ def port() -> int:
 def clip(clips: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path: Path = clips.make(tmp_path_factory.mktemp("live") / "in.mp4", size="128x96", frames=50)
     return path
+
+
+def send(source: Path | str, url: str, options: LiveSendOptions = SEND, **camera: Any) -> LiveSent:
+    with Camera(str(source), **camera) as pictures:
+        return send_live(pictures, LiveUrl.parse(url), LiveControl(options))
 
 
 class Received(threading.Thread):
@@ -115,9 +122,11 @@ def options(**changed: Any) -> LiveReceiveOptions:
 class TestUrl:
     def test_both_ends(self) -> None:
         url = LiveUrl.parse("udp://127.0.0.1:5000")
+        assert url == LiveUrl("udp", "127.0.0.1", 5000)
         assert str(url) == "udp://127.0.0.1:5000"
-        assert "localaddr=127.0.0.1" in url.to_receive
-        assert LiveUrl.parse("tcp://example.org:1/").to_send == "tcp://example.org:1"
+        assert str(LiveUrl.parse("tcp://example.org:1/")) == "tcp://example.org:1"
+        assert str(LiveUrl.parse("rtp://[::1]:5")) == "rtp://[::1]:5"
+        assert LiveUrl.parse("srt://[::1]:5").host == "::1"
 
     @pytest.mark.parametrize(
         "text",
@@ -129,7 +138,7 @@ class TestUrl:
             "udp://a:1?x=y",
             "udp://a:99999",
             "tcp://a:1/b",
-            "udp://[::1]:5",
+            "udp://[::1:5",
         ],
     )
     def test_others(self, text: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -142,7 +151,7 @@ class TestUrl:
 class TestStamp:
     @pytest.mark.parametrize("syntax", ["h264", "hevc"])
     def test_there_and_back(self, syntax: Any) -> None:
-        stamp = Stamp(0, 123, 1_700_000_000_000_000)
+        stamp = Stamp(0, 123, 1_700_000_000_000_000, 1_700_000_000_000_001)
         slice_unit = b"\x00\x00\x01" + (b"\x65" if syntax == "h264" else b"\x26\x01") + b"data"
         assert Stamp.find(insert_nal(slice_unit, stamp.nal(syntax), syntax)) == stamp
 
@@ -152,12 +161,12 @@ class TestStamp:
         assert find_payloads(sei_nal(payload, "h264", STAMP_UUID)) == []
 
 
-@pytest.mark.parametrize("scheme", ["udp", "tcp"])
+@pytest.mark.parametrize("scheme", ["udp", "tcp", "rtp", "srt"])
 def test_every_picture_arrives_restored_and_measured(scheme: str, clip: Path, port: int, tmp_path: Path) -> None:
     url = f"{scheme}://127.0.0.1:{port}"
     receiver = Received(url, options(source=clip, output=tmp_path / "out.mkv"))
     time.sleep(1)
-    sent = send_live(clip, LiveUrl.parse(url), SEND)
+    sent = send(clip, url)
     found = receiver.result()
     assert sent.pictures + sent.skipped == 50
     assert found.restored + found.late == found.arrived == sent.pictures
@@ -178,7 +187,7 @@ def test_the_bit_rate_is_kept(clip: Path, port: int) -> None:
     url = f"udp://127.0.0.1:{port}"
     receiver = Received(url, options())
     time.sleep(1)
-    sent = send_live(clip, LiveUrl.parse(url), replace(SEND, bitrate=150_000, loop=True, seconds=3))
+    sent = send(clip, url, replace(SEND, bitrate=150_000), loop=True, seconds=3)
     receiver.result()
     assert 8 * sent.bytes / 3 < 1.1 * 150_000 + 0.5 * 150_000 / 3
 
@@ -190,8 +199,8 @@ def test_lost_packets(share: float, clip: Path, port: int, stack: ExitStack) -> 
     stack.callback(setattr, proxy, "open", False)
     receiver = Received(f"udp://127.0.0.1:{port}", options(source=clip))
     time.sleep(1)
-    settings = replace(SEND, bitrate=600_000, loop=True, seconds=4)
-    sent = send_live(clip, LiveUrl.parse(f"udp://127.0.0.1:{proxy.port}"), settings)
+    settings = replace(SEND, bitrate=600_000)
+    sent = send(clip, f"udp://127.0.0.1:{proxy.port}", settings, loop=True, seconds=4)
     found = receiver.result()
     assert proxy.lost > 0
     assert receiver.sizes == {(128, 96)}
@@ -206,8 +215,8 @@ def test_a_sender_that_restarts_with_other_pictures(clips: Any, clip: Path, port
     other = clips.make(tmp_path / "other.mp4", size="64x48", frames=30)
     receiver = Received(url, options(patience=4, output=tmp_path / "out.mkv"))
     time.sleep(1)
-    first = send_live(clip, LiveUrl.parse(url), SEND)
-    second = send_live(other, LiveUrl.parse(url), replace(SEND, model="bicubic-x4"))
+    first = send(clip, url)
+    second = send(other, url, replace(SEND, model="bicubic-x4"))
     found = receiver.result()
     assert found.sessions == 2
     assert receiver.sizes == {(128, 96), (64, 48)}
@@ -219,7 +228,7 @@ def test_a_sender_that_restarts_with_other_pictures(clips: Any, clip: Path, port
 
 def test_joining_late(clip: Path, port: int) -> None:
     url = f"udp://127.0.0.1:{port}"
-    sender = threading.Thread(target=send_live, args=(clip, LiveUrl.parse(url), replace(SEND, loop=True, seconds=6)))
+    sender = threading.Thread(target=send, args=(clip, url), kwargs={"loop": True, "seconds": 6})
     sender.start()
     time.sleep(2)
     found = Received(url, options()).result()
@@ -308,8 +317,8 @@ class TestHostile:
         time.sleep(1)
         junk = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         stack.callback(junk.close)
-        url = LiveUrl.parse(f"udp://127.0.0.1:{proxy.port}")
-        sender = threading.Thread(target=send_live, args=(clip, url, replace(SEND, loop=True, seconds=6)))
+        url = f"udp://127.0.0.1:{proxy.port}"
+        sender = threading.Thread(target=send, args=(clip, url), kwargs={"loop": True, "seconds": 6})
         sender.start()
         for count in range(10_000):
             junk.sendto(mutated(bytes([0x47]) + chance.randbytes(187), chance) or b"", ("127.0.0.1", port))
@@ -317,7 +326,7 @@ class TestHostile:
                 time.sleep(0.01)
         sender.join()
         proxy.through = lambda packet: packet
-        send_live(clip, url, SEND)
+        send(clip, url)
         found = receiver.result()
         assert found.restored > 20
         assert (128, 96) in receiver.sizes
@@ -335,7 +344,7 @@ def mutated(packet: bytes, chance: random.Random) -> bytes | None:
 
 @pytest.mark.slow
 def test_two_processes(clip: Path, port: int, tmp_path: Path) -> None:
-    url, program = f"udp://127.0.0.1:{port}", [sys.executable, "-m", "irn_video.pipeline.live_cli"]
+    url, program = f"udp://127.0.0.1:{port}", [sys.executable, "-m", "irn_video.pipeline.live.cli"]
     options = ["--output", str(tmp_path / "out.mkv"), "--source", str(clip), "--json", "--device", "cpu"]
     receiver = subprocess.Popen(
         [*program, "receive", url, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -359,7 +368,7 @@ def test_two_processes(clip: Path, port: int, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_an_interrupt_keeps_the_recording(clip: Path, port: int, tmp_path: Path) -> None:
-    url, program = f"udp://127.0.0.1:{port}", [sys.executable, "-m", "irn_video.pipeline.live_cli"]
+    url, program = f"udp://127.0.0.1:{port}", [sys.executable, "-m", "irn_video.pipeline.live.cli"]
     receiver = subprocess.Popen(
         [*program, "receive", url, "--output", str(tmp_path / "out.mkv"), "--device", "cpu"],
         stdout=subprocess.PIPE,
@@ -367,7 +376,7 @@ def test_an_interrupt_keeps_the_recording(clip: Path, port: int, tmp_path: Path)
         text=True,
     )
     time.sleep(4)
-    sender = threading.Thread(target=send_live, args=(clip, LiveUrl.parse(url), replace(SEND, loop=True, seconds=6)))
+    sender = threading.Thread(target=send, args=(clip, url), kwargs={"loop": True, "seconds": 6})
     sender.start()
     time.sleep(4)
     receiver.send_signal(signal.SIGINT)
@@ -401,7 +410,7 @@ def test_it_listens_at_the_given_address_alone(clip: Path, port: int) -> None:
 
 def test_networks_that_need_a_lossless_stream_are_refused(clip: Path, port: int) -> None:
     with pytest.raises(BadOption, match="lossless"):
-        send_live(clip, LiveUrl.parse(f"udp://127.0.0.1:{port}"), replace(SEND, model="irn-x2"))
+        send(clip, f"udp://127.0.0.1:{port}", replace(SEND, model="irn-x2"))
 
 
 def test_a_buffer_needs_a_rate() -> None:
@@ -413,5 +422,5 @@ def test_reader_gives_up_on_a_taken_port(port: int) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as taken:
         taken.bind(("127.0.0.1", port))
         taken.listen()
-        with pytest.raises(LinkFailed, match="nothing to receive"):
+        with pytest.raises(LinkFailed, match=r"cannot listen at tcp.*in use"):
             LiveReader(LiveUrl.parse(f"tcp://127.0.0.1:{port}"), wait=1)

@@ -12,7 +12,7 @@ import pytest
 import torch
 from irn_video.pipeline.evaluation.cli import command as evaluate
 from irn_video.pipeline.evaluation.rescale_cli import command as rescale
-from irn_video.pipeline.live_cli import command as stream
+from irn_video.pipeline.live.cli import command as stream
 from irn_video.pipeline.network import CodecAwareRescaler
 from irn_video.pipeline.study.cli import command as study
 from irn_video.pipeline.training.cli import command as train

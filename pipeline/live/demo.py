@@ -1,0 +1,353 @@
+"""The live demonstration on one machine: a source, a bad network, and a page that shows what arrives.
+
+Two whole links run side by side, one with a network and one with Lanczos, over the same conditions and at the same bit
+rate, so that what the page compares is what two users would see.
+"""
+
+from __future__ import annotations
+
+import statistics
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field, replace
+
+from irn_video.codecs.card import StreamCard
+from irn_video.codecs.errors import BadOption, LinkFailed
+from irn_video.codecs.links import LiveUrl
+from irn_video.codecs.live import Arrival
+from irn_video.codecs.picture import Picture
+from irn_video.pipeline.flow import Handover
+from irn_video.pipeline.live.full_size import FullSizeRate
+from irn_video.pipeline.live.link import Link, LinkConditions, free_port
+from irn_video.pipeline.live.panes import Figures, Meter, Moment, Recent, Screen, number
+from irn_video.pipeline.live.server import PageServer
+from irn_video.pipeline.zoo.registry import list_models
+from irn_video.receiver.live import LiveDial, LivePicture, LiveReceiveOptions, LiveStatistics, receive_live
+from irn_video.sender.camera import Camera, Taken
+from irn_video.sender.live import NETWORKS, LiveControl, LiveSendOptions, Pictures, send_live
+
+OURS, LANCZOS, SOURCE = "ours", "lanczos", "source"
+_HERE = "127.0.0.1"
+_KEPT = 100  # pictures of the source and of the other link, while a picture is under way
+_STATE_SECONDS = 0.5
+_FULL_SIZE_PAUSE = 6  # times the work
+_JOIN_SECONDS = 10.0
+_BITRATES = 20_000, 50_000_000
+_CONTROLS = ("bitrate", "model", "scale", "temperature", "loss", "delay", "rate", "adapt")
+
+
+@dataclass(frozen=True)
+class DemoOptions:
+    """How to demonstrate.
+
+    Attributes:
+        send: of the link with the network.
+        conditions: of both links, at first.
+        host, port: of the page.
+        temperature: of the latents; None for the network's own.
+    """
+
+    send: LiveSendOptions = field(default_factory=LiveSendOptions)
+    conditions: LinkConditions = field(default_factory=LinkConditions)
+    host: str = _HERE
+    port: int = 0
+    temperature: float | None = None
+
+
+def demonstrate(
+    camera: Camera,
+    options: DemoOptions | None = None,
+    *,
+    opened: Callable[[str], None] | None = None,
+    say: Callable[[str], None] | None = None,
+) -> LiveStatistics:
+    """Run both links and the page until the camera ends or the user does.
+
+    Args:
+        camera: what is shown.
+        options: see `DemoOptions`.
+        opened: called with the address of the page once it is served.
+        say: called with what the sender and the receiver have to say.
+
+    Raises:
+        LinkFailed: the page cannot be served.
+        IrnError: of sender and receiver, see there.
+    """
+    options = options or DemoOptions()
+    demo = _Demo(camera, options, say or _silent)
+    with ExitStack() as stack:
+        address = stack.enter_context(demo.server.serving(options.port))
+        stack.enter_context(demo.running())
+        if opened is not None:
+            opened(address)
+        demo.watch()
+    return demo.figures.found
+
+
+class _Share(threading.Thread):
+    """One camera for several senders; keeps what was taken last, for who measures."""
+
+    def __init__(self, camera: Camera) -> None:
+        super().__init__(name="irn-camera", daemon=True)
+        self._camera, self._out = camera, list[Handover[Taken]]()
+        self._closed = threading.Event()
+        self.taken: Recent[Picture] = Recent(_KEPT)
+        self.error: Exception | None = None
+
+    def tap(self) -> Pictures:
+        """One more user of the pictures."""
+        out: Handover[Taken] = Handover(2)
+        self._out.append(out)
+        return _Tap(self._camera, out)
+
+    def run(self) -> None:
+        try:
+            for taken in self._camera:
+                self.taken[taken.stamp.index] = taken.picture
+                for out in self._out:
+                    out.put(taken)
+                if self._closed.is_set():
+                    break
+        except Exception as error:
+            self.error = error
+        for out in self._out:
+            out.close()
+
+    def close(self) -> None:
+        self._closed.set()
+
+    def original(self, arrival: Arrival) -> Picture | None:
+        return self.taken.get(arrival.stamp.index)
+
+
+class _Tap:
+    """A camera's pictures as one of its users sees them."""
+
+    def __init__(self, camera: Camera, out: Handover[Taken]) -> None:
+        self.info, self.rate, self._out = camera.info, camera.rate, out
+
+    def __iter__(self) -> Iterator[Taken]:
+        return iter(self._out)
+
+
+class _Lane:
+    """Sender, link and receiver, each in a thread of its own."""
+
+    def __init__(
+        self,
+        share: _Share,
+        control: LiveControl,
+        conditions: LinkConditions,
+        dial: LiveDial,
+        show: Callable[[LivePicture, LiveStatistics], bool | None],
+        say: Callable[[str], None],
+    ) -> None:
+        port = free_port()
+        self.control, self.error = control, None
+        self.link = Link(port, conditions)
+        self._show, self._over = show, threading.Event()
+        options = LiveReceiveOptions(wait=30, patience=2, device=control.options.device)
+        options = replace(options, precision=control.options.precision)
+        camera = share.tap()
+
+        def receive() -> None:
+            receive_live(LiveUrl("udp", _HERE, port), options, originals=share, dial=dial, show=self._shown, say=say)
+
+        def send() -> None:
+            send_live(camera, LiveUrl("udp", _HERE, self.link.port), control, say=say)
+
+        self.threads = [threading.Thread(target=self._guarded, args=(work,), daemon=True) for work in (receive, send)]
+        self.errors: list[Exception] = []
+
+    @property
+    def alive(self) -> bool:
+        """The receiver still works."""
+        return self.threads[0].is_alive()
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        with self.link:
+            for thread in self.threads:
+                thread.start()
+            try:
+                yield
+            finally:
+                self._over.set()
+                for thread in self.threads:
+                    thread.join(_JOIN_SECONDS)
+
+    def _shown(self, picture: LivePicture, so_far: LiveStatistics) -> bool:
+        self._show(picture, so_far)
+        return self._over.is_set()
+
+    def _guarded(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except Exception as error:
+            self.errors.append(error)
+
+
+class _Demo:
+    """What the threads share. Each of them writes its own fields."""
+
+    def __init__(self, camera: Camera, options: DemoOptions, say: Callable[[str], None]) -> None:
+        self._say_too = say
+        self.server = PageServer(self.set, options.host)
+        self.figures = Figures()
+        self._networks = {e.card.name: e.card.network.scale for e in list_models() if _is_live(e.card.network.family)}
+        self._share = _Share(camera)
+        self._dial = LiveDial(options.temperature)
+        control, other = LiveControl(options.send), LiveControl(replace(options.send, model="lanczos-x2", adapt=False))
+        conditions = options.conditions
+        self._ours = _Lane(self._share, control, conditions, self._dial, self._restored, self._say)
+        self._other = _Lane(self._share, other, conditions, LiveDial(), self._enlarged, _silent)
+        self._screen = Screen(self.server, camera.rate, self._about)
+        self._enlargements: Recent[LivePicture] = Recent(_KEPT)
+        self._other_bytes, self._other_rate = 0, Meter()
+        self._measured: deque[float] = deque(maxlen=max(1, round(2 * camera.rate)))
+        self._full = FullSizeRate(options.send.preset, float(camera.rate))
+        self._group = max(1, round(camera.rate))
+        self._card: StreamCard | None = None
+        self._ended = threading.Event()
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Everything but the page."""
+        side = threading.Thread(target=self._follow_full_size, name="irn-full-size", daemon=True)
+        with self._screen.running(), self._ours.running(), self._other.running():
+            side.start()
+            self._share.start()
+            try:
+                yield
+            finally:
+                self._ended.set()
+                self._share.close()
+                side.join(_JOIN_SECONDS)
+
+    def watch(self) -> None:
+        """Tell the page how it goes, until it is over.
+
+        Raises:
+            IrnError: what has ended it.
+        """
+        with suppress(KeyboardInterrupt):  # the way to end a live stream
+            while self._ours.alive:
+                time.sleep(_STATE_SECONDS)
+                self._keep_equal()
+                self.server.tell("state", **self._state())
+                if errors := [*self._ours.errors, *self._other.errors]:
+                    raise errors[0]
+        if self._share.error is not None:
+            raise self._share.error
+        if not self.figures.found.restored:
+            raise LinkFailed("no picture has arrived", hint="is the link too slow? try --rate 0 and a lower --bitrate")
+
+    def set(self, name: str, value: object) -> None:
+        """A browser wants something else.
+
+        Raises:
+            BadOption: what cannot be.
+        """
+        control = self._ours.control
+        match name:
+            case "bitrate":
+                control.set_bitrate(number(name, value, *_BITRATES))
+            case "model" if value in self._networks:
+                control.set_model(str(value))
+            case "scale" if value in NETWORKS:
+                control.set_model(NETWORKS[number(name, value, 1, 4)])
+            case "temperature":
+                self._dial.temperature = number(name, value, 0.0, 1.0)
+            case "adapt" if isinstance(value, bool):
+                control.set_adapt(value)
+            case "loss":
+                self._set_link(loss=number(name, value, 0.0, 0.5))
+            case "delay":
+                self._set_link(delay=number(name, value, 0.0, 2.0))
+            case "rate":
+                self._set_link(rate=number(name, value, 0, 10**9))
+            case _:
+                raise BadOption(f"{name[:40]} cannot be {str(value)[:40]}")
+
+    def _set_link(self, **changed: float) -> None:
+        for lane in (self._ours, self._other):
+            lane.link.conditions = replace(lane.link.conditions, **changed)  # type: ignore[arg-type]
+
+    def _restored(self, picture: LivePicture, so_far: LiveStatistics) -> None:
+        self.figures.seen(picture, so_far)
+        self._card = picture.arrival.card
+        if (value := _psnr_y(picture)) is not None:
+            self._measured.append(value)
+        index = picture.arrival.stamp.index
+        original, other = self._share.taken.get(index), self._enlargements.get(index)
+        shown = other or self._enlargements.newest()
+        if original is None or shown is None or not self.server.clients:
+            return
+        panes = {SOURCE: original, LANCZOS: shown.picture, OURS: picture.picture}
+        self._screen.show(Moment(panes, {OURS: value, LANCZOS: _psnr_y(other)}, picture.arrival, picture.fallback))
+
+    def _enlarged(self, picture: LivePicture, so_far: LiveStatistics) -> None:
+        self._enlargements[picture.arrival.stamp.index] = picture
+        self._other_bytes = so_far.bytes
+
+    def _follow_full_size(self) -> None:
+        """As long as somebody looks, and a small part of the time: it has no hurry."""
+        while not self._ended.wait(_STATE_SECONDS):
+            group = self._share.taken.last(self._group)
+            wanted = list(self._measured)
+            if not self.server.clients or len(group) < self._group or not wanted:
+                continue
+            began = time.monotonic()
+            self._full.follow(group, statistics.fmean(wanted))
+            self._ended.wait(_FULL_SIZE_PAUSE * (time.monotonic() - began))
+
+    def _keep_equal(self) -> None:
+        """Lanczos is sent at the bit rate and the scale of the network."""
+        if self._ours.control.sending is not None:
+            bitrate, rescaler = self._ours.control.sending
+            self._other.control.set_bitrate(bitrate)
+            self._other.control.set_model(f"lanczos-x{rescaler.scale}")
+
+    def _state(self) -> dict[str, object]:
+        control, conditions = self._ours.control, self._ours.link.conditions
+        bitrate, rescaler = control.sending or (control.options.bitrate, None)
+        temperature = self._dial.temperature
+        if temperature is None and self._card is not None:
+            temperature = self._card.latent_std
+        other = self._other_rate.rate(8 * self._other_bytes / 1000)
+        return {
+            **self.figures.state(lanczos=other, full=self._full.kbps),
+            "settings": {
+                "bitrate": bitrate,
+                "model": rescaler.name if rescaler else None,
+                "scale": rescaler.scale if rescaler else None,
+                "temperature": temperature,
+                "loss": conditions.loss,
+                "delay": conditions.delay,
+                "rate": conditions.rate,
+                "adapt": control.options.adapt,
+            },
+        }
+
+    def _about(self) -> dict[str, object]:
+        networks = [{"name": name, "scale": scale} for name, scale in self._networks.items()]
+        return {"networks": networks, "controls": list(_CONTROLS)}
+
+    def _say(self, text: str) -> None:
+        self.server.tell("note", text=text)
+        self._say_too(text)
+
+
+def _is_live(family: str) -> bool:
+    return family == "codec-aware"
+
+
+def _psnr_y(picture: LivePicture | None) -> float | None:
+    return picture.error.psnr()["psnr_y"] if picture is not None and picture.error is not None else None
+
+
+def _silent(_: str) -> None:
+    return None

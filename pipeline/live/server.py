@@ -1,0 +1,239 @@
+"""Serves the page: its files over HTTP, video and figures to it and settings from it over one WebSocket.
+
+What a browser may do is bounded: pages of other sites are refused (Origin, RFC 6455 10.2) and so are names that do not
+belong to this server (DNS rebinding), messages are small and few, a slow browser skips to the next keyframe.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib.resources import files
+from typing import Any
+from urllib.parse import urlsplit
+
+from aiohttp import WSCloseCode, WSMsgType, web
+from irn_video.codecs.errors import BadOption, IrnError, LinkFailed
+from irn_video.pipeline.live.wall import Fragment
+
+Setting = Callable[[str, object], None]
+"""Called with the name and the value of a setting that a browser wants; raises BadOption for what cannot be."""
+
+_TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+_POLICY = (
+    "default-src 'self'; media-src 'self' blob:; connect-src 'self' ws: wss:; img-src 'self' data:; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+_HEADERS = {
+    "Content-Security-Policy": _POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-cache",
+}
+_MESSAGE_BYTES = 1024
+_MESSAGES_PER_SECOND = 20
+_MAX_CLIENTS = 16
+_BEHIND = 100  # items that may wait for a browser
+_HEARTBEAT_SECONDS = 10.0
+_LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
+
+
+@dataclass(eq=False)
+class _Client:
+    """One browser: what waits for it, and whether it needs a keyframe before more pictures."""
+
+    waiting: asyncio.Queue[bytes | str] = field(default_factory=asyncio.Queue)
+    joined: bool = False
+
+    def text(self, message: str) -> None:
+        if self.waiting.qsize() < 2 * _BEHIND:
+            self.waiting.put_nowait(message)
+
+    def fragment(self, fragment: Fragment) -> None:
+        if self.waiting.qsize() >= _BEHIND:
+            self.joined = False
+        self.joined = self.joined or (fragment.keyframe and self.waiting.qsize() < _BEHIND)
+        if self.joined:
+            self.waiting.put_nowait(fragment.data)
+
+
+class PageServer:
+    """The page; its methods may be called from any thread.
+
+    Args:
+        setting: what is done with a setting that a browser wants.
+        host: address to listen at.
+
+    Attributes:
+        clients: browsers that watch now.
+    """
+
+    def __init__(self, setting: Setting, host: str = "127.0.0.1") -> None:
+        self._setting, self._host = setting, host
+        self._loop = asyncio.new_event_loop()
+        self._clients: set[_Client] = set()
+        self._start: tuple[str, bytes] | None = None
+
+    @property
+    def clients(self) -> int:
+        """How many browsers watch."""
+        return len(self._clients)
+
+    @contextmanager
+    def serving(self, port: int) -> Iterator[str]:
+        """Serve until left; gives the address to open. Port 0 takes a free one.
+
+        Raises:
+            LinkFailed: the port is taken, or the address is not of this machine.
+        """
+        runner = web.AppRunner(self._application(), access_log=None, handler_cancellation=True)
+        thread = threading.Thread(target=self._loop.run_forever, name="irn-page", daemon=True)
+        thread.start()
+        try:
+            yield self._wait(self._listen(runner, port))
+        finally:
+            self._wait(runner.cleanup())
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            thread.join()
+            self._loop.close()
+
+    def begin(self, start: Mapping[str, object], head: bytes) -> None:
+        """A video begins: what the page has to know about it, and its first bytes."""
+        text = json.dumps({"type": "start", **start})
+        self._loop.call_soon_threadsafe(self._begin, text, head)
+
+    def show(self, fragment: Fragment) -> None:
+        """The next part of the video."""
+        self._loop.call_soon_threadsafe(self._each, _Client.fragment, fragment)
+
+    def tell(self, kind: str, **what: object) -> None:
+        """Figures or a note."""
+        self._loop.call_soon_threadsafe(self._each, _Client.text, json.dumps({"type": kind, **what}))
+
+    def _begin(self, text: str, head: bytes) -> None:
+        self._start = text, head
+        for client in self._clients:
+            self._introduce(client)
+
+    def _introduce(self, client: _Client) -> None:
+        client.joined = False
+        if self._start is not None:
+            text, head = self._start
+            client.waiting.put_nowait(text)
+            client.waiting.put_nowait(head)
+
+    def _each(self, put: Callable[[_Client, Any], None], what: object) -> None:
+        for client in self._clients:
+            put(client, what)
+
+    def _wait(self, what: Any) -> Any:
+        return asyncio.run_coroutine_threadsafe(what, self._loop).result()
+
+    async def _listen(self, runner: web.AppRunner, port: int) -> str:
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, self._host, port, shutdown_timeout=1).start()
+        except OSError as error:
+            raise LinkFailed(
+                f"cannot serve at {self._host}:{port}: {error.strerror}", hint="choose another port"
+            ) from error
+        port = runner.addresses[0][1]
+        host = "127.0.0.1" if self._host in ("0.0.0.0", "::") else self._host
+        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+    def _application(self) -> web.Application:
+        application = web.Application(middlewares=[self._guarded])
+        application.router.add_get("/socket", self._socket)
+        for file in files("irn_video.pipeline.live").joinpath("page").iterdir():
+            suffix = file.name[file.name.rfind(".") :]
+            if suffix in _TYPES:
+                path = "/" if file.name == "index.html" else f"/{file.name}"
+                application.router.add_get(path, _file(file.read_bytes(), _TYPES[suffix]))
+        return application
+
+    @web.middleware
+    async def _guarded(self, request: web.Request, handler: Any) -> web.StreamResponse:
+        if not self._is_ours(request.host):
+            raise web.HTTPForbidden(text="this name is not of this server", headers=_HEADERS)
+        origin = request.headers.get("Origin")
+        if origin is not None and urlsplit(origin).netloc != request.host:
+            raise web.HTTPForbidden(text="pages of other sites are not served", headers=_HEADERS)
+        response: web.StreamResponse = await handler(request)
+        return response
+
+    def _is_ours(self, host: str) -> bool:
+        """The address that was asked for, or any where every address is served: names can be made to point here."""
+        name = urlsplit(f"//{host}").hostname or ""
+        if name in (*_LOCAL_NAMES, self._host):
+            return True
+        try:
+            return self._host in ("0.0.0.0", "::") and bool(ipaddress.ip_address(name))
+        except ValueError:
+            return False
+
+    async def _socket(self, request: web.Request) -> web.StreamResponse:
+        if self.clients >= _MAX_CLIENTS:
+            raise web.HTTPServiceUnavailable(text="too many browsers watch", headers=_HEADERS)
+        socket = web.WebSocketResponse(max_msg_size=_MESSAGE_BYTES, heartbeat=_HEARTBEAT_SECONDS, compress=False)
+        await socket.prepare(request)
+        client = _Client()
+        self._clients.add(client)
+        self._introduce(client)
+        feeding = asyncio.create_task(_feed(socket, client))
+        try:
+            await self._listen_to(socket, client)
+        finally:
+            self._clients.discard(client)
+            feeding.cancel()
+        return socket
+
+    async def _listen_to(self, socket: web.WebSocketResponse, client: _Client) -> None:
+        since, count = time.monotonic(), 0
+        async for message in socket:
+            now = time.monotonic()
+            since, count = (now, 1) if now - since >= 1 else (since, count + 1)
+            if count > _MESSAGES_PER_SECOND or message.type is not WSMsgType.TEXT:
+                await socket.close(code=WSCloseCode.POLICY_VIOLATION, message=b"too much")
+                return
+            try:
+                name, value = _wanted(message.data)
+                await asyncio.get_running_loop().run_in_executor(None, self._setting, name, value)
+            except IrnError as error:
+                client.text(json.dumps({"type": "note", "text": str(error)}))
+
+
+def _wanted(message: str) -> tuple[str, object]:
+    """Name and value of a setting.
+
+    Raises:
+        BadOption: the message is none.
+    """
+    try:
+        found = json.loads(message)
+    except (ValueError, RecursionError) as error:
+        raise BadOption("a message that is no JSON") from error
+    if not isinstance(found, dict) or not isinstance(name := found.get("set"), str) or "value" not in found:
+        raise BadOption("a message that sets nothing")
+    return name, found["value"]
+
+
+def _file(data: bytes, kind: str) -> Any:
+    async def handler(_: web.Request) -> web.Response:
+        return web.Response(body=data, content_type=kind, charset="utf-8", headers=_HEADERS)
+
+    return handler
+
+
+async def _feed(socket: web.WebSocketResponse, client: _Client) -> None:
+    while True:
+        item = await client.waiting.get()
+        try:
+            await (socket.send_str(item) if isinstance(item, str) else socket.send_bytes(item))
+        except ConnectionError:
+            return

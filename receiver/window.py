@@ -1,0 +1,38 @@
+"""A window that shows restored pictures, by OpenCV."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import numpy as np
+from irn_video.codecs.errors import BadOption
+from irn_video.codecs.picture import Layout, Picture
+from irn_video.pipeline.opencv import cv2
+from irn_video.pipeline.planes import Samples, carried_color, convert
+
+_TITLE = "IRN Video"
+_ENDING_KEYS = (ord("q"), 27)
+
+
+class Window:
+    """Open from the first picture on, until `q`, Esc or its own button closes it.
+
+    Raises:
+        BadOption: there is no screen; OpenCV would end the whole program.
+    """
+
+    def __init__(self) -> None:
+        if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+            raise BadOption("there is no screen to show pictures on", hint="use --web 8000 and a browser")
+        self._open = False
+
+    def show(self, picture: Picture) -> bool:
+        """Show a picture; returns whether the user wants to end."""
+        color = carried_color(picture.color, Layout.RGB, picture.height)
+        planes = convert(picture, Samples(Layout.RGB, 8, color)).planes
+        cv2().imshow(_TITLE, np.stack(planes[::-1], axis=2))
+        key = cv2().waitKey(1) & 0xFF
+        closed = self._open and cv2().getWindowProperty(_TITLE, cv2().WND_PROP_VISIBLE) < 1
+        self._open = True
+        return key in _ENDING_KEYS or closed

@@ -1,0 +1,94 @@
+"""Pictures in real time: each when it is taken, with its stamp."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Self
+
+from irn_video.codecs.capture import Capture, CaptureOptions
+from irn_video.codecs.errors import BadOption
+from irn_video.codecs.picture import Picture
+from irn_video.codecs.reader import VideoInfo
+from irn_video.codecs.stamp import Stamp
+from irn_video.pipeline.flow import ahead, newest
+
+_FALLBACK_RATE = Fraction(25)
+_LATE_PERIODS = 2  # a picture of a file that comes later than this is left out, so that the next ones are in time
+_SESSIONS = 1 << 32
+
+
+@dataclass(frozen=True)
+class Taken:
+    """One picture, and which one it is."""
+
+    picture: Picture
+    stamp: Stamp
+
+
+class Camera:
+    """A live input; see `Capture`. Files are played at their rate, devices give their pictures when they have them.
+
+    Args:
+        source: see `Capture`.
+        loop: begin anew at the end.
+        seconds: stop after so long.
+        capture: for devices.
+
+    Attributes:
+        info: of the pictures.
+        rate: pictures per second.
+
+    Raises:
+        BadOption: `loop` for what cannot be read again.
+        IrnError: see `Capture`.
+    """
+
+    def __init__(
+        self, source: str, *, loop: bool = False, seconds: float | None = None, capture: CaptureOptions | None = None
+    ) -> None:
+        self._source, self._loop, self._seconds = source, loop, seconds
+        self._first = Capture(source, capture)
+        if loop and not self._first.again:
+            self._first.close()
+            raise BadOption(f"{source} cannot begin anew", hint="leave out --loop")
+        self.info: VideoInfo = self._first.info
+        self.rate = self.info.frame_rate or _FALLBACK_RATE
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._first.__exit__()
+
+    def __iter__(self) -> Iterator[Taken]:
+        session, start = secrets.randbelow(_SESSIONS), time.monotonic()
+        stage = newest(enumerate(self._all()), depth=1) if self._first.paced else ahead(enumerate(self._all()), depth=4)
+        with stage as pictures:
+            for index, picture in self._in_time(pictures):
+                if self._seconds is not None and time.monotonic() - start >= self._seconds:
+                    return
+                yield Taken(picture, Stamp(session, index, time.time_ns() // 1000))
+
+    def _all(self) -> Iterator[Picture]:
+        yield from self._first
+        while self._loop:
+            with Capture(self._source) as again:
+                yield from again
+
+    def _in_time(self, pictures: Iterator[tuple[int, Picture]]) -> Iterator[tuple[int, Picture]]:
+        """Not before their time, and those of a file not long after it."""
+        start: float | None = None
+        for index, picture in pictures:
+            start = time.monotonic() if start is None else start
+            early = start + float(index / self.rate) - time.monotonic()
+            if early > 0 and not self._first.paced:
+                time.sleep(early)
+            elif early < -float(_LATE_PERIODS / self.rate) and not self._first.paced:
+                if self._first.again:
+                    continue
+                start -= early  # whatever feeds the pipe is late, not we
+            yield index, picture
