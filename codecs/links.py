@@ -169,8 +169,11 @@ class Inlet(ABC):
             data = self._receive(size)
             if data is None:
                 continue
-            self.silent = self.silent and not data
-            return data
+            if data:
+                self.silent = False
+                return data
+            break
+        self._stopped = True  # FFmpeg asks again and again whether the end is the end
         return b""
 
     def stop(self) -> None:

@@ -34,13 +34,6 @@ from irn_video.sender.live import LiveControl, LiveSendOptions, LiveSent, send_l
 SEND = LiveSendOptions("lanczos-x2", bitrate=300_000, keyint=5, device="cpu", adapt=False)
 
 
-@pytest.fixture
-def port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
-
-
 @pytest.fixture(scope="module")
 def clip(clips: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path: Path = clips.make(tmp_path_factory.mktemp("live") / "in.mp4", size="128x96", frames=50)

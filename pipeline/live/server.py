@@ -92,7 +92,7 @@ class PageServer:
         Raises:
             LinkFailed: the port is taken, or the address is not of this machine.
         """
-        runner = web.AppRunner(self._application(), access_log=None, handler_cancellation=True)
+        runner = web.AppRunner(self._application(), access_log=None, handler_cancellation=True, shutdown_timeout=1)
         thread = threading.Thread(target=self._loop.run_forever, name="irn-page", daemon=True)
         thread.start()
         try:
@@ -138,7 +138,7 @@ class PageServer:
     async def _listen(self, runner: web.AppRunner, port: int) -> str:
         await runner.setup()
         try:
-            await web.TCPSite(runner, self._host, port, shutdown_timeout=1).start()
+            await web.TCPSite(runner, self._host, port).start()
         except OSError as error:
             raise LinkFailed(
                 f"cannot serve at {self._host}:{port}: {error.strerror}", hint="choose another port"
@@ -150,6 +150,7 @@ class PageServer:
     def _application(self) -> web.Application:
         application = web.Application(middlewares=[self._guarded])
         application.router.add_get("/socket", self._socket)
+        application.router.add_get("/favicon.ico", _nothing)
         for file in files("irn_video.pipeline.live").joinpath("page").iterdir():
             suffix = file.name[file.name.rfind(".") :]
             if suffix in _TYPES:
@@ -181,16 +182,18 @@ class PageServer:
         if self.clients >= _MAX_CLIENTS:
             raise web.HTTPServiceUnavailable(text="too many browsers watch", headers=_HEADERS)
         socket = web.WebSocketResponse(max_msg_size=_MESSAGE_BYTES, heartbeat=_HEARTBEAT_SECONDS, compress=False)
-        await socket.prepare(request)
         client = _Client()
         self._clients.add(client)
         self._introduce(client)
-        feeding = asyncio.create_task(_feed(socket, client))
         try:
-            await self._listen_to(socket, client)
+            await socket.prepare(request)
+            feeding = asyncio.create_task(_feed(socket, client))
+            try:
+                await self._listen_to(socket, client)
+            finally:
+                feeding.cancel()
         finally:
             self._clients.discard(client)
-            feeding.cancel()
         return socket
 
     async def _listen_to(self, socket: web.WebSocketResponse, client: _Client) -> None:
@@ -228,6 +231,10 @@ def _file(data: bytes, kind: str) -> Any:
         return web.Response(body=data, content_type=kind, charset="utf-8", headers=_HEADERS)
 
     return handler
+
+
+async def _nothing(_: web.Request) -> web.Response:
+    return web.Response(status=204, headers=_HEADERS)
 
 
 async def _feed(socket: web.WebSocketResponse, client: _Client) -> None:

@@ -72,13 +72,15 @@ class Wall:
         self.head = self._sink.take()
         self.mime = f'video/mp4; codecs="{_codec(self._stream.stream.codec_context.extradata or b"")}"'
         self._keyframes: list[bool] = []
+        self._first: int | None = None
 
     def seconds(self, index: int) -> float:
-        """When a picture is shown, on the clock of the video."""
+        """When a picture is shown, on the clock of the video, which begins with its first one."""
         return float(self._pts(index) * _CLOCK)
 
     def add(self, pictures: Sequence[Picture], index: int) -> list[Fragment]:
         """One more stack, from top to bottom; indices rise. What comes out is mostly the one before."""
+        self._first = index if self._first is None else self._first
         shown = [convert(picture, self._samples) for picture in pictures]
         planes = [np.concatenate([_even(p.planes[n], *self._size(n)) for p in shown]) for n in range(3)]
         stack = Picture(
@@ -103,7 +105,7 @@ class Wall:
         self._output.close()
 
     def _pts(self, index: int) -> int:
-        return round(index / (self._rate * _CLOCK))
+        return round((index - (self._first or 0)) / (self._rate * _CLOCK))
 
     def _size(self, plane: int) -> tuple[int, int]:
         return (self.height // 2, self.width // 2) if plane else (self.height, self.width)

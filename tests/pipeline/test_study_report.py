@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import statistics
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -111,14 +110,11 @@ class TestBrowser:
 
     @pytest.fixture(scope="class")
     @staticmethod
-    def browser() -> Iterator[Any]:
-        program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-        if program is None:
-            pytest.skip("no Chromium (Debian or Ubuntu: apt-get install chromium)")
+    def browser(chromium: str) -> Iterator[Any]:
         from playwright.sync_api import sync_playwright
 
         with sync_playwright() as playwright:
-            started = playwright.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu"])
+            started = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
             yield started
             started.close()
 

@@ -148,7 +148,8 @@ function drawn(mediaTime) {
   view.take(video);
   shown += 1;
   root.dataset.framesShown = shown;
-  if (root.dataset.state !== "playing") {
+  // Where autoplay is refused, seeking shows pictures too, but they do not go on.
+  if (root.dataset.state !== "playing" && !video.paused) {
     setState("playing");
     hush();
   }

@@ -1,0 +1,241 @@
+"""The page of irn-stream: what it serves to whom, and how it looks and works in a real browser."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import ClientSession, WSMsgType, WSServerHandshakeError
+from irn_video.codecs.errors import BadOption, LinkFailed
+from irn_video.pipeline.live.demo import DemoOptions, demonstrate
+from irn_video.pipeline.live.link import LinkConditions
+from irn_video.pipeline.live.server import PageServer
+from irn_video.pipeline.live.wall import Fragment
+from irn_video.receiver.live import LiveStatistics
+from irn_video.sender.camera import Camera
+from irn_video.sender.live import LiveSendOptions
+
+
+def refuse(name: str, value: object) -> None:
+    raise BadOption(f"{name} cannot be {value}")
+
+
+@pytest.fixture
+def server() -> PageServer:
+    return PageServer(refuse)
+
+
+def talk(address: str, what: Callable[[Any], Any], **headers: str) -> Any:
+    """What `what` makes of a WebSocket."""
+
+    async def run() -> Any:
+        async with ClientSession() as session, session.ws_connect(f"{address}/socket", headers=headers) as socket:
+            return await asyncio.wait_for(what(socket), 10)
+
+    return asyncio.run(run())
+
+
+def get(address: str, path: str, **headers: str) -> tuple[int, str, dict[str, str]]:
+    async def run() -> tuple[int, str, dict[str, str]]:
+        async with ClientSession() as session, session.get(address + path, headers=headers) as response:
+            return response.status, await response.text(), dict(response.headers)
+
+    return asyncio.run(run())
+
+
+class TestServer:
+    def test_it_serves_its_own_files_and_no_others(self, server: PageServer) -> None:
+        with server.serving(0) as address:
+            assert address.startswith("http://127.0.0.1:")
+            status, text, headers = get(address, "/")
+            assert (status, headers["Content-Type"]) == (200, "text/html; charset=utf-8")
+            assert "default-src 'self'" in headers["Content-Security-Policy"]
+            assert "<canvas" in text
+            assert get(address, "/page.js")[0] == 200
+            for path in ("/server.py", "/../server.py", "/%2e%2e/server.py", "/page/page.js", "/nothing"):
+                assert get(address, path)[0] == 404
+
+    @pytest.mark.parametrize(
+        "headers",
+        [{"Host": "evil.example"}, {"Host": "evil.example:80"}, {"Origin": "http://evil.example"}, {"Origin": "null"}],
+    )
+    def test_other_sites_are_refused(self, headers: dict[str, str], server: PageServer) -> None:
+        with server.serving(0) as address:
+            assert get(address, "/", **headers)[0] == 403
+            with pytest.raises(WSServerHandshakeError, match="403"):
+                talk(address, lambda socket: socket.receive(), **headers)
+            port = address.rsplit(":", 1)[1]
+            assert get(address, "/", Origin=f"http://localhost:{port}", Host=f"localhost:{port}")[0] == 200
+
+    def test_a_client_that_joins_midway_begins_at_a_keyframe(self, server: PageServer) -> None:
+        async def hear(socket: Any) -> list[object]:
+            threading.Thread(target=feed).start()
+            return [(await socket.receive()).data for _ in range(5)]
+
+        def feed() -> None:
+            server.show(Fragment(b"lost", False))
+            server.show(Fragment(b"key", True))
+            server.tell("note", text="hello")
+            server.show(Fragment(b"next", False))
+
+        with server.serving(0) as address:
+            server.begin({"width": 2}, b"head")
+            heard = talk(address, hear)
+        assert json.loads(heard[0]) == {"type": "start", "width": 2}
+        assert heard[1:3] == [b"head", b"key"]
+        assert json.loads(heard[3]) == {"type": "note", "text": "hello"}
+        assert heard[4] == b"next"
+
+    @pytest.mark.parametrize(
+        ("message", "answer"),
+        [
+            ('{"set": "bitrate", "value": 1}', "bitrate cannot be 1"),
+            ("{", "no JSON"),
+            ("[" * 1000, "no JSON"),
+            ('{"set": 5, "value": 1}', "sets nothing"),
+            ('{"set": "bitrate"}', "sets nothing"),
+            ("null", "sets nothing"),
+        ],
+    )
+    def test_what_cannot_be_set_is_said(self, message: str, answer: str, server: PageServer) -> None:
+        async def say(socket: Any) -> str:
+            await socket.send_str(message)
+            return str((await socket.receive()).data)
+
+        with server.serving(0) as address:
+            assert answer in json.loads(talk(address, say))["text"]
+
+    @pytest.mark.parametrize("message", ["x" * 2000, b"binary", ["{}"] * 30])
+    def test_too_much_ends_the_connection(self, message: Any, server: PageServer) -> None:
+        async def say(socket: Any) -> WSMsgType:
+            for part in message if isinstance(message, list) else [message]:
+                await (socket.send_bytes(part) if isinstance(part, bytes) else socket.send_str(part))
+            async for _ in socket:
+                pass
+            return socket.close_code
+
+        with server.serving(0) as address:
+            assert talk(address, say) in (1008, 1009)
+            wait_for(lambda: server.clients == 0)
+
+    def test_a_slow_client_takes_no_memory(self, server: PageServer) -> None:
+        """It reads nothing: what waits for it stays bounded."""
+
+        async def sleep(socket: Any) -> None:
+            wait_for(lambda: server.clients == 1)
+            for _ in range(3000):
+                server.show(Fragment(bytes(100_000), True))
+                server.tell("frame", index=1)
+            await asyncio.sleep(1)
+            assert max(client.waiting.qsize() for client in server._clients) <= 200
+
+        with server.serving(0) as address:
+            talk(address, sleep)
+
+    def test_only_so_many_may_watch(self, server: PageServer) -> None:
+        async def crowd() -> int:
+            async with ClientSession() as session:
+                kept = [await session.ws_connect(f"{address}/socket") for _ in range(16)]
+                with pytest.raises(WSServerHandshakeError, match="503"):
+                    await session.ws_connect(f"{address}/socket")
+                assert not any(socket.closed for socket in kept)
+                return server.clients
+
+        with server.serving(0) as address:
+            assert asyncio.run(crowd()) == 16
+            wait_for(lambda: server.clients == 0)
+
+    def test_a_taken_port_is_named(self, server: PageServer, port: int) -> None:
+        taken = pytest.raises(LinkFailed, match=f"cannot serve at 127.0.0.1:{port}")
+        with server.serving(port), taken, PageServer(refuse).serving(port):
+            pass
+
+
+def wait_for(condition: Callable[[], Any], seconds: float = 10) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+@contextmanager
+def demo(clip: Path, **send: Any) -> Iterator[tuple[str, list[LiveStatistics]]]:
+    """A demonstration that goes on until it is left; gives the address of its page."""
+    options = DemoOptions(
+        LiveSendOptions(**{"bitrate": 300_000, "device": "cpu", **send}), LinkConditions(loss=0.01, delay=0.02)
+    )
+    address: list[str] = []
+    found: list[LiveStatistics] = []
+    with Camera(str(clip), loop=True, seconds=40) as camera:
+        running = threading.Thread(target=lambda: found.append(demonstrate(camera, options, opened=address.append)))
+        running.start()
+        wait_for(lambda: address)
+        yield address[0], found
+        running.join(90)
+    assert not running.is_alive()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(200)
+def test_the_page_in_a_browser(chromium: str, clips: Any, tmp_path: Path) -> None:
+    from playwright.sync_api import sync_playwright
+
+    clip = clips.make(tmp_path / "in.mp4", size="192x108", frames=50, rate=10)
+    errors: list[str] = []
+    requests: list[str] = []
+    with demo(clip) as (address, found), sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+
+        def opened(width: int, height: int) -> Any:
+            page = browser.new_page(viewport={"width": width, "height": height})
+            page.on("console", lambda message: errors.append(message.text))
+            page.on("pageerror", lambda error: errors.append(str(error)))
+            page.on("request", lambda request: requests.append(request.url))
+            page.goto(address)
+            page.wait_for_selector("html[data-state=playing][data-index]", timeout=30_000)
+            return page
+
+        def index(page: Any) -> int:
+            return int(page.evaluate("document.documentElement.dataset.index"))
+
+        page = opened(1280, 800)
+        first = index(page)
+        wait_for(lambda: index(page) > first + 10)
+
+        # All three panes are there and differ: the pattern moves under them.
+        page.wait_for_selector("#status", state="attached")
+        page.locator("#divider").focus()
+        before = page.locator("#divider").get_attribute("aria-valuenow")
+        page.keyboard.press("ArrowRight")
+        assert page.locator("#divider").get_attribute("aria-valuenow") != before
+        graph = "document.querySelector('#graph-psnr canvas, canvas#graph-psnr').toDataURL().length"
+        drawn = page.evaluate(graph)
+        wait_for(lambda: page.evaluate(graph) != drawn)
+
+        # Controls reach the sender, and what is in force comes back.
+        page.locator("#model").select_option("irn-h264-x4")
+        wait_for(lambda: page.evaluate("document.querySelector('[name=scale]:checked')?.value") == "4", 15)
+        after = index(page)
+        wait_for(lambda: index(page) > after + 10, 15)
+
+        # Another client, on a phone, joins midway; closing it frees what it had.
+        phone = opened(375, 700)
+        started = index(phone)
+        wait_for(lambda: index(phone) > started + 5)
+        assert phone.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        phone.close()
+        now = index(page)
+        wait_for(lambda: index(page) > now + 5)
+        assert not errors
+        assert all(url.startswith((address, "blob:")) for url in requests)
+        page.wait_for_selector("html[data-state=ended]", timeout=60_000)
+        browser.close()
+    assert found
+    assert found[0].restored > 50
