@@ -104,9 +104,14 @@ class Capture:
             raise UnreadableVideo(self._program.last_words() or error.what, path=Path(name)) from error
 
 
+def is_stored(name: str) -> bool:
+    """Whether an input is a file or a pipe, no device."""
+    return _device(name, CaptureOptions()) is None
+
+
 def is_file(name: str) -> bool:
     """Whether an input is neither a pipe nor a device."""
-    return name != "-" and _device(name, CaptureOptions()) is None
+    return name != "-" and is_stored(name)
 
 
 def _piped(stream: BinaryIO, name: str) -> VideoReader:

@@ -16,7 +16,7 @@ class LinkReport:
         session: of the last picture's stamp.
         received, lost: packets, see `LinkCounts`.
         carried: bytes of the pictures that have come.
-        queue_ms: how much longer the last pictures took than the quickest before them: what waits in the network.
+        queue_ms: how much longer all of the last pictures took than the quickest before: what waits in the network.
     """
 
     session: int

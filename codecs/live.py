@@ -243,6 +243,7 @@ class LiveReader:
     def __iter__(self) -> Iterator[Arrival]:
         card: StreamCard | None = None
         stamps: dict[int, tuple[Stamp, int]] = {}
+        delays: list[float] = []
         reported = time.monotonic()
         for packet in self._packets():
             data = bytes(packet)
@@ -252,17 +253,22 @@ class LiveReader:
                 stamps[packet.pts] = (stamp, len(data))
                 while len(stamps) > _REMEMBERED:
                     del stamps[next(iter(stamps))]
+                delays.append(time.time() - stamp.sent / 1e6)
                 if time.monotonic() - reported >= _REPORT_SECONDS:
                     reported = time.monotonic()
-                    self._report(stamp)
+                    self._report(stamp, min(delays))
+                    delays.clear()
             for frame in self._decoded(packet):
                 known = stamps.pop(frame.pts or 0, None)
                 if card is not None and known is not None:
                     yield Arrival(self._picture(frame), card, *known, time.monotonic())
 
-    def _report(self, stamp: Stamp) -> None:
-        """Tell the sender. The clocks of the two may differ: only changes of the delay count."""
-        delay = time.time() - stamp.sent / 1e6
+    def _report(self, stamp: Stamp, delay: float) -> None:
+        """Tell the sender.
+
+        The clocks of the two may differ, so that only changes of the delay count; it is the shortest since the last
+        report, since a queue delays all pictures and a busy machine some.
+        """
         self._quickest.append(delay)
         queue = max(0, round(1000 * (delay - min(self._quickest))))
         counts = self.counts

@@ -6,7 +6,7 @@ import queue
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import contextmanager
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
@@ -25,34 +25,21 @@ class _End:
         self.error = error
 
 
-def ahead(items: Iterable[Item], depth: int = 2) -> AbstractContextManager[Iterator[Item]]:
+@contextmanager
+def ahead(items: Iterable[Item], depth: int = 2) -> Generator[Iterator[Item], None, None]:
     """Iterate over `items` in a background thread, at most `depth` items ahead.
 
     An exception of the producer is raised at the consumer, in its place. Leaving the context stops the thread and
     waits for it, so nothing runs on behind an error or an interrupt.
     """
-    return _stage(items, depth, drop=False)
-
-
-def newest(items: Iterable[Item], depth: int = 1) -> AbstractContextManager[Iterator[Item]]:
-    """Like `ahead`, for live pictures: where the consumer is too slow, waiting items give way to newer ones."""
-    return _stage(items, depth, drop=True)
-
-
-@contextmanager
-def _stage(items: Iterable[Item], depth: int, *, drop: bool) -> Generator[Iterator[Item], None, None]:
     ready: queue.Queue[Item | _End] = queue.Queue(depth)
     stopped = threading.Event()
 
     def put(item: Item | _End) -> None:
-        giving_way = drop and not isinstance(item, _End)
         while not stopped.is_set():
             try:
-                ready.put(item, block=not giving_way, timeout=_POLL_SECONDS)
+                ready.put(item, timeout=_POLL_SECONDS)
             except queue.Full:
-                with suppress(queue.Empty):
-                    if giving_way:
-                        ready.get_nowait()
                 continue
             return
 
@@ -70,6 +57,75 @@ def _stage(items: Iterable[Item], depth: int, *, drop: bool) -> Generator[Iterat
     thread.start()
     try:
         yield _drain(ready, thread)
+    finally:
+        stopped.set()
+        thread.join()
+
+
+class Handover(Generic[Item]):
+    """From one thread to another: what is not taken in time gives way to what is newer.
+
+    Args:
+        depth: how many items may wait.
+    """
+
+    def __init__(self, depth: int = 1) -> None:
+        self._items: deque[Item] = deque(maxlen=depth)
+        self._ready = threading.Condition()
+        self._end: _End | None = None
+
+    @property
+    def waiting(self) -> int:
+        """How many items wait now."""
+        return len(self._items)
+
+    def put(self, item: Item) -> None:
+        """Never waits."""
+        with self._ready:
+            self._items.append(item)
+            self._ready.notify()
+
+    def close(self, error: BaseException | None = None) -> None:
+        """Nothing more will come; who iterates gets what waits, and then the error."""
+        with self._ready:
+            self._end = self._end or _End(error)
+            self._ready.notify()
+
+    def __iter__(self) -> Iterator[Item]:
+        while True:
+            with self._ready:
+                while not self._items and self._end is None:
+                    # A timeout lets signals through on platforms where waiting would hold them back.
+                    self._ready.wait(_POLL_SECONDS)
+                if self._items:
+                    item = self._items.popleft()
+                elif self._end is not None and self._end.error is not None:
+                    raise self._end.error
+                else:
+                    return
+            yield item
+
+
+@contextmanager
+def newest(items: Iterable[Item], depth: int = 1) -> Generator[Handover[Item], None, None]:
+    """Like `ahead`, for live pictures: where the consumer is too slow, waiting items give way to newer ones."""
+    handover: Handover[Item] = Handover(depth)
+    stopped = threading.Event()
+
+    def produce() -> None:
+        try:
+            for item in items:
+                if stopped.is_set():
+                    break
+                handover.put(item)
+            handover.close()
+        except BaseException as error:
+            handover.close(error)
+
+    thread = threading.Thread(target=produce, name="irn-stage", daemon=True)
+    thread.start()
+    try:
+        yield handover
     finally:
         stopped.set()
         thread.join()
@@ -95,38 +151,3 @@ def _drain(ready: queue.Queue[Item | _End], thread: threading.Thread) -> Iterato
                 raise item.error
             return
         yield item
-
-
-class Handover(Generic[Item]):
-    """From one thread to another: what is not taken in time gives way to what is newer.
-
-    Args:
-        depth: how many items may wait.
-    """
-
-    def __init__(self, depth: int = 1) -> None:
-        self._items: deque[Item] = deque(maxlen=depth)
-        self._ready = threading.Condition()
-        self._closed = False
-
-    def put(self, item: Item) -> None:
-        """Never waits."""
-        with self._ready:
-            self._items.append(item)
-            self._ready.notify()
-
-    def close(self) -> None:
-        """Nothing more will come."""
-        with self._ready:
-            self._closed = True
-            self._ready.notify()
-
-    def __iter__(self) -> Iterator[Item]:
-        while True:
-            with self._ready:
-                while not self._items and not self._closed:
-                    self._ready.wait(_POLL_SECONDS)
-                if not self._items:
-                    return
-                item = self._items.popleft()
-            yield item

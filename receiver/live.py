@@ -1,7 +1,7 @@
 """Receive a live stream: network → decode → restore → measure and record, each stage in a thread of its own.
 
-Where the network cannot keep up, a picture that has waited is enlarged by Lanczos, which is quick, or gives way to a
-newer one, so that what is shown stays near to what is taken.
+Where the network cannot keep up, a picture that has waited while newer ones came is enlarged by Lanczos, which is
+quick, or gives way to them, so that what is shown stays near to what is taken.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ from irn_video.receiver.receiving import RESTORED_ENCODERS
 
 _RECENT = 10_000  # pictures whose delays are remembered
 _LOW = 0.95
-_WAITED = 0.08  # seconds for which a decoded picture may wait for the network, two pictures at 25 a second
+_WAITING = 16  # decoded pictures
+_SHORT = 0.02  # seconds; pictures that come in a bunch are no sign of a slow network
 
 
 @dataclass(frozen=True)
@@ -186,8 +187,10 @@ def receive_live(
             originals = stack.enter_context(_Source(options.source))
         recorder = stack.enter_context(_Recorder(options, say)) if options.output is not None else None
         tally = _Tally(reader)
-        waiting = stack.enter_context(newest(tally.counted(reader), depth=2))
-        predicted = stack.enter_context(ahead(mapped(lambda _, a: restorers.predict(a), waiting), depth=1))
+        depth = _WAITING if options.fallback == "lanczos" else 2
+        arrived = stack.enter_context(newest(tally.counted(reader), depth))
+        halfway = mapped(lambda _, arrival: restorers.predict(arrival, arrived.waiting), arrived)
+        predicted = stack.enter_context(ahead(halfway, depth=1))
         large = stack.enter_context(ahead(mapped(lambda _, item: restorers.reverse(item), predicted), depth=1))
         stack.callback(reader.stop)
         with suppress(KeyboardInterrupt):  # the way to end a live stream: what was recorded stays
@@ -320,8 +323,8 @@ class _Restorers:
         self._loaded: dict[tuple[str, str, int], Rescaler] = {}
         self._said = self.complaint = ""
 
-    def predict(self, arrival: Arrival) -> _Predicted | None:
-        """First half; None for a picture that cannot be restored."""
+    def predict(self, arrival: Arrival, newer: int) -> _Predicted | None:
+        """First half; None for a picture that cannot be restored. `newer` pictures wait behind it."""
         try:
             check_lr_size(arrival.picture.width, arrival.picture.height, arrival.card)
         except IrnError as error:
@@ -332,7 +335,7 @@ class _Restorers:
         if self._made is None:
             return None
         made, to = self._made, self._made.to
-        late = self._options.fallback == "lanczos" and time.monotonic() - arrival.at > _WAITED
+        late = self._options.fallback == "lanczos" and newer > 0 and time.monotonic() - arrival.at > _SHORT
         late = late and made.network.name != made.quick.name
         by = made.quick if late else made.network
         if self._dial.temperature is not None:

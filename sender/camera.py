@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import islice
 from typing import Self
 
-from irn_video.codecs.capture import Capture, CaptureOptions
+from irn_video.codecs.capture import Capture, CaptureOptions, is_stored
 from irn_video.codecs.errors import BadOption
 from irn_video.codecs.picture import Picture
 from irn_video.codecs.reader import VideoInfo
@@ -36,7 +37,8 @@ class Camera:
         source: see `Capture`.
         loop: begin anew at the end.
         seconds: stop after so long.
-        capture: for devices.
+        size: asked of a device, such as 1280x720.
+        fps: pictures per second, asked of a device; a file is thinned out to about as many.
 
     Attributes:
         info: of the pictures.
@@ -48,15 +50,29 @@ class Camera:
     """
 
     def __init__(
-        self, source: str, *, loop: bool = False, seconds: float | None = None, capture: CaptureOptions | None = None
+        self,
+        source: str,
+        *,
+        loop: bool = False,
+        seconds: float | None = None,
+        size: str | None = None,
+        fps: float | None = None,
     ) -> None:
         self._source, self._loop, self._seconds = source, loop, seconds
-        self._first = Capture(source, capture)
+        self._first = Capture(source, CaptureOptions(size, None if is_stored(source) else fps))
         if loop and not self._first.again:
             self._first.close()
             raise BadOption(f"{source} cannot begin anew", hint="leave out --loop")
         self.info: VideoInfo = self._first.info
         self.rate = self.info.frame_rate or _FALLBACK_RATE
+        self._every = 1
+        if fps is not None and not self._first.paced:
+            self.thin_out(fps)
+
+    def thin_out(self, fps: float) -> None:
+        """Take only some of the pictures, about so many a second; before the first is taken."""
+        self._every = max(1, round(self.rate * self._every / Fraction(fps)))
+        self.rate = (self.info.frame_rate or _FALLBACK_RATE) / self._every
 
     def __enter__(self) -> Self:
         return self
@@ -66,12 +82,19 @@ class Camera:
 
     def __iter__(self) -> Iterator[Taken]:
         session, start = secrets.randbelow(_SESSIONS), time.monotonic()
-        stage = newest(enumerate(self._all()), depth=1) if self._first.paced else ahead(enumerate(self._all()), depth=4)
+        stage = (
+            newest(enumerate(self._thinned()), depth=1)
+            if self._first.paced
+            else ahead(enumerate(self._thinned()), depth=4)
+        )
         with stage as pictures:
             for index, picture in self._in_time(pictures):
                 if self._seconds is not None and time.monotonic() - start >= self._seconds:
                     return
                 yield Taken(picture, Stamp(session, index, time.time_ns() // 1000))
+
+    def _thinned(self) -> Iterator[Picture]:
+        return islice(self._all(), 0, None, self._every)
 
     def _all(self) -> Iterator[Picture]:
         yield from self._first
@@ -79,7 +102,7 @@ class Camera:
             with Capture(self._source) as again:
                 yield from again
 
-    def _in_time(self, pictures: Iterator[tuple[int, Picture]]) -> Iterator[tuple[int, Picture]]:
+    def _in_time(self, pictures: Iterable[tuple[int, Picture]]) -> Iterator[tuple[int, Picture]]:
         """Not before their time, and those of a file not long after it."""
         start: float | None = None
         for index, picture in pictures:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -176,7 +176,7 @@ class _Setups:
         self._wanted = control.options.model
         self.now = self._made(self._name(self._wanted, None), control.options.bitrate)
 
-    def shrunk(self, taken: Iterator[Taken]) -> Iterator[_Small]:
+    def shrunk(self, taken: Iterable[Taken]) -> Iterator[_Small]:
         """Each picture at its small size."""
         for count, item in enumerate(taken):
             if (count - self._since) % self._keyint == 0 and count:
@@ -231,6 +231,8 @@ class _Setups:
         )
         plan = plan_of(info, rescaler, settings)
         card = card_of(info, rescaler, plan.carried, SendOptions(model, encoder=settings), findable=False)
+        if self._camera.rate != info.frame_rate:  # thinned out: indices are not those of the file
+            card = replace(card, frames=None)
         return _Setup(rescaler, plan, settings, card)
 
 

@@ -27,6 +27,7 @@ from irn_video.codecs.reader import VideoReader, probe
 from irn_video.codecs.sei import STAMP_UUID, find_payloads, insert_nal, sei_nal
 from irn_video.codecs.stamp import Stamp
 from irn_video.pipeline.live.cli import main
+from irn_video.pipeline.live.link import Link, LinkConditions
 from irn_video.receiver.live import LiveReceiveOptions, LiveStatistics, receive_live
 from irn_video.sender.camera import Camera
 from irn_video.sender.live import LiveControl, LiveSendOptions, LiveSent, send_live
@@ -417,3 +418,161 @@ def test_reader_gives_up_on_a_taken_port(port: int) -> None:
         taken.listen()
         with pytest.raises(LinkFailed, match=r"cannot listen at tcp.*in use"):
             LiveReader(LiveUrl.parse(f"tcp://127.0.0.1:{port}"), wait=1)
+
+
+class TestControl:
+    """What changes while a stream runs."""
+
+    def test_a_narrow_link_makes_the_sender_send_less(self, clip: Path, port: int, stack: ExitStack) -> None:
+        link = stack.enter_context(Link(port, LinkConditions(rate=200_000)))
+        receiver = Received(f"udp://127.0.0.1:{port}", options(patience=2))
+        control = LiveControl(replace(SEND, bitrate=600_000, keyint=25, adapt=True))
+        with Camera(str(clip), loop=True, seconds=9) as camera:
+            send_live(camera, LiveUrl.parse(f"udp://127.0.0.1:{link.port}"), control)
+        found = receiver.result()
+        assert link.lost > 0
+        assert control.sending is not None
+        assert control.sending[0] < 250_000
+        assert found.arrived > 60
+
+    def test_the_scale_changes_without_a_restart(self, clip: Path, port: int) -> None:
+        """From half to a quarter and back: one session, pictures of one size, nothing lost."""
+        url = f"udp://127.0.0.1:{port}"
+        receiver = Received(url, options(source=clip))
+        control = LiveControl(SEND)
+        time.sleep(1)
+        for at, name in ((1.5, "lanczos-x4"), (3, "bicubic-x2"), (4, "nobody-knows-it"), (4.4, "lanczos-x2")):
+            threading.Timer(at, control.set_model, [name]).start()
+        said: list[str] = []
+        with Camera(str(clip), loop=True, seconds=6) as camera:
+            sent = send_live(camera, LiveUrl.parse(url), control, say=said.append)
+        found = receiver.result()
+        assert receiver.sizes == {(128, 96)}
+        assert found.sessions == 1
+        assert found.arrived == sent.pictures
+        assert (found.concealed, found.refused) == (0, 0)
+        assert found.psnr_y is not None
+        names = [text.split(" on ")[0] for text in receiver.said]
+        assert names == ["lanczos-x2", "lanczos-x4", "bicubic-x2", "lanczos-x2"]
+        assert any("warning" in text and "nobody-knows-it" in text for text in said)
+
+    def test_low_rates_choose_scale_4(self, clips: Any, port: int, tmp_path: Path) -> None:
+        clip = clips.make(tmp_path / "in.mp4", size="640x352", frames=30)
+        receiver = Received(f"udp://127.0.0.1:{port}", options())
+        time.sleep(0.5)
+        control = LiveControl(LiveSendOptions(bitrate=200_000, device="cpu", preset="ultrafast"))
+        threading.Timer(2, control.set_bitrate, [30_000]).start()
+        with Camera(str(clip), loop=True, seconds=6) as camera:
+            send_live(camera, LiveUrl.parse(f"udp://127.0.0.1:{port}"), control)
+        receiver.result()
+        assert [text.split(" on ")[0] for text in receiver.said] == ["irn-h264-x2", "irn-h264-x4"]
+        assert receiver.sizes == {(640, 352)}
+
+
+def test_lanczos_where_the_network_has_no_time(clips: Any, port: int, tmp_path: Path) -> None:
+    """A network too slow for the pictures: all are shown or counted, and none is late by much."""
+    clip = clips.make(tmp_path / "in.mp4", size="640x352", frames=40, rate=60)
+    receiver = Received(f"udp://127.0.0.1:{port}", options())
+    time.sleep(1)
+    sent = send(clip, f"udp://127.0.0.1:{port}", replace(SEND, model="irn-h264-x2-base", preset="ultrafast", keyint=60))
+    found = receiver.result()
+    assert found.fallback > 3
+    assert found.restored > 0.8 * found.arrived
+    assert found.restored + found.late == found.arrived <= sent.pictures
+    assert found.delay_p95_ms is not None
+    assert found.delay_p95_ms < 1500
+
+
+def test_pictures_are_thinned_out(clip: Path) -> None:
+    with Camera(str(clip), fps=10) as camera:
+        assert camera.rate == Fraction(25, 2)
+        assert [taken.stamp.index for taken in camera] == list(range(25))
+
+
+def test_a_pattern_is_sent_as_it_comes(port: int) -> None:
+    receiver = Received(f"udp://127.0.0.1:{port}", options())
+    time.sleep(0.5)
+    sent = send("test:", f"udp://127.0.0.1:{port}", size="128x96", fps=20, seconds=2)
+    found = receiver.result()
+    assert 25 <= sent.pictures + sent.skipped <= 70  # it runs while the sender gets ready
+    assert found.arrived == sent.pictures
+
+
+class TestCommand:
+    def test_an_sdp_file_for_players(self, clip: Path, port: int, tmp_path: Path) -> None:
+        path = tmp_path / "stream.sdp"
+        command = ["send", str(clip), f"rtp://127.0.0.1:{port}", "--model", "lanczos-x2", "--seconds", "0.2"]
+        assert main([*command, "--sdp", str(path)]) == 0
+        assert f"m=video {port} RTP/AVP 33" in path.read_text()
+        assert main(command) == 2
+        assert main([*command, "--sdp", str(path)]) == 1
+        assert main([*command, "--sdp", str(path), "--overwrite"]) == 0
+
+    def test_commands_on_standard_input(self, clip: Path, port: int) -> None:
+        program = [sys.executable, "-m", "irn_video.pipeline.live.cli", "send", str(clip), f"udp://127.0.0.1:{port}"]
+        done = subprocess.run(
+            [*program, "--model", "lanczos-x2", "--control", "--loop", "--seconds", "3"],
+            input="scale 3\nmodel bicubic-x2\n",
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        )
+        assert "'scale 3' is no command" in done.stderr
+        assert "bicubic-x2" in done.stderr
+
+    @pytest.mark.parametrize(
+        "arguments",
+        [
+            ["send", "-", "udp://127.0.0.1:9", "--control"],
+            ["send", "test:", "udp://127.0.0.1:9", "--loop"],
+            ["send", "test:", "udp://127.0.0.1:9", "--size", "big"],
+            ["send", "nothing.mp4", "udp://127.0.0.1:9"],
+            ["receive", "udp://127.0.0.1:9", "--display"],
+        ],
+    )
+    def test_what_cannot_be(
+        self, arguments: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.delenv("DISPLAY", raising=False)
+        monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+        assert main(arguments) in (1, 2)
+        err = capsys.readouterr().err
+        assert err.count("rror: ") == 1
+        assert "Traceback" not in err
+
+    def test_a_page_for_a_receiver(self, clip: Path, port: int) -> None:
+        """The pictures, Lanczos beside them, and no control but the temperature."""
+        import asyncio
+
+        from aiohttp import ClientSession
+
+        program = [sys.executable, "-m", "irn_video.pipeline.live.cli", "receive", f"udp://127.0.0.1:{port}"]
+        receiver = subprocess.Popen([*program, "--web", "0", "--device", "cpu"], stderr=subprocess.PIPE, text=True)
+        assert receiver.stderr is not None
+        address = receiver.stderr.readline().removeprefix("open ").strip()
+        sender = threading.Thread(
+            target=send, args=(clip, f"udp://127.0.0.1:{port}"), kwargs={"loop": True, "seconds": 6}
+        )
+        sender.start()
+
+        async def watch() -> tuple[dict[str, Any], set[str]]:
+            start, kinds = {}, set()
+            async with ClientSession() as session, session.ws_connect(f"{address}/socket") as socket:
+                await socket.send_str('{"set": "temperature", "value": 0.5}')
+                async for message in socket:
+                    found = json.loads(message.data) if isinstance(message.data, str) else {"type": "video"}
+                    kinds.add(found["type"])
+                    start = found if found["type"] == "start" else start
+                    if found["type"] == "state" and found["settings"]["temperature"] == 0.5 and "frame" in kinds:
+                        break
+            return start, kinds
+
+        start, kinds = asyncio.run(asyncio.wait_for(watch(), 20))
+        receiver.send_signal(signal.SIGINT)
+        assert receiver.wait(20) == 0
+        sender.join()
+        receiver.stderr.close()
+        assert start["panes"] == ["lanczos", "ours"]
+        assert start["controls"] == ["temperature"]
+        assert kinds >= {"start", "video", "frame", "state"}

@@ -67,7 +67,7 @@ def command() -> None:
 @click.option("--loop", is_flag=True, help="Begin anew at the end of INPUT.")
 @click.option("--seconds", type=click.FloatRange(min=0, min_open=True), metavar="S", help="Stop after so long.")
 @click.option("--size", metavar="WxH", help="Ask a device for pictures of this size.")
-@click.option("--rate", type=click.FloatRange(1, 240), metavar="FPS", help="Ask a device for so many a second.")
+@click.option("--fps", type=click.FloatRange(1, 240), metavar="FPS", help="Take about so many pictures a second.")
 @click.option("--sdp", type=click.Path(path_type=Path), metavar="FILE", help="Write what players need to open rtp://.")
 @click.option(
     "--control", is_flag=True, help="Obey lines on standard input: bitrate 400k, model NAME, scale 4, adapt off."
@@ -82,7 +82,7 @@ def send(
     loop: bool,
     seconds: float | None,
     size: str | None,
-    rate: float | None,
+    fps: float | None,
     sdp: Path | None,
     control: bool,
     overwrite: bool,
@@ -95,7 +95,6 @@ def send(
 
     The stream is H.264 in MPEG-TS at the small size, which any player shows. Ctrl-C ends it.
     """
-    from irn_video.codecs.capture import CaptureOptions
     from irn_video.codecs.links import LiveUrl
     from irn_video.codecs.output import atomic_path
     from irn_video.sender.camera import Camera
@@ -108,7 +107,7 @@ def send(
     if control and source == "-":
         raise BadOption("standard input cannot be both the video and the commands", hint="leave out --control")
     steered = LiveControl(_send_options(**options))
-    with Camera(source, loop=loop, seconds=seconds, capture=CaptureOptions(size, rate)) as camera:
+    with Camera(source, loop=loop, seconds=seconds, size=size, fps=fps) as camera:
         if sdp is not None:
             with atomic_path(sdp, overwrite=overwrite) as unfinished:
                 unfinished.write_text(where.sdp)
@@ -210,7 +209,12 @@ def receive(url: str, as_json: bool, display: bool, web: int | None, host: str, 
 @click.option("--once", is_flag=True, help="End with INPUT; a file begins anew otherwise.")
 @click.option("--seconds", type=click.FloatRange(min=0, min_open=True), metavar="S", help="Stop after so long.")
 @click.option("--size", metavar="WxH", help="Ask a device for pictures of this size.")
-@click.option("--fps", type=click.FloatRange(1, 240), metavar="FPS", help="Ask a device for so many a second.")
+@click.option(
+    "--fps",
+    type=click.FloatRange(1, 240),
+    metavar="FPS",
+    help="Take about so many pictures a second [default: all that this machine can show].",
+)
 @click.option(
     "--temperature", type=click.FloatRange(0, 1), metavar="T", help="Of the latents [default: the network's]."
 )
@@ -240,7 +244,7 @@ def demo(
     INPUT is what irn-stream send takes. Both streams have the same bit rate, and run over links of this machine that
     lose, delay and hold back what they are told to. The page changes all of it. Ctrl-C ends it.
     """
-    from irn_video.codecs.capture import CaptureOptions, is_file
+    from irn_video.codecs.capture import is_file
     from irn_video.pipeline.live.link import LinkConditions
     from irn_video.sender.camera import Camera
 
@@ -248,7 +252,9 @@ def demo(
     conditions = LinkConditions(_share(loss), _seconds(delay), _rate(link_rate))
     settings = page.DemoOptions(_send_options(**options), conditions, host, port, temperature)
     loop = not once and is_file(source)
-    with Camera(source, loop=loop, seconds=seconds, capture=CaptureOptions(size, fps)) as camera:
+    with Camera(source, loop=loop, seconds=seconds, size=size, fps=fps) as camera:
+        if fps is None:
+            page.thin_out(camera, settings, say=_say)
         found = page.demonstrate(camera, settings, opened=partial(_opened, browse=browse), say=_say)
     click.echo(_summary(found))
 

@@ -6,6 +6,7 @@ rate, so that what the page compares is what two users would see.
 
 from __future__ import annotations
 
+import math
 import statistics
 import threading
 import time
@@ -13,17 +14,23 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 
+import numpy as np
 from irn_video.codecs.card import StreamCard
 from irn_video.codecs.errors import BadOption, LinkFailed
 from irn_video.codecs.links import LiveUrl
 from irn_video.codecs.live import Arrival
-from irn_video.codecs.picture import Picture
+from irn_video.codecs.picture import Layout, Picture
+from irn_video.codecs.reader import VideoInfo
+from irn_video.pipeline.cores import usable_cores
+from irn_video.pipeline.engine.rescaler import Rescaler, Restoration
 from irn_video.pipeline.flow import Handover
 from irn_video.pipeline.live.full_size import FullSizeRate
 from irn_video.pipeline.live.link import Link, LinkConditions, free_port
 from irn_video.pipeline.live.panes import Figures, Meter, Moment, Recent, Screen, number
 from irn_video.pipeline.live.server import PageServer
+from irn_video.pipeline.planes import Samples, carried_color, resolved_color
 from irn_video.pipeline.zoo.registry import list_models
 from irn_video.receiver.live import LiveDial, LivePicture, LiveReceiveOptions, LiveStatistics, receive_live
 from irn_video.sender.camera import Camera, Taken
@@ -33,9 +40,13 @@ OURS, LANCZOS, SOURCE = "ours", "lanczos", "source"
 _HERE = "127.0.0.1"
 _KEPT = 100  # pictures of the source and of the other link, while a picture is under way
 _STATE_SECONDS = 0.5
-_FULL_SIZE_PAUSE = 6  # times the work
+_FULL_SIZE_PAUSE = 4  # times the work
 _JOIN_SECONDS = 10.0
 _BITRATES = 20_000, 50_000_000
+_ALL_OF_IT = 1.7  # times the network's work: the other link, two measurements, the page's video
+_BROWSER_CORES = 0.8
+_ENOUGH = 0.9
+_TYPICAL_QP = 28.0
 _CONTROLS = ("bitrate", "model", "scale", "temperature", "loss", "delay", "rate", "adapt")
 
 
@@ -85,6 +96,36 @@ def demonstrate(
             opened(address)
         demo.watch()
     return demo.figures.found
+
+
+def thin_out(camera: Camera, options: DemoOptions, *, say: Callable[[str], None]) -> None:
+    """Take fewer pictures of a file if this machine cannot show all of them, and say so."""
+    control = LiveControl(options.send)
+    model = control.options.model or NETWORKS[2]
+    rescaler = Rescaler.load(model, device=options.send.device, precision=options.send.precision)
+    blank = _blank(camera.info)
+    lr = Samples.of(blank)
+    to = Restoration(lr, blank.height, blank.width, rescaler.temperature, 0, _TYPICAL_QP)
+    spent = []
+    for _ in range(3):
+        began = time.monotonic()
+        small = rescaler.downscale(blank, lr)
+        rescaler.reverse(rescaler.predict(small, to), to)
+        spent.append(time.monotonic() - began)
+    share = usable_cores() - _BROWSER_CORES if rescaler.where.startswith("CPU") else usable_cores()
+    fps = share / (_ALL_OF_IT * min(spent))
+    if fps < _ENOUGH * camera.rate:
+        whole = float(camera.rate)
+        camera.thin_out(whole / math.ceil(whole / fps))
+        say(f"{float(camera.rate):.3g} of {whole:.3g} pictures a second: this machine can show no more at this size")
+
+
+def _blank(info: VideoInfo) -> Picture:
+    """A grey picture of its size, 8-bit 4:2:0."""
+    shapes = Layout.YUV420.plane_shapes(info.height, info.width)
+    y, u, v = (np.full(shape, 128, np.uint8) for shape in shapes)
+    color = resolved_color(carried_color(info.color, Layout.YUV420, info.height), info.height)
+    return Picture((y, u, v), Layout.YUV420, 8, color, 0, Fraction(1, 25), 0)
 
 
 class _Share(threading.Thread):

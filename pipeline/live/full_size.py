@@ -17,7 +17,7 @@ from irn_video.pipeline.quality.psnr import compare
 
 _START_CRF, _LEAST, _MOST = 30.0, 10.0, 50.0
 _DB_PER_CRF = 0.55  # about what PSNR loses from one CRF to the next
-_LONGEST_STEP = 4.0
+_LONGEST_STEP = 8.0
 _DB_PER_DOUBLING = 3.3  # about what twice the bits gain, for the small rest that the CRF leaves
 _NEAR_DB = 1.0  # a group that misses the PSNR by more tells nothing
 _SMOOTH = 0.4  # weight of the newest group

@@ -173,7 +173,7 @@ def demo(clip: Path, **send: Any) -> Iterator[tuple[str, list[LiveStatistics]]]:
     )
     address: list[str] = []
     found: list[LiveStatistics] = []
-    with Camera(str(clip), loop=True, seconds=40) as camera:
+    with Camera(str(clip), loop=True, seconds=30) as camera:
         running = threading.Thread(target=lambda: found.append(demonstrate(camera, options, opened=address.append)))
         running.start()
         wait_for(lambda: address)
