@@ -286,7 +286,8 @@ class LiveReader:
                 raise self._nothing("nobody has sent anything in time" if self._inlet.silent else "no pictures in it")
             context = container.streams.video[0].codec_context
             context.thread_type = "SLICE"
-            context.flags |= Flags.low_delay.value
+            # Damaged pictures, and those that refer to them, are better than none until the next whole keyframe.
+            context.flags |= Flags.low_delay.value | Flags.output_corrupt.value
             context.options = {"max_pixels": str(_MAX_PIXELS), "export_side_data": "+venc_params"}
         except BaseException:
             container.close()

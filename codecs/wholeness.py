@@ -9,6 +9,7 @@ from typing import BinaryIO
 _MP4_FIRST = {b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"styp", b"pnot"}
 _EBML, _SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"
 _TS_PACKET = 188
+_LONGEST_HEADER = 1 << 20
 
 
 def ends_early(path: Path) -> bool:
@@ -57,7 +58,7 @@ def _segment_end(file: BinaryIO) -> int | None:
     """Where the Matroska segment ends (RFC 8794); None when it is of unknown size, as in live recordings."""
     file.seek(4)
     header = _vint(file)
-    if header is None:
+    if header is None or header > _LONGEST_HEADER:
         return None
     file.seek(header, 1)
     if file.read(4) != _SEGMENT:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 # Bring means and details near unit variance. The finer a detail, the fainter it is in pictures, and what is faint is
 # learned last or never: with plain samples as input, training stalled at a fifth of what a linear filter gains.
-_BRIGHTNESS, _CONTRAST, _FINENESS = 3.0, 10.0, 1.5
+BRIGHTNESS, CONTRAST, _FINENESS = 3.0, 10.0, 1.5
 
 
 class CellTransform(nn.Module):
@@ -52,8 +52,8 @@ class CellTransform(nn.Module):
             means = coefficients[:, self.means] / self.sizes  # (N, 3, h, w)
             local = F.avg_pool2d(means, 5, 1, 2, count_include_pad=False)
             scaled = coefficients * self.scales
-            scaled[:, self.means] = (means - local) * _CONTRAST
-            return torch.cat((scaled, (local - 0.5) * _BRIGHTNESS), 1)
+            scaled[:, self.means] = (means - local) * CONTRAST
+            return torch.cat((scaled, (local - 0.5) * BRIGHTNESS), 1)
 
 
 def dct(size: int) -> Tensor:
@@ -87,4 +87,4 @@ def _scales(size: int) -> Tensor:
     """Contrast times frequency to the power of fineness, for each coefficient of a size×size DCT."""
     k = torch.arange(size, dtype=torch.float32)
     frequency = (k[:, None].square() + k[None].square()).sqrt().flatten()
-    return _CONTRAST * frequency.clamp(min=1) ** _FINENESS
+    return CONTRAST * frequency.clamp(min=1) ** _FINENESS

@@ -15,7 +15,7 @@ from irn_video.pipeline.commands import run_command
 @click.group(name="irn-models", context_settings={"max_content_width": 100})
 @click.version_option(package_name="irn-video")
 def command() -> None:
-    """List, show and import networks."""
+    """List, show, import and export networks."""
 
 
 @command.command("list")
@@ -66,6 +66,31 @@ def import_command(checkpoint: Path, name: str, overwrite: bool) -> None:
 
     entry = import_model(checkpoint, name, overwrite=overwrite)
     click.echo(f"{name}: x{entry.card.network.scale}, kept as {entry.path}")
+
+
+@command.command("export")
+@click.argument("name", metavar="NAME|FILE")
+@click.option(
+    "--onnx", "path", required=True, metavar="FILE", type=click.Path(path_type=Path), help="The ONNX file to write."
+)
+@click.option("--overwrite", is_flag=True, help="Replace an existing file.")
+def export_command(name: str, path: Path, overwrite: bool) -> None:
+    """Write the receiver of a network for H.264 as an ONNX file, for programs without PyTorch.
+
+    \b
+    Inputs:  y, u, v       uint8 (1, 1, h, w), u and v h/2 by w/2, h and w even:
+                           the decoded LR picture, 8 bits, 4:2:0
+             qp            float32 (1,): its mean H.264 quantiser, 0 to 51
+    Outputs: restored_y, restored_u, restored_v
+                           uint8, each side times the scale of the network
+
+    There is no noise in the restored picture: the latent is its mean (irn-receive --temperature 0), in float32.
+    Where the sender padded the picture, cropping is up to the caller.
+    """
+    from irn_video.pipeline.zoo.onnx_export import INPUTS, OUTPUTS, export_onnx
+
+    size = export_onnx(name, path, overwrite=overwrite)
+    click.echo(f"{path}: {', '.join(INPUTS)} to {', '.join(OUTPUTS)}, {size / 1e6:.1f} MB")
 
 
 @command.command("score")

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from irn_video.codecs.wholeness import ends_early, lacks_index
 
@@ -28,6 +28,7 @@ def test_missing_index(mp4: Path, tmp_path: Path) -> None:
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
 @given(st.binary(max_size=64), st.sampled_from([b"", b"\x1a\x45\xdf\xa3", b"\0\0\0\x08ftyp", b"\0\0\0\1mdat", b"RIFF"]))
+@example(b"\x01\x10" + bytes(5), b"\x1a\x45\xdf\xa3")  # a header longer than any file
 def test_survives_any_bytes(tmp_path: Path, data: bytes, head: bytes) -> None:
     path = tmp_path / "x"
     path.write_bytes(head + data)

@@ -177,19 +177,28 @@ def demo(clip: Path, **send: Any) -> Iterator[tuple[str, list[LiveStatistics]]]:
         running = threading.Thread(target=lambda: found.append(demonstrate(camera, options, opened=address.append)))
         running.start()
         wait_for(lambda: address)
-        yield address[0], found
-        running.join(90)
+        try:
+            yield address[0], found
+        finally:
+            running.join(90)
     assert not running.is_alive()
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(200)
-def test_the_page_in_a_browser(chromium: str, clips: Any, tmp_path: Path) -> None:
+def test_the_page_in_a_browser(chromium: str, clips: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from playwright.sync_api import sync_playwright
 
     clip = clips.make(tmp_path / "in.mp4", size="192x108", frames=50, rate=10)
     errors: list[str] = []
     requests: list[str] = []
+    servers: list[PageServer] = []
+
+    def kept(*arguments: Any) -> PageServer:
+        servers.append(PageServer(*arguments))
+        return servers[0]
+
+    monkeypatch.setattr("irn_video.pipeline.live.demo.PageServer", kept)
     with demo(clip) as (address, found), sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
 
@@ -211,10 +220,10 @@ def test_the_page_in_a_browser(chromium: str, clips: Any, tmp_path: Path) -> Non
 
         # All three panes are there and differ: the pattern moves under them.
         page.wait_for_selector("#status", state="attached")
-        page.locator("#divider").focus()
-        before = page.locator("#divider").get_attribute("aria-valuenow")
-        page.keyboard.press("ArrowRight")
-        assert page.locator("#divider").get_attribute("aria-valuenow") != before
+        divider = page.locator("#divider")
+        before = divider.get_attribute("aria-valuenow")
+        divider.press("ArrowRight")
+        wait_for(lambda: divider.get_attribute("aria-valuenow") != before)
         graph = "document.querySelector('#graph-psnr canvas, canvas#graph-psnr').toDataURL().length"
         drawn = page.evaluate(graph)
         wait_for(lambda: page.evaluate(graph) != drawn)
@@ -230,7 +239,9 @@ def test_the_page_in_a_browser(chromium: str, clips: Any, tmp_path: Path) -> Non
         started = index(phone)
         wait_for(lambda: index(phone) > started + 5)
         assert phone.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        assert servers[0].clients == 2
         phone.close()
+        wait_for(lambda: servers[0].clients == 1)
         now = index(page)
         wait_for(lambda: index(page) > now + 5)
         assert not errors
