@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession, WSMsgType, WSServerHandshakeError
 from irn_video.codecs.errors import BadOption, LinkFailed
-from irn_video.pipeline.live.demo import DemoOptions, demonstrate
+from irn_video.pipeline.live.demo import DemoOptions, demonstrate, thin_out
 from irn_video.pipeline.live.link import LinkConditions
 from irn_video.pipeline.live.server import PageServer
 from irn_video.pipeline.live.wall import Fragment
@@ -182,6 +182,20 @@ def demo(clip: Path, **send: Any) -> Iterator[tuple[str, list[LiveStatistics]]]:
         finally:
             running.join(90)
     assert not running.is_alive()
+
+
+def test_a_small_machine_shows_fewer_pictures_and_says_so(
+    clips: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clip = clips.make(tmp_path / "in.mp4", size="320x192", frames=4, rate=100)
+    said: list[str] = []
+    for cores, fewer in ((1, True), (1000, False)):
+        monkeypatch.setattr("irn_video.pipeline.live.demo.usable_cores", lambda cores=cores: cores)
+        with Camera(str(clip)) as camera:
+            thin_out(camera, DemoOptions(LiveSendOptions(device="cpu")), say=said.append)
+            assert (camera.rate < 60) is fewer
+    assert len(said) == 1
+    assert "of 100 pictures a second" in said[0]
 
 
 @pytest.mark.slow
