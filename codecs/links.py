@@ -12,6 +12,7 @@ import secrets
 import select
 import socket
 import subprocess
+import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -150,22 +151,22 @@ class Inlet(ABC):
     Args:
         wait: seconds to wait for the first bytes.
         patience: seconds without bytes after which the stream has ended.
+        ended: set by whoever wants it to end, and at the end.
 
     Attributes:
         counter: of packets, over UDP and RTP; nothing is lost over the others.
         silent: nothing has ever come.
     """
 
-    def __init__(self, wait: float, patience: float) -> None:
-        self._wait, self._patience = wait, patience
-        self._stopped = False
+    def __init__(self, wait: float, patience: float, ended: threading.Event) -> None:
+        self._wait, self._patience, self._ended = wait, patience, ended
         self.counter = TsCounter()
         self.silent = True
 
     def read(self, size: int) -> bytes:
         """At most `size` bytes as soon as there are any; none at the end."""
         deadline = time.monotonic() + (self._wait if self.silent else self._patience)
-        while not self._stopped and time.monotonic() < deadline:
+        while not self._ended.is_set() and time.monotonic() < deadline:
             data = self._receive(size)
             if data is None:
                 continue
@@ -173,12 +174,12 @@ class Inlet(ABC):
                 self.silent = False
                 return data
             break
-        self._stopped = True  # FFmpeg asks again and again whether the end is the end
+        self._ended.set()  # FFmpeg asks again and again whether the end is the end
         return b""
 
     def stop(self) -> None:
         """End the stream for whoever reads; from any thread."""
-        self._stopped = True
+        self._ended.set()
 
     @abstractmethod
     def _receive(self, size: int) -> bytes | None:
@@ -205,14 +206,14 @@ def connect(url: LiveUrl) -> Outlet:
         raise LinkFailed(f"cannot send to {url}: {cause(error)}", hint="is irn-stream receive there?") from error
 
 
-def listen(url: LiveUrl, *, wait: float, patience: float) -> Inlet:
+def listen(url: LiveUrl, *, wait: float, patience: float, ended: threading.Event | None = None) -> Inlet:
     """The receiver's end of a link, at the address of the URL and no other.
 
     Raises:
         LinkFailed: the port is taken, or the address is not of this machine.
     """
     try:
-        return _inlet(url, wait, patience)
+        return _inlet(url, wait, patience, ended or threading.Event())
     except OSError as error:
         raise LinkFailed(f"cannot listen at {url}: {cause(error)}", hint="choose another port") from error
 
@@ -273,8 +274,8 @@ class _RtpOutlet(_DatagramOutlet):
 class _DatagramInlet(Inlet):
     """UDP; replies go to where the last datagram came from."""
 
-    def __init__(self, url: LiveUrl, wait: float, patience: float) -> None:
-        super().__init__(wait, patience)
+    def __init__(self, url: LiveUrl, wait: float, patience: float, ended: threading.Event) -> None:
+        super().__init__(wait, patience, ended)
         family, address = _address(url, socket.SOCK_DGRAM)
         self._socket = socket.socket(family, socket.SOCK_DGRAM)
         try:
@@ -346,8 +347,8 @@ class _TcpOutlet(Outlet):
 class _TcpInlet(Inlet):
     """One sender, the first that comes."""
 
-    def __init__(self, url: LiveUrl, wait: float, patience: float) -> None:
-        super().__init__(wait, patience)
+    def __init__(self, url: LiveUrl, wait: float, patience: float, ended: threading.Event) -> None:
+        super().__init__(wait, patience, ended)
         family, address = _address(url, socket.SOCK_STREAM)
         self._listening = socket.create_server((str(address[0]), url.port), family=family, backlog=1)
         self._listening.settimeout(_POLL_SECONDS)
@@ -425,8 +426,8 @@ class _SrtOutlet(Outlet):
 
 
 class _SrtInlet(Inlet):
-    def __init__(self, url: LiveUrl, wait: float, patience: float) -> None:
-        super().__init__(wait, patience)
+    def __init__(self, url: LiveUrl, wait: float, patience: float, ended: threading.Event) -> None:
+        super().__init__(wait, patience, ended)
         # SRT runs over UDP: this tells whether the port is free, which FFmpeg's program could only say too late.
         family, address = _address(url, socket.SOCK_DGRAM)
         with socket.socket(family, socket.SOCK_DGRAM) as probe:
@@ -461,12 +462,12 @@ def _outlet(url: LiveUrl) -> Outlet:
     return _TcpOutlet(url)
 
 
-def _inlet(url: LiveUrl, wait: float, patience: float) -> Inlet:
+def _inlet(url: LiveUrl, wait: float, patience: float, ended: threading.Event) -> Inlet:
     match url.scheme:
         case "udp":
-            return _DatagramInlet(url, wait, patience)
+            return _DatagramInlet(url, wait, patience, ended)
         case "rtp":
-            return _RtpInlet(url, wait, patience)
+            return _RtpInlet(url, wait, patience, ended)
         case "srt":
-            return _SrtInlet(url, wait, patience)
-    return _TcpInlet(url, wait, patience)
+            return _SrtInlet(url, wait, patience, ended)
+    return _TcpInlet(url, wait, patience, ended)

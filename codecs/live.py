@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -205,15 +206,18 @@ class LiveReader:
         url: where to listen.
         wait: seconds to wait for a sender.
         patience: seconds without a packet that end a stream.
+        ended: set by whoever wants it to end.
 
     Raises:
         LinkFailed: nobody has sent pictures in time, or the port is taken.
     """
 
-    def __init__(self, url: LiveUrl, *, wait: float = 60.0, patience: float = 3.0) -> None:
+    def __init__(
+        self, url: LiveUrl, *, wait: float = 60.0, patience: float = 3.0, ended: threading.Event | None = None
+    ) -> None:
         self._url = url
         av.logging.set_level(None)
-        self._inlet = listen(url, wait=wait, patience=patience)
+        self._inlet = listen(url, wait=wait, patience=patience, ended=ended)
         try:
             self._container = self._open()
         except BaseException:

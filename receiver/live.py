@@ -7,6 +7,7 @@ quick, or gives way to them, so that what is shown stays near to what is taken.
 from __future__ import annotations
 
 import statistics
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -148,10 +149,12 @@ class LiveDial:
 
     Attributes:
         temperature: of the latents; None for what the stream card says.
+        ended: set it to end the stream.
     """
 
     def __init__(self, temperature: float | None = None) -> None:
         self.temperature = temperature
+        self.ended = threading.Event()
 
 
 def receive_live(
@@ -160,7 +163,7 @@ def receive_live(
     *,
     originals: Originals | None = None,
     dial: LiveDial | None = None,
-    show: Callable[[LivePicture, LiveStatistics], bool | None] | None = None,
+    show: Callable[[LivePicture, LiveStatistics], None] | None = None,
     say: Callable[[str], None] | None = None,
 ) -> LiveStatistics:
     """Restore a live stream until it ends.
@@ -170,7 +173,7 @@ def receive_live(
         options: see `LiveReceiveOptions`.
         originals: to measure against, where it is not a file.
         dial: what may change meanwhile.
-        show: called with each restored picture and what has come so far; it ends the stream by returning True.
+        show: called with each restored picture and what has come so far.
         say: called with what was chosen, and with what is wrong, each once.
 
     Raises:
@@ -178,11 +181,13 @@ def receive_live(
         IrnError: see its subclasses.
     """
     options, say = options or LiveReceiveOptions(), say or _silent
+    dial = dial or LiveDial(options.temperature)
     if options.output is not None:
         check_output(options.output, [options.source] if options.source else [], options.overwrite)
     with ExitStack() as stack:
-        reader = stack.enter_context(LiveReader(url, wait=options.wait, patience=options.patience))
-        restorers = _Restorers(options, dial or LiveDial(options.temperature), say)
+        listening = LiveReader(url, wait=options.wait, patience=options.patience, ended=dial.ended)
+        reader = stack.enter_context(listening)
+        restorers = _Restorers(options, dial, say)
         if options.source is not None:
             originals = stack.enter_context(_Source(options.source))
         recorder = stack.enter_context(_Recorder(options, say)) if options.output is not None else None
@@ -204,7 +209,9 @@ def receive_live(
                 tally.done(delay, error, fallback)
                 if recorder is not None:
                     recorder.write(picture, arrival)
-                if show is not None and show(LivePicture(picture, arrival, fallback, delay, error), tally.statistics()):
+                if show is not None:
+                    show(LivePicture(picture, arrival, fallback, delay, error), tally.statistics())
+                if dial.ended.is_set():
                     break
                 if options.seconds is not None and tally.seconds >= options.seconds:
                     break

@@ -21,10 +21,10 @@ from irn_video.codecs.errors import BadOption
 from irn_video.pipeline.commands import device_options, run_command
 
 if TYPE_CHECKING:
-    from irn_video.receiver.live import LivePicture, LiveStatistics
+    from irn_video.receiver.live import LiveDial, LivePicture, LiveStatistics
     from irn_video.sender.live import LiveSendOptions
 
-Show = Callable[["LivePicture", "LiveStatistics"], "bool | None"]
+Show = Callable[["LivePicture", "LiveStatistics"], None]
 
 _LINE_SECONDS = 2.0
 
@@ -176,7 +176,7 @@ def receive(url: str, as_json: bool, display: bool, web: int | None, host: str, 
     shows, dial = [_lines()], LiveDial(settings.temperature)
     with ExitStack() as stack:
         if display:
-            shows.append(_in_window())
+            shows.append(_in_window(dial))
         if web is not None:
             watch = _page().Watch(host, dial)
             _say(f"open {stack.enter_context(watch.running(web))}")
@@ -297,31 +297,36 @@ def _measure(text: str, units: dict[str, float], what: str, example: str) -> flo
 
 
 def _all(shows: Sequence[Show]) -> Show:
-    """Show in all ways; any of them may end it."""
+    """Show in all ways."""
 
-    def show(picture: LivePicture, so_far: LiveStatistics) -> bool:
-        return True in [one(picture, so_far) for one in shows]
+    def show(picture: LivePicture, so_far: LiveStatistics) -> None:
+        for one in shows:
+            one(picture, so_far)
 
     return show
 
 
-def _in_window() -> Show:
+def _in_window(dial: LiveDial) -> Show:
     from irn_video.receiver.window import Window
 
     window = Window()
-    return lambda picture, _: window.show(picture.picture)
+
+    def show(picture: LivePicture, _: LiveStatistics) -> None:
+        if window.show(picture.picture):
+            dial.ended.set()
+
+    return show
 
 
 def _lines() -> Show:
     """A line on stderr every now and then."""
     said = time.monotonic()
 
-    def show(_: LivePicture, so_far: LiveStatistics) -> bool:
+    def show(_: LivePicture, so_far: LiveStatistics) -> None:
         nonlocal said
         if time.monotonic() - said >= _LINE_SECONDS:
             said = time.monotonic()
             _say(_summary(so_far))
-        return False
 
     return show
 

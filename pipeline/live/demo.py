@@ -103,6 +103,8 @@ def thin_out(camera: Camera, options: DemoOptions, *, say: Callable[[str], None]
     control = LiveControl(options.send)
     model = control.options.model or NETWORKS[2]
     rescaler = Rescaler.load(model, device=options.send.device, precision=options.send.precision)
+    if rescaler.wants_lossless:  # the sender will refuse it
+        return
     blank = _blank(camera.info)
     lr = Samples.of(blank)
     to = Restoration(lr, blank.height, blank.width, rescaler.temperature, 0, _TYPICAL_QP)
@@ -183,19 +185,19 @@ class _Lane:
         control: LiveControl,
         conditions: LinkConditions,
         dial: LiveDial,
-        show: Callable[[LivePicture, LiveStatistics], bool | None],
+        show: Callable[[LivePicture, LiveStatistics], None],
         say: Callable[[str], None],
     ) -> None:
         port = free_port()
         self.control, self.error = control, None
         self.link = Link(port, conditions)
-        self._show, self._over = show, threading.Event()
+        self._dial = dial
         options = LiveReceiveOptions(wait=30, patience=2, device=control.options.device)
         options = replace(options, precision=control.options.precision)
         camera = share.tap()
 
         def receive() -> None:
-            receive_live(LiveUrl("udp", _HERE, port), options, originals=share, dial=dial, show=self._shown, say=say)
+            receive_live(LiveUrl("udp", _HERE, port), options, originals=share, dial=dial, show=show, say=say)
 
         def send() -> None:
             send_live(camera, LiveUrl("udp", _HERE, self.link.port), control, say=say)
@@ -216,13 +218,9 @@ class _Lane:
             try:
                 yield
             finally:
-                self._over.set()
+                self._dial.ended.set()
                 for thread in self.threads:
                     thread.join(_JOIN_SECONDS)
-
-    def _shown(self, picture: LivePicture, so_far: LiveStatistics) -> bool:
-        self._show(picture, so_far)
-        return self._over.is_set()
 
     def _guarded(self, work: Callable[[], None]) -> None:
         try:
