@@ -6,8 +6,15 @@ import json
 
 from irn_video.codecs.avc import avc_name
 from irn_video.codecs.live import Arrival
+from irn_video.codecs.picture import ColorSpec
 from irn_video.pipeline.live.server import PageServer, SmallPicture
+from irn_video.pipeline.planes import resolved_color
 from irn_video.pipeline.restoring import restoration_of
+
+# Names of code points of ITU-T H.273 in WebCodecs (VideoMatrixCoefficients and so on).
+_MATRICES = {1: "bt709", 5: "bt470bg", 6: "smpte170m", 9: "bt2020-ncl"}
+_PRIMARIES = {1: "bt709", 5: "bt470bg", 6: "smpte170m", 9: "bt2020", 12: "smpte432"}
+_TRANSFERS = {1: "bt709", 6: "smpte170m", 8: "linear", 13: "iec61966-2-1", 16: "pq", 18: "hlg"}
 
 
 class SmallStream:
@@ -41,8 +48,23 @@ def _described(arrival: Arrival, codec: str) -> str:
             "height": card.height,
             "lr_width": picture.width,
             "lr_height": picture.height,
+            "color": _webcodecs_color(resolved_color(picture.color, card.height)),
         }
     )
+
+
+def _webcodecs_color(color: ColorSpec) -> dict[str, object]:
+    """A colour in the words of WebCodecs' VideoColorSpaceInit, which has none for most code points.
+
+    Browsers guess what a stream does not say from its size, which is not that of the restored pictures.
+    """
+    matrix = _MATRICES.get(color.matrix, "bt709")
+    return {
+        "matrix": matrix,
+        "primaries": _PRIMARIES.get(color.primaries, "bt709" if matrix == "bt709" else "smpte170m"),
+        "transfer": _TRANSFERS.get(color.transfer, "bt709"),
+        "fullRange": bool(color.full_range),
+    }
 
 
 def _head(arrival: Arrival) -> str:

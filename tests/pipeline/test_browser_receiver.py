@@ -30,6 +30,14 @@ from irn_video.sender.live import LiveSendOptions
 NETWORK = "irn-h264-x2"
 PAGES = ("/browser.html", "/browser.js", "/restorer.js", "/ort/ort.wasm.min.mjs", f"/networks/{NETWORK}.onnx")
 
+# The middle of the first of the pattern's bars, read from a copy of what is shown.
+RED = """() => {
+  const copy = document.createElement("canvas");
+  const context = copy.getContext("2d");
+  context.drawImage(document.getElementById("picture"), 0, 0);
+  return [...context.getImageData(12, 90, 1, 1).data].slice(0, 3);
+}"""
+
 
 def refuse(name: str, value: object) -> None:
     raise BadOption(f"{name} cannot be {value}")
@@ -275,6 +283,9 @@ def test_a_browser_restores_what_the_receiver_does(
         page.wait_for_selector("html[data-state=playing][data-index]", timeout=60_000)
         assert page.evaluate("crossOriginIsolated")
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        red, green, blue = page.evaluate(RED)
+        assert red > 240
+        assert max(green, blue) < 12  # 24 in green would be BT.601's red read as BT.709's
         for _ in range(10):
             found = page.evaluate(
                 "restoredPlanes().then(({index, planes}) => "

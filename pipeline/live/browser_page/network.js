@@ -69,8 +69,10 @@ async function fetched(name) {
   return new Uint8Array(await response.arrayBuffer());
 }
 
+/** One that is emulated does not count: it needs seconds for a picture. */
 async function hasGpu() {
-  return !gpuFailed && Boolean(await navigator.gpu?.requestAdapter().catch(() => null));
+  const adapter = gpuFailed ? null : await navigator.gpu?.requestAdapter().catch(() => null);
+  return Boolean(adapter) && !(adapter.info?.isFallbackAdapter ?? adapter.isFallbackAdapter);
 }
 
 async function tried({ name, file }, graph, width, height) {
@@ -79,7 +81,7 @@ async function tried({ name, file }, graph, width, height) {
   ort.env.logLevel = "error";
   ort.env.wasm.wasmPaths = FOLDER;
   ort.env.wasm.numThreads = threads;
-  const session = await ort.InferenceSession.create(graph, { executionProviders: [name] });
+  const session = await ort.InferenceSession.create(graph, { executionProviders: [name], logSeverityLevel: 3 });
   const words = name === CPU.name ? `WebAssembly, ${threads} thread${threads > 1 ? "s" : ""}` : "WebGPU";
   const network = new Network(ort, session, words);
   await network.restore(grey(width, height), TYPICAL_QP);

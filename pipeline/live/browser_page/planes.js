@@ -55,17 +55,6 @@ export function draw(context, { width, height, y, u, v }, colorSpace) {
   frame.close();
 }
 
-/** What the stream says of its colours, or what is usual at this height. */
-export function colorsOf({ colorSpace: { primaries, transfer, matrix, fullRange } }, height) {
-  const usual = height >= 720 ? "bt709" : "smpte170m";
-  return {
-    primaries: primaries ?? usual,
-    transfer: transfer ?? usual,
-    matrix: matrix ?? usual,
-    fullRange: fullRange ?? false,
-  };
-}
-
 function layoutOf(width, height) {
   const luma = width * height;
   const stride = width / 2;

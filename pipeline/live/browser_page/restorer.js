@@ -1,7 +1,7 @@
 /** A worker that restores pictures and draws them. It does what it is told one after another. */
 
 import { Network } from "/network.js";
-import { colorsOf, cropped, draw, planesOf } from "/planes.js";
+import { cropped, draw, planesOf } from "/planes.js";
 
 let context = null;
 let stream = null;
@@ -44,7 +44,7 @@ async function restore({ run, frame, head, wanted }) {
   const began = performance.now();
   const { width, height, lr_width, lr_height } = stream;
   const restored = await network.restore(await planesOf(frame, lr_width, lr_height), head.qp);
-  draw(context, restored, colorsOf(frame, height));
+  draw(context, restored, stream.color);
   frame.close();
   const planes = wanted ? cropped(restored, width, height) : null;
   postMessage({ type: "restored", run, head, planes, ms: performance.now() - began });
