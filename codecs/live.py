@@ -186,14 +186,16 @@ class Arrival:
         picture: the LR picture; its timestamp counts in `CLOCK`.
         card: the last stream card that came before or with it.
         stamp: its own.
-        size: bytes of its packet.
+        data: its packet, an access unit in Annex B's form.
+        keyframe: decoding may begin here.
         at: when it was decoded, by `time.monotonic`.
     """
 
     picture: Picture
     card: StreamCard
     stamp: Stamp
-    size: int
+    data: bytes
+    keyframe: bool
     at: float
 
 
@@ -246,7 +248,7 @@ class LiveReader:
 
     def __iter__(self) -> Iterator[Arrival]:
         card: StreamCard | None = None
-        stamps: dict[int, tuple[Stamp, int]] = {}
+        stamps: dict[int, tuple[Stamp, bytes, bool]] = {}
         delays: list[float] = []
         reported = time.monotonic()
         for packet in self._packets():
@@ -254,7 +256,7 @@ class LiveReader:
             self._bytes += len(data)
             card = _card_in(data) or card
             if packet.pts is not None and (stamp := Stamp.find(data)) is not None:
-                stamps[packet.pts] = (stamp, len(data))
+                stamps[packet.pts] = (stamp, data, bool(packet.is_keyframe))
                 while len(stamps) > _REMEMBERED:
                     del stamps[next(iter(stamps))]
                 delays.append(time.time() - stamp.sent / 1e6)

@@ -163,6 +163,7 @@ def receive_live(
     *,
     originals: Originals | None = None,
     dial: LiveDial | None = None,
+    heard: Callable[[Arrival], None] | None = None,
     show: Callable[[LivePicture, LiveStatistics], None] | None = None,
     say: Callable[[str], None] | None = None,
 ) -> LiveStatistics:
@@ -173,6 +174,7 @@ def receive_live(
         options: see `LiveReceiveOptions`.
         originals: to measure against, where it is not a file.
         dial: what may change meanwhile.
+        heard: called with every picture that arrives, restored or not, in the reader's thread: it must not wait.
         show: called with each restored picture and what has come so far.
         say: called with what was chosen, and with what is wrong, each once.
 
@@ -193,7 +195,7 @@ def receive_live(
         recorder = stack.enter_context(_Recorder(options, say)) if options.output is not None else None
         tally = _Tally(reader)
         depth = _WAITING if options.fallback == "lanczos" else 2
-        arrived = stack.enter_context(newest(tally.counted(reader), depth))
+        arrived = stack.enter_context(newest(tally.counted(_told(reader, heard)), depth))
         halfway = mapped(lambda _, arrival: restorers.predict(arrival, arrived.waiting), arrived)
         predicted = stack.enter_context(ahead(halfway, depth=1))
         large = stack.enter_context(ahead(mapped(lambda _, item: restorers.reverse(item), predicted), depth=1))
@@ -219,6 +221,13 @@ def receive_live(
     if not found.restored:
         raise LinkFailed(f"nothing that came from {url} could be restored", hint=restorers.complaint or None)
     return found
+
+
+def _told(arrivals: Iterable[Arrival], heard: Callable[[Arrival], None] | None) -> Iterator[Arrival]:
+    for arrival in arrivals:
+        if heard is not None:
+            heard(arrival)
+        yield arrival
 
 
 def _measured(restored: Picture, arrival: Arrival, originals: Originals | None) -> PictureError | None:
@@ -263,7 +272,7 @@ class _Tally:
             self._last = stamp
             self.sessions.add(stamp.session)
             self.arrived += 1
-            self.bytes += arrival.size
+            self.bytes += len(arrival.data)
             self.concealed += arrival.picture.corrupt
             yield arrival
 

@@ -222,6 +222,12 @@ def receive(url: str, as_json: bool, display: bool, web: int | None, host: str, 
     "--port", type=click.IntRange(0, 65535), default=0, metavar="PORT", help="Of the page [default: a free one]."
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address at which the page is served.")
+@click.option(
+    "--onnxruntime",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="The folder dist of npm's onnxruntime-web: browsers may then restore the pictures themselves.",
+)
 @click.option("--open/--no-open", "browse", default=True, show_default=True, help="Open the page in a browser.")
 @device_options
 def demo(
@@ -236,6 +242,7 @@ def demo(
     temperature: float | None,
     port: int,
     host: str,
+    onnxruntime: Path | None,
     browse: bool,
     **options: Any,
 ) -> None:
@@ -250,7 +257,7 @@ def demo(
 
     page = _page("demo")
     conditions = LinkConditions(_share(loss), _seconds(delay), _rate(link_rate))
-    settings = page.DemoOptions(_send_options(**options), conditions, host, port, temperature)
+    settings = page.DemoOptions(_send_options(**options), conditions, host, port, temperature, onnxruntime)
     loop = not once and is_file(source)
     with Camera(source, loop=loop, seconds=seconds, size=size, fps=fps) as camera:
         if fps is None:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 from irn_video.codecs.card import StreamCard
@@ -29,7 +30,9 @@ from irn_video.pipeline.flow import Handover
 from irn_video.pipeline.live.full_size import FullSizeRate
 from irn_video.pipeline.live.link import Link, LinkConditions, free_port
 from irn_video.pipeline.live.panes import Figures, Meter, Moment, Recent, Screen, number
+from irn_video.pipeline.live.runtime import BrowserRuntime
 from irn_video.pipeline.live.server import PageServer
+from irn_video.pipeline.live.small_stream import SmallStream
 from irn_video.pipeline.planes import Samples, carried_color, resolved_color
 from irn_video.pipeline.zoo.registry import list_models
 from irn_video.receiver.live import LiveDial, LivePicture, LiveReceiveOptions, LiveStatistics, receive_live
@@ -59,6 +62,7 @@ class DemoOptions:
         conditions: of both links, at first.
         host, port: of the page.
         temperature: of the latents; None for the network's own.
+        onnxruntime: the folder `dist` of npm's onnxruntime-web, for browsers that restore the pictures themselves.
     """
 
     send: LiveSendOptions = field(default_factory=LiveSendOptions)
@@ -66,6 +70,7 @@ class DemoOptions:
     host: str = _HERE
     port: int = 0
     temperature: float | None = None
+    onnxruntime: Path | None = None
 
 
 def demonstrate(
@@ -85,6 +90,7 @@ def demonstrate(
 
     Raises:
         LinkFailed: the page cannot be served.
+        BadOption: `onnxruntime` is no such folder.
         IrnError: of sender and receiver, see there.
     """
     options = options or DemoOptions()
@@ -187,6 +193,7 @@ class _Lane:
         dial: LiveDial,
         show: Callable[[LivePicture, LiveStatistics], None],
         say: Callable[[str], None],
+        heard: Callable[[Arrival], None] | None = None,
     ) -> None:
         port = free_port()
         self.control, self.error = control, None
@@ -197,7 +204,8 @@ class _Lane:
         camera = share.tap()
 
         def receive() -> None:
-            receive_live(LiveUrl("udp", _HERE, port), options, originals=share, dial=dial, show=show, say=say)
+            url = LiveUrl("udp", _HERE, port)
+            receive_live(url, options, originals=share, dial=dial, heard=heard, show=show, say=say)
 
         def send() -> None:
             send_live(camera, LiveUrl("udp", _HERE, self.link.port), control, say=say)
@@ -234,14 +242,17 @@ class _Demo:
 
     def __init__(self, camera: Camera, options: DemoOptions, say: Callable[[str], None]) -> None:
         self._say_too = say
-        self.server = PageServer(self.set, options.host)
         self.figures = Figures()
         self._networks = {e.card.name: e.card.network.scale for e in list_models() if _is_live(e.card.network.family)}
+        folder = options.onnxruntime
+        self._runtime = BrowserRuntime(folder, list(self._networks)) if folder is not None else None
+        self.server = PageServer(self.set, options.host, self._runtime)
+        small = SmallStream(self.server)
         self._share = _Share(camera)
         self._dial = LiveDial(options.temperature)
         control, other = LiveControl(options.send), LiveControl(replace(options.send, model="lanczos-x2", adapt=False))
         conditions = options.conditions
-        self._ours = _Lane(self._share, control, conditions, self._dial, self._restored, self._say)
+        self._ours = _Lane(self._share, control, conditions, self._dial, self._restored, self._say, small.heard)
         self._other = _Lane(self._share, other, conditions, LiveDial(), self._enlarged, _silent)
         self._screen = Screen(self.server, camera.rate, self._about)
         self._enlargements: Recent[LivePicture] = Recent(_KEPT)
@@ -373,7 +384,7 @@ class _Demo:
 
     def _about(self) -> dict[str, object]:
         networks = [{"name": name, "scale": scale} for name, scale in self._networks.items()]
-        return {"networks": networks, "controls": list(_CONTROLS)}
+        return {"networks": networks, "controls": list(_CONTROLS), "browser": self._runtime is not None}
 
     def _say(self, text: str) -> None:
         self.server.tell("note", text=text)

@@ -1,5 +1,8 @@
 """Serves the page: its files over HTTP, video and figures to it and settings from it over one WebSocket.
 
+Where a browser may restore the pictures itself, a second page, what it needs (`runtime.py`) and a second WebSocket with
+the LR stream are served too.
+
 What a browser may do is bounded: pages of other sites are refused (Origin, RFC 6455 10.2) and so are names that do not
 belong to this server (DNS rebinding), messages are small and few, a slow browser skips to the next keyframe.
 """
@@ -11,7 +14,7 @@ import ipaddress
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.resources import files
@@ -20,6 +23,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import WSCloseCode, WSMsgType, web
 from irn_video.codecs.errors import BadOption, IrnError, LinkFailed
+from irn_video.pipeline.live.runtime import BrowserRuntime
 from irn_video.pipeline.live.wall import Fragment
 
 Setting = Callable[[str, object], None]
@@ -36,6 +40,13 @@ _HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-cache",
 }
+# Threads of WebAssembly share memory, which browsers allow only to pages that let nothing of other sites in.
+_ISOLATED_HEADERS = {
+    **_HEADERS,
+    "Content-Security-Policy": f"{_POLICY}; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self' blob:",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Embedder-Policy": "require-corp",
+}
 _MESSAGE_BYTES = 1024
 _MESSAGES_PER_SECOND = 20
 _MAX_CLIENTS = 16
@@ -44,23 +55,53 @@ _HEARTBEAT_SECONDS = 10.0
 _LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
 
 
+@dataclass(frozen=True)
+class SmallPicture:
+    """A picture as it came over the link.
+
+    Attributes:
+        stream: what a browser has to know about the stream, JSON; the same for all pictures until it changes.
+        head: what it has to know about the picture, JSON.
+        data: H.264, an access unit in Annex B's form.
+        keyframe: a decoder may begin here; the stream changes here only.
+    """
+
+    stream: str
+    head: str
+    data: bytes
+    keyframe: bool
+
+
 @dataclass(eq=False)
 class _Client:
-    """One browser: what waits for it, and whether it needs a keyframe before more pictures."""
+    """One browser: what waits for it, whether it needs a keyframe before more pictures, which LR stream it knows."""
 
     waiting: asyncio.Queue[bytes | str] = field(default_factory=asyncio.Queue)
     joined: bool = False
+    stream: str = ""
 
     def text(self, message: str) -> None:
         if self.waiting.qsize() < 2 * _BEHIND:
             self.waiting.put_nowait(message)
 
     def fragment(self, fragment: Fragment) -> None:
-        if self.waiting.qsize() >= _BEHIND:
-            self.joined = False
-        self.joined = self.joined or (fragment.keyframe and self.waiting.qsize() < _BEHIND)
-        if self.joined:
+        if self._follows(fragment.keyframe):
             self.waiting.put_nowait(fragment.data)
+
+    def small(self, picture: SmallPicture) -> None:
+        if not self._follows(picture.keyframe):
+            return
+        if picture.stream != self.stream:
+            self.stream = picture.stream
+            self.waiting.put_nowait(picture.stream)
+        self.waiting.put_nowait(picture.head)
+        self.waiting.put_nowait(picture.data)
+
+    def _follows(self, keyframe: bool) -> bool:
+        """Whether it gets this picture: not while too much waits for it, and then from a keyframe on."""
+        room = self.waiting.qsize() < _BEHIND
+        self.joined = room and (self.joined or keyframe)
+        return self.joined
 
 
 class PageServer:
@@ -69,21 +110,29 @@ class PageServer:
     Args:
         setting: what is done with a setting that a browser wants.
         host: address to listen at.
+        runtime: what browsers need that restore the pictures themselves; None where they may not.
 
     Attributes:
         clients: browsers that watch now.
+        restoring: browsers that get the LR stream now.
     """
 
-    def __init__(self, setting: Setting, host: str = "127.0.0.1") -> None:
-        self._setting, self._host = setting, host
+    def __init__(self, setting: Setting, host: str = "127.0.0.1", runtime: BrowserRuntime | None = None) -> None:
+        self._setting, self._host, self._runtime = setting, host, runtime
         self._loop = asyncio.new_event_loop()
         self._clients: set[_Client] = set()
+        self._restoring: set[_Client] = set()
         self._start: tuple[str, bytes] | None = None
 
     @property
     def clients(self) -> int:
         """How many browsers watch."""
         return len(self._clients)
+
+    @property
+    def restoring(self) -> int:
+        """How many browsers get the LR stream."""
+        return len(self._restoring)
 
     @contextmanager
     def serving(self, port: int) -> Iterator[str]:
@@ -112,6 +161,10 @@ class PageServer:
         """The next part of the video."""
         self._loop.call_soon_threadsafe(self._each, _Client.fragment, fragment)
 
+    def send_small(self, picture: SmallPicture) -> None:
+        """The next picture of the LR stream."""
+        self._loop.call_soon_threadsafe(self._each_restoring, picture)
+
     def tell(self, kind: str, **what: object) -> None:
         """Figures or a note."""
         self._loop.call_soon_threadsafe(self._each, _Client.text, json.dumps({"type": kind, **what}))
@@ -132,6 +185,10 @@ class PageServer:
         for client in self._clients:
             put(client, what)
 
+    def _each_restoring(self, picture: SmallPicture) -> None:
+        for client in self._restoring:
+            client.small(picture)
+
     def _wait(self, what: Any) -> Any:
         return asyncio.run_coroutine_threadsafe(what, self._loop).result()
 
@@ -151,11 +208,11 @@ class PageServer:
         application = web.Application(middlewares=[self._guarded])
         application.router.add_get("/socket", self._socket)
         application.router.add_get("/favicon.ico", _nothing)
-        for file in files("irn_video.pipeline.live").joinpath("page").iterdir():
-            suffix = file.name[file.name.rfind(".") :]
-            if suffix in _TYPES:
-                path = "/" if file.name == "index.html" else f"/{file.name}"
-                application.router.add_get(path, _file(file.read_bytes(), _TYPES[suffix]))
+        _add_page(application, "page", _HEADERS)
+        if self._runtime is not None:
+            _add_page(application, "browser_page", _ISOLATED_HEADERS)
+            application.router.add_get("/lr", self._lr_socket)
+            self._runtime.add_to(application, _ISOLATED_HEADERS)
         return application
 
     @web.middleware
@@ -179,22 +236,12 @@ class PageServer:
             return False
 
     async def _socket(self, request: web.Request) -> web.StreamResponse:
-        if self.clients >= _MAX_CLIENTS:
-            raise web.HTTPServiceUnavailable(text="too many browsers watch", headers=_HEADERS)
-        socket = web.WebSocketResponse(max_msg_size=_MESSAGE_BYTES, heartbeat=_HEARTBEAT_SECONDS, compress=False)
         client = _Client()
-        self._clients.add(client)
         self._introduce(client)
-        try:
-            await socket.prepare(request)
-            feeding = asyncio.create_task(_feed(socket, client))
-            try:
-                await self._listen_to(socket, client)
-            finally:
-                feeding.cancel()
-        finally:
-            self._clients.discard(client)
-        return socket
+        return await _served(request, client, self._clients, self._listen_to)
+
+    async def _lr_socket(self, request: web.Request) -> web.StreamResponse:
+        return await _served(request, _Client(), self._restoring, _listen_to_nothing)
 
     async def _listen_to(self, socket: web.WebSocketResponse, client: _Client) -> None:
         since, count = time.monotonic(), 0
@@ -209,6 +256,35 @@ class PageServer:
                 await asyncio.get_running_loop().run_in_executor(None, self._setting, name, value)
             except IrnError as error:
                 client.text(json.dumps({"type": "note", "text": str(error)}))
+
+
+async def _served(
+    request: web.Request,
+    client: _Client,
+    clients: set[_Client],
+    listen_to: Callable[[web.WebSocketResponse, _Client], Awaitable[None]],
+) -> web.WebSocketResponse:
+    """One of a bounded number of clients, from its coming until it goes."""
+    if len(clients) >= _MAX_CLIENTS:
+        raise web.HTTPServiceUnavailable(text="too many browsers watch", headers=_HEADERS)
+    socket = web.WebSocketResponse(max_msg_size=_MESSAGE_BYTES, heartbeat=_HEARTBEAT_SECONDS, compress=False)
+    clients.add(client)
+    try:
+        await socket.prepare(request)
+        feeding = asyncio.create_task(_feed(socket, client))
+        try:
+            await listen_to(socket, client)
+        finally:
+            feeding.cancel()
+    finally:
+        clients.discard(client)
+    return socket
+
+
+async def _listen_to_nothing(socket: web.WebSocketResponse, _: _Client) -> None:
+    """Who gets the LR stream has nothing to say."""
+    async for _message in socket:
+        await socket.close(code=WSCloseCode.POLICY_VIOLATION, message=b"nothing is to be said here")
 
 
 def _wanted(message: str) -> tuple[str, object]:
@@ -226,9 +302,17 @@ def _wanted(message: str) -> tuple[str, object]:
     return name, found["value"]
 
 
-def _file(data: bytes, kind: str) -> Any:
+def _add_page(application: web.Application, folder: str, headers: Mapping[str, str]) -> None:
+    for file in files("irn_video.pipeline.live").joinpath(folder).iterdir():
+        suffix = file.name[file.name.rfind(".") :]
+        if suffix in _TYPES:
+            path = "/" if file.name == "index.html" else f"/{file.name}"
+            application.router.add_get(path, _file(file.read_bytes(), _TYPES[suffix], headers))
+
+
+def _file(data: bytes, kind: str, headers: Mapping[str, str]) -> Any:
     async def handler(_: web.Request) -> web.Response:
-        return web.Response(body=data, content_type=kind, charset="utf-8", headers=_HEADERS)
+        return web.Response(body=data, content_type=kind, charset="utf-8", headers=headers)
 
     return handler
 

@@ -12,6 +12,7 @@ from fractions import Fraction
 
 import av
 import numpy as np
+from irn_video.codecs.avc import avc_name
 from irn_video.codecs.encoders import EncoderSettings, make_encoder
 from irn_video.codecs.picture import Layout, Picture
 from irn_video.codecs.picture_stream import PictureStream
@@ -70,7 +71,7 @@ class Wall:
         self._stream.open()
         self._output.start_encoding()
         self.head = self._sink.take()
-        self.mime = f'video/mp4; codecs="{_codec(self._stream.stream.codec_context.extradata or b"")}"'
+        self.mime = f'video/mp4; codecs="{avc_name(self._stream.stream.codec_context.extradata or b"")}"'
         self._keyframes: list[bool] = []
         self._first: int | None = None
 
@@ -130,10 +131,3 @@ class _Sink:
 def _even(plane: np.ndarray, height: int, width: int) -> np.ndarray:
     """With its last row and column repeated where the video has more."""
     return np.pad(plane, ((0, height - plane.shape[0]), (0, width - plane.shape[1])), "edge")
-
-
-def _codec(extradata: bytes) -> str:
-    """RFC 6381's name of an H.264 stream: profile, constraints and level as its parameter set tells them."""
-    at = extradata.find(b"\x00\x00\x01\x67")
-    profile = extradata[at + 4 : at + 7] if at >= 0 else extradata[1:4]
-    return f"avc1.{profile.hex()}"

@@ -3,9 +3,10 @@
 const PAUSES = [1, 2, 4, 8];
 const SEND_EVERY_MS = 110;
 
-/** One connection after another to `/socket`. */
+/** One connection after another to one of the server's sockets. */
 export class Link {
   #handlers;
+  #path;
   #socket = null;
   #tries = 0;
   #waiting = new Map();
@@ -16,15 +17,17 @@ export class Link {
    * @param {{text: (message: object) => void, binary: (bytes: ArrayBuffer) => void,
    *          closed: () => boolean, retrying: (seconds: number) => void}} handlers
    *   `closed` says whether to try again; `retrying` hears the pause before the next try.
+   * @param {string} path of the socket
    */
-  constructor(handlers) {
+  constructor(handlers, path = "/socket") {
     this.#handlers = handlers;
+    this.#path = path;
   }
 
   /** Connects at once. */
   connect() {
     clearTimeout(this.#retry);
-    const socket = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/socket`);
+    const socket = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}${this.#path}`);
     socket.binaryType = "arraybuffer";
     socket.addEventListener("message", ({ data }) => this.#received(data));
     socket.addEventListener("close", () => this.#closed());
@@ -47,7 +50,7 @@ export class Link {
       return;
     }
     const message = parsed(data);
-    if (message?.type === "start") this.#tries = 0;
+    if (message?.type === "start" || message?.type === "stream") this.#tries = 0;
     if (message) this.#handlers.text(message);
   }
 

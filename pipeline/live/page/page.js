@@ -80,6 +80,7 @@ function start(message) {
   freeze(false);
   controls.offer(message.controls ?? [], message.networks ?? []);
   controls.enabled = true;
+  part("browser-link").hidden = !message.browser;
   offerPanes(message.panes, view.format(message));
   describe();
   const why = whyNot(message.mime);
