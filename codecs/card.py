@@ -24,7 +24,7 @@ import av
 import av.error
 
 from .errors import BadCard
-from .opening import open_input, picture_streams
+from .opening import open_input, packets, picture_streams
 from .picture import ColorSpec, Layout
 from .sei import find_payloads
 
@@ -230,7 +230,7 @@ def _sei_payloads(container: av.container.InputContainer, video: av.VideoStream)
         return []
     found: list[bytes] = []
     try:
-        for count, packet in enumerate(container.demux(video)):
+        for count, packet in enumerate(packets(container, video)):
             found += find_payloads(bytes(packet))
             if count >= _PACKETS_TO_SCAN or (found and _parses(found[-1])):
                 break

@@ -31,6 +31,7 @@ from .encoders.base import Encoder
 from .errors import BadCard, BadOption, LinkFailed
 from .link_report import LinkReport
 from .links import LinkCounts, LiveUrl, cause, connect, listen
+from .opening import packets
 from .picture import Picture
 from .picture_stream import PictureStream
 from .pixels import Unpacker, unpacker
@@ -307,7 +308,7 @@ class LiveReader:
 
     def _packets(self) -> Iterator[Packet[VideoStream]]:
         with contextlib.suppress(av.error.FFmpegError, OSError):  # the sender has gone
-            yield from self._container.demux(self._container.streams.video[0])
+            yield from packets(self._container, self._container.streams.video[0])
 
     def _decoded(self, packet: Packet[VideoStream]) -> Iterator[VideoFrame]:
         with contextlib.suppress(av.error.FFmpegError):  # damaged beyond concealing; the next one may be better

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar, cast
 
 import av
 import av.error
 import av.logging
 from av.container import InputContainer
-from av.stream import Disposition
+from av.packet import Packet
+from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
 from .errors import IrnError, MissingFile, UnreadableVideo
 from .wholeness import lacks_index
 
 _NO_NETWORK = {"protocol_whitelist": "file,crypto,data"}  # a playlist must not make us call somebody
+
+S = TypeVar("S", bound=Stream)
 
 
 def open_input(path: Path | str) -> InputContainer:
@@ -83,6 +88,17 @@ def picture_streams(container: InputContainer, path: Path, index: int) -> VideoS
     if video.codec_context is None:
         raise UnreadableVideo("FFmpeg has no decoder for this video", path=path, hint="convert it with another tool")
     return video
+
+
+def packets(container: InputContainer, *streams: S) -> Iterator[Packet[S]]:
+    """Packets of these streams, then an empty one of each, which drains its decoder.
+
+    Raises:
+        av.error.FFmpegError: the container cannot be read on.
+    """
+    # Where streams turned up after the opening, as MPEG-TS allows, PyAV stumbles over them when it has read everything.
+    with contextlib.suppress(IndexError):
+        yield from cast("Iterator[Packet[S]]", container.demux(streams))
 
 
 def _check_regular(path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import av
 import av.error
-from irn_video.codecs.opening import open_input, picture_streams
+from irn_video.codecs.opening import open_input, packets, picture_streams
 
 # What x264 and x265 write about themselves: a build, then all options.
 _SELF_PORTRAIT = re.compile(rb"x26[45] [ -~]{10,4000}")
@@ -25,7 +25,7 @@ def video_bytes(path: Path | str, *, stream: int = 0, frames: int | None = None)
     with open_input(path) as container:
         video = picture_streams(container, Path(path), stream)
         with contextlib.suppress(av.error.FFmpegError):
-            for index, packet in enumerate(container.demux(video)):
+            for index, packet in enumerate(packets(container, video)):
                 if frames is not None and index >= frames:
                     break
                 total += packet.size
@@ -42,6 +42,6 @@ def encoder_words(path: Path | str) -> str:
     """
     with open_input(path) as container:
         video = picture_streams(container, Path(path), 0)
-        first = [bytes(packet) for packet in islice(container.demux(video), 1)]
+        first = [bytes(packet) for packet in islice(packets(container, video), 1)]
         found = _SELF_PORTRAIT.search(b"".join((bytes(video.codec_context.extradata or b""), *first)))
     return found[0].decode("ascii").strip() if found else ""

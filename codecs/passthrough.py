@@ -25,7 +25,7 @@ from av.video.stream import VideoStream
 from .card import find_card, tag_payload
 from .containers import ContainerKind
 from .errors import BadCard, IrnError
-from .opening import open_input, picture_streams
+from .opening import open_input, packets, picture_streams
 
 if TYPE_CHECKING:
     from av.container.core import Chapter  # only in PyAV's stubs
@@ -242,7 +242,7 @@ class StreamCopier:
         if not streams:
             return
         try:
-            for packet in self._input.demux(streams):
+            for packet in packets(self._input, *streams):
                 if packet.size:
                     yield packet
         except av.error.FFmpegError:
@@ -323,5 +323,5 @@ def _clipped(chapter: Chapter, limit_seconds: float) -> Chapter | None:
 
 def _first_packet(path: Path, index: int) -> bytes:
     with open_input(path) as container:
-        packet = next(container.demux(container.streams[index]), None)
+        packet = next(packets(container, container.streams[index]), None)
         return bytes(packet) if packet is not None else b""

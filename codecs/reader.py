@@ -32,7 +32,7 @@ from av.video.stream import VideoStream
 from .card import StreamCard, card_payloads, find_card
 from .errors import BadOption, SizeChanged, UnreadableVideo
 from .hdr import HdrMetadata
-from .opening import open_input, picture_streams
+from .opening import open_input, packets, picture_streams
 from .picture import ColorSpec, Layout, Picture
 from .pixels import Unpacker, unpacker
 from .vui import h264_chroma_siting
@@ -299,7 +299,7 @@ class VideoReader:
         """Packets and then one empty packet that drains the decoder, also when the file cannot be read to its end."""
         for _ in range(_DEMUX_RETRIES):
             try:
-                yield from self._container.demux(self._video)
+                yield from packets(self._container, self._video)
             except av.error.FFmpegError:
                 self._damage = replace(self._damage, truncated=True)
             else:
@@ -396,5 +396,5 @@ def _count_frames(path: Path, video: VideoStream) -> int | None:
         for other in container.streams:
             if other.index != video.index:
                 other.discard = Discard.all
-        count = sum(packet.size > 0 for packet in container.demux(container.streams[video.index]))
+        count = sum(packet.size > 0 for packet in packets(container, container.streams[video.index]))
     return count or None

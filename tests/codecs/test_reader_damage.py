@@ -64,6 +64,18 @@ def test_truncated(tools: Any, stream: Path, tmp_path: Path, extension: str) -> 
     assert not damage
 
 
+def test_streams_that_turn_up_late(tools: Any, stream: Path, tmp_path: Path) -> None:
+    """As in a recording of a broadcast, with a programme of more languages after another."""
+    packets = [
+        b"\x47" + (0x4000 | pid).to_bytes(2) + b"\x10\x00\x00\x01\xe0" + bytes(2) + b"\x80\x80\x05\x21\x00\x01\x00\x01"
+        for pid in range(0x300, 0x340)
+    ]
+    late = tmp_path / "late.ts"
+    late.write_bytes(stream.read_bytes() + 2 * b"".join(packet.ljust(188, b"\0") for packet in packets))
+    pictures, _ = read(late)
+    assert pictures == 50
+
+
 def test_stopping_early_is_no_damage(tools: Any, stream: Path, tmp_path: Path) -> None:
     cut = tmp_path / "cut.ts"
     cut.write_bytes(stream.read_bytes()[:-100])

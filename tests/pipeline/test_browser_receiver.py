@@ -18,6 +18,7 @@ from aiohttp import ClientSession, WSMsgType, WSServerHandshakeError
 from irn_video.codecs.errors import BadOption
 from irn_video.codecs.live import Arrival
 from irn_video.pipeline.engine.rescaler import Rescaler
+from irn_video.pipeline.live.cli import main
 from irn_video.pipeline.live.demo import DemoOptions, demonstrate
 from irn_video.pipeline.live.link import LinkConditions
 from irn_video.pipeline.live.runtime import BrowserRuntime
@@ -139,6 +140,12 @@ class TestServing:
             BrowserRuntime(named, [])
         assert str(caught.value).startswith(str(named))
         assert "\n" not in str(caught.value)
+
+    def test_the_command_says_it_in_one_line(self, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+        named = str(tmp_path / "dist")
+        assert main(["demo", "test:", "--no-open", "--fps", "5", "--onnxruntime", named]) == 1
+        (line,) = capfd.readouterr().err.splitlines()
+        assert line.startswith(f"error: {named}: no such folder with onnxruntime-web (npm install")
 
 
 class TestStream:

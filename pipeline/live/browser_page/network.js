@@ -3,8 +3,10 @@
 const FOLDER = "/ort/";
 const MOST_THREADS = 8;
 const TYPICAL_QP = 28;
-const GPU = { name: "webgpu", file: "ort.webgpu.min.mjs" };
-const CPU = { name: "wasm", file: "ort.wasm.min.mjs" };
+const NEAR = 1; // Levels by which two ways of computing the same picture may differ.
+// In its usual layout, NHWC, onnxruntime-web 1.30 convolves wrongly with weights that are themselves computed.
+const GPU = { file: "ort.webgpu.min.mjs", provider: { name: "webgpu", preferredLayout: "NCHW" } };
+const CPU = { file: "ort.wasm.min.mjs", provider: { name: "wasm" } };
 
 let gpuFailed = false;
 
@@ -21,22 +23,19 @@ export class Network {
   }
 
   /**
-   * Loads one, and tries it on a grey picture of the size to come.
+   * Loads one, and tries it on a picture of the size to come: a graphics card has to agree with the processor.
    * @param {string} name
    * @param {number} width of the LR picture
    * @param {number} height of the LR picture
    * @returns {Promise<Network>}
    */
   static async load(name, width, height) {
-    const graph = await fetched(name);
-    if (await hasGpu()) {
-      try {
-        return await tried(GPU, graph, width, height);
-      } catch {
-        gpuFailed = true; // A driver that cannot do it will not learn to.
-      }
-    }
-    return tried(CPU, graph, width, height);
+    const [graph, trial] = [await fetched(name), pattern(width, height)];
+    const cpu = await opened(CPU, graph);
+    const expected = await cpu.restore(trial, TYPICAL_QP);
+    const gpu = (await hasGpu()) ? await agreeing(graph, trial, expected) : null;
+    if (gpu) await cpu.release();
+    return gpu ?? cpu;
   }
 
   /**
@@ -75,20 +74,42 @@ async function hasGpu() {
   return Boolean(adapter) && !(adapter.info?.isFallbackAdapter ?? adapter.isFallbackAdapter);
 }
 
-async function tried({ name, file }, graph, width, height) {
+/** The network on the graphics card, or null where that fails or computes something else. */
+async function agreeing(graph, trial, expected) {
+  try {
+    const gpu = await opened(GPU, graph);
+    if (same(await gpu.restore(trial, TYPICAL_QP), expected)) return gpu;
+    await gpu.release();
+  } catch (error) {
+    console.debug("WebGPU is there but cannot be used:", error);
+  }
+  gpuFailed = true; // It will not learn to.
+  return null;
+}
+
+async function opened({ file, provider }, graph) {
   const ort = await import(FOLDER + file);
   const threads = self.crossOriginIsolated ? Math.min(MOST_THREADS, navigator.hardwareConcurrency) : 1;
   ort.env.logLevel = "error";
   ort.env.wasm.wasmPaths = FOLDER;
   ort.env.wasm.numThreads = threads;
-  const session = await ort.InferenceSession.create(graph, { executionProviders: [name], logSeverityLevel: 3 });
-  const words = name === CPU.name ? `WebAssembly, ${threads} thread${threads > 1 ? "s" : ""}` : "WebGPU";
-  const network = new Network(ort, session, words);
-  await network.restore(grey(width, height), TYPICAL_QP);
-  return network;
+  const session = await ort.InferenceSession.create(graph, { executionProviders: [provider], logSeverityLevel: 3 });
+  return new Network(ort, session, provider === GPU.provider ? "WebGPU" : `WebAssembly, ${counted(threads)}`);
 }
 
-function grey(width, height) {
-  const plane = (size) => new Uint8Array(size).fill(128);
-  return { width, height, y: plane(width * height), u: plane((width * height) / 4), v: plane((width * height) / 4) };
+function counted(threads) {
+  return threads > 1 ? `${threads} threads` : "1 thread";
+}
+
+function same(one, other) {
+  const near = (plane) => one[plane].every((value, index) => Math.abs(value - other[plane][index]) <= NEAR);
+  return ["y", "u", "v"].every(near);
+}
+
+/** Waves from broad to fine, so that every part of the network has something to do. */
+function pattern(width, height) {
+  const wave = (index) => 128 + 100 * Math.sin((index * index) / (8 * width));
+  const plane = (size) => Uint8Array.from({ length: size }, (_, index) => wave(index));
+  const [luma, chroma] = [width * height, (width * height) / 4];
+  return { width, height, y: plane(luma), u: plane(chroma), v: plane(chroma) };
 }
