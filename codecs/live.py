@@ -29,6 +29,7 @@ from .card import StreamCard, parse_payload
 from .encoders import EncoderSettings, make_encoder
 from .encoders.base import Encoder
 from .errors import BadCard, BadOption, LinkFailed
+from .frame_num import FrameNumbers
 from .link_report import LinkReport
 from .links import LinkCounts, LiveUrl, cause, connect, listen
 from .opening import packets
@@ -226,6 +227,8 @@ class LiveReader:
         except BaseException:
             self._inlet.close()
             raise
+        self._h264 = self._container.streams.video[0].codec_context.name == "h264"
+        self._numbers = FrameNumbers()
         self._unpackers: dict[str, Unpacker] = {}
         self._quickest: deque[float] = deque(maxlen=_REMEMBERED)
         self._bytes = 0
@@ -253,7 +256,7 @@ class LiveReader:
         delays: list[float] = []
         reported = time.monotonic()
         for packet in self._packets():
-            data = bytes(packet)
+            data = self._numbers.closed(bytes(packet)) if self._h264 else bytes(packet)
             self._bytes += len(data)
             card = _card_in(data) or card
             if packet.pts is not None and (stamp := Stamp.find(data)) is not None:
@@ -265,7 +268,7 @@ class LiveReader:
                     reported = time.monotonic()
                     self._report(stamp, min(delays))
                     delays.clear()
-            for frame in self._decoded(packet):
+            for frame in self._decoded(packet, data):
                 known = stamps.pop(frame.pts or 0, None)
                 if card is not None and known is not None:
                     yield Arrival(self._picture(frame), card, *known, time.monotonic())
@@ -310,9 +313,12 @@ class LiveReader:
         with contextlib.suppress(av.error.FFmpegError, OSError):  # the sender has gone
             yield from packets(self._container, self._container.streams.video[0])
 
-    def _decoded(self, packet: Packet[VideoStream]) -> Iterator[VideoFrame]:
+    def _decoded(self, packet: Packet[VideoStream], data: bytes) -> Iterator[VideoFrame]:
+        whole = Packet(data) if data else None
+        if whole is not None:
+            whole.pts, whole.dts, whole.time_base = packet.pts, packet.dts, packet.time_base
         with contextlib.suppress(av.error.FFmpegError):  # damaged beyond concealing; the next one may be better
-            yield from self._container.streams.video[0].decode(packet)
+            yield from self._container.streams.video[0].decode(whole)
 
     def _picture(self, frame: VideoFrame) -> Picture:
         how = self._unpackers.setdefault(frame.format.name, unpacker(frame.format.name))

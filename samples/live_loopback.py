@@ -28,22 +28,30 @@ def resident(process: int) -> int:
     return next((1024 * int(line.split()[1]) for line in lines if line.startswith("VmRSS")), 0)
 
 
+def result(name: str, process: subprocess.Popen[str]) -> dict[str, Any]:
+    """What one of the two has printed; its messages have gone to stderr."""
+    printed, _ = process.communicate()
+    if process.returncode:
+        raise click.ClickException(f"the {name} has failed")
+    found: dict[str, Any] = json.loads(printed)
+    return found
+
+
 def run(clip: Path, seconds: float, loss: float, options: list[str]) -> dict[str, Any]:
     """Figures of one run."""
     port = free_port()
     receiving = [*PROGRAM, "receive", f"udp://127.0.0.1:{port}", "--source", str(clip), "--json"]
     with Link(port, LinkConditions(loss=loss)) as link:
-        receiver = subprocess.Popen(receiving, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        receiver = subprocess.Popen(receiving, stdout=subprocess.PIPE, text=True)
         time.sleep(READY_SECONDS)
         where = f"udp://127.0.0.1:{link.port}"
         sending = [*PROGRAM, "send", str(clip), where, "--loop", "--seconds", str(seconds), "--json", *options]
-        sender = subprocess.Popen(sending, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        sender = subprocess.Popen(sending, stdout=subprocess.PIPE, text=True)
         memory = []
         while sender.poll() is None:
             memory.append(resident(receiver.pid))
             time.sleep(POLL_SECONDS)
-        assert sender.stdout is not None
-        sent, found = json.loads(sender.stdout.read()), json.loads(receiver.communicate()[0])
+        sent, found = result("sender", sender), result("receiver", receiver)
     counted = found["arrived"] + found["missing"]
     return {
         "sent": sent["pictures"],

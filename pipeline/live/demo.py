@@ -43,7 +43,7 @@ OURS, LANCZOS, SOURCE = "ours", "lanczos", "source"
 _HERE = "127.0.0.1"
 _KEPT = 100  # pictures of the source and of the other link, while a picture is under way
 _STATE_SECONDS = 0.5
-_FULL_SIZE_PAUSE = 4  # times the work
+_FULL_SIZE_PAUSE = 8.0  # of what one group takes
 _JOIN_SECONDS = 10.0
 _BITRATES = 20_000, 50_000_000
 _ALL_OF_IT = 1.7  # times the network's work: the other link, two measurements, the page's video
@@ -258,7 +258,7 @@ class _Demo:
         self._enlargements: Recent[LivePicture] = Recent(_KEPT)
         self._other_bytes, self._other_rate = 0, Meter()
         self._measured: deque[float] = deque(maxlen=max(1, round(2 * camera.rate)))
-        self._full = FullSizeRate(options.send.preset, float(camera.rate))
+        self._full = FullSizeRate(options.send.preset, float(camera.rate), options.send.buffer_seconds)
         self._group = max(1, round(camera.rate))
         self._card: StreamCard | None = None
         self._ended = threading.Event()
@@ -351,7 +351,9 @@ class _Demo:
             if not self.server.clients or len(group) < self._group or not wanted:
                 continue
             began = time.monotonic()
-            self._full.follow(group, statistics.fmean(wanted))
+            sending = self._ours.control.sending
+            begin = sending[0] if sending is not None else self._ours.control.options.bitrate
+            self._full.follow(group, statistics.fmean(wanted), begin / 1000)
             self._ended.wait(_FULL_SIZE_PAUSE * (time.monotonic() - began))
 
     def _keep_equal(self) -> None:

@@ -1,26 +1,39 @@
 """What ordinary H.264 at full size would take for the same PSNR, found beside a running stream.
 
-Groups of pictures of the source are encoded with the live encoder's preset and tune, each at a CRF that follows the
-PSNR to be reached. No cap holds the rate down, which favours full size.
+Groups of pictures of the source are encoded as the live sender encodes: with its preset, tune and buffer, at a bit rate
+that follows the PSNR to be reached.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import cast
+from dataclasses import dataclass, replace
+from fractions import Fraction
 
+import av
+from irn_video.codecs.encoders.h264 import repeatable
 from irn_video.codecs.picture import Layout, Picture
-from irn_video.codecs.roundtrip import Planes, x264_roundtrip
+from irn_video.codecs.pixels import pack
+from irn_video.codecs.roundtrip import picture_planes
 from irn_video.pipeline.planes import Samples, convert
 from irn_video.pipeline.quality.psnr import compare
 
-_START_CRF, _LEAST, _MOST = 30.0, 10.0, 50.0
-_DB_PER_CRF = 0.55  # about what PSNR loses from one CRF to the next
-_LONGEST_STEP = 8.0
-_DB_PER_DOUBLING = 3.3  # about what twice the bits gain, for the small rest that the CRF leaves
+_DB_PER_DOUBLING = 3.3  # about what twice the bits gain; what they do is learned from one group to the next
+_SLOPES = (2.0, 12.0)
+_LONGEST_STEP = 2.0  # times the bit rate
+_LEAST, _MOST = 5_000, 200_000_000  # bit/s
 _NEAR_DB = 1.0  # a group that misses the PSNR by more tells nothing
+_NEAR_OCTAVES = 0.1  # bit rates so near tell nothing of the slope
 _SMOOTH = 0.4  # weight of the newest group
+
+
+@dataclass(frozen=True)
+class Coded:
+    """A group of pictures after encoding: mean PSNR-Y in dB, infinite where nothing was lost, and bytes."""
+
+    psnr_y: float
+    bytes: int
 
 
 class FullSizeRate:
@@ -29,31 +42,76 @@ class FullSizeRate:
     Args:
         preset: of the encoder.
         rate: pictures per second.
+        buffer_seconds: of the decoder, see `EncoderSettings`.
 
     Attributes:
         kbps: kbit/s of full-size H.264 at the PSNR of the stream; None until that is known.
     """
 
-    def __init__(self, preset: str, rate: float) -> None:
-        self._preset, self._rate, self._crf = preset, rate, _START_CRF
+    def __init__(self, preset: str, rate: float, buffer_seconds: float) -> None:
+        self._preset, self._rate, self._buffer = preset, Fraction(rate).limit_denominator(1001), buffer_seconds
+        self._bitrate, self._slope = 0.0, _DB_PER_DOUBLING
+        self._before: tuple[float, float] | None = None  # bit rate and PSNR of the last group
         self.kbps: float | None = None
 
-    def follow(self, pictures: Sequence[Picture], psnr_y: float) -> None:
-        """One group of pictures, from one keyframe to the next, and the mean PSNR-Y in dB that it should have."""
-        whole = [_plain(picture) for picture in pictures]
-        decoded, _, size = x264_roundtrip(
-            [cast(Planes, picture.planes) for picture in whole], crf=self._crf, preset=self._preset, tune="zerolatency"
-        )
-        found = [compare(p, replace(p, planes=d)).psnr()["psnr_y"] for p, d in zip(whole, decoded, strict=True)]
-        known = [value for value in found if value is not None]
-        if not known:  # still pictures without any error
+    def follow(self, pictures: Sequence[Picture], psnr_y: float, kbps: float) -> None:
+        """One group of pictures, from one keyframe to the next.
+
+        Args:
+            pictures: of the source.
+            psnr_y: mean in dB that they should have.
+            kbps: where to begin.
+        """
+        self._bitrate = self._bitrate or 1000 * kbps
+        coded = self._coded([_plain(picture) for picture in pictures])
+        if math.isinf(coded.psnr_y):  # still pictures without any error
             return
-        missing = psnr_y - sum(known) / len(known)
+        self._learn(coded.psnr_y)
+        missing = psnr_y - coded.psnr_y
+        taken = 8 * coded.bytes * float(self._rate) / len(pictures)
         if abs(missing) < _NEAR_DB:
-            kbps = 8 * size / 1000 * self._rate / len(whole) * 2 ** (missing / _DB_PER_DOUBLING)
-            self.kbps = kbps if self.kbps is None else (1 - _SMOOTH) * self.kbps + _SMOOTH * kbps
-        step = max(-_LONGEST_STEP, min(_LONGEST_STEP, missing / _DB_PER_CRF))
-        self._crf = max(_LEAST, min(_MOST, self._crf - step))
+            wanted = taken / 1000 * 2 ** (missing / self._slope)
+            self.kbps = wanted if self.kbps is None else (1 - _SMOOTH) * self.kbps + _SMOOTH * wanted
+        step = max(1 / _LONGEST_STEP, min(_LONGEST_STEP, 2 ** (missing / self._slope)))
+        self._bitrate = max(_LEAST, min(_MOST, step * self._bitrate))
+
+    def _learn(self, psnr_y: float) -> None:
+        if self._before is not None and abs(octaves := math.log2(self._bitrate / self._before[0])) > _NEAR_OCTAVES:
+            self._slope = max(_SLOPES[0], min(_SLOPES[1], (psnr_y - self._before[1]) / octaves))
+        self._before = self._bitrate, psnr_y
+
+    def _coded(self, pictures: Sequence[Picture]) -> Coded:
+        """The group as it is coded after one like it: a stream has no bits saved up for its keyframes."""
+        encoder, decoder = self._encoder(pictures[0], len(pictures)), av.VideoCodecContext.create("h264", "r")
+        decoder.thread_type, decoder.thread_count = "SLICE", 1
+        packets = []
+        for index, picture in enumerate((*pictures, *pictures)):
+            frame = pack(picture.planes, "yuv420p")
+            frame.pts = index
+            packets += encoder.encode(frame)
+        packets += encoder.encode(None)
+        frames = [frame for packet in (*packets, None) for frame in decoder.decode(packet)][len(pictures) :]
+        found = [
+            compare(p, replace(p, planes=picture_planes(f))).psnr()["psnr_y"]
+            for p, f in zip(pictures, frames, strict=True)
+        ]
+        known = [value for value in found if value is not None]
+        mean = sum(known) / len(known) if known else math.inf
+        return Coded(mean, sum(packet.size for packet in packets[len(pictures) :]))
+
+    def _encoder(self, picture: Picture, keyint: int) -> av.VideoCodecContext:
+        encoder = av.VideoCodecContext.create("libx264", "w")
+        encoder.width, encoder.height, encoder.pix_fmt = picture.width, picture.height, "yuv420p"
+        encoder.time_base, encoder.framerate, encoder.gop_size = 1 / self._rate, self._rate, keyint
+        encoder.bit_rate, encoder.thread_count = round(self._bitrate), 1
+        encoder.options = {
+            "preset": self._preset,
+            "tune": "zerolatency",
+            "maxrate": str(round(self._bitrate)),
+            "bufsize": str(round(self._bitrate * self._buffer)),
+            "x264-params": ":".join(("scenecut=0", *repeatable())),
+        }
+        return encoder
 
 
 def _plain(picture: Picture) -> Picture:

@@ -143,7 +143,7 @@ class TestServing:
 
     def test_the_command_says_it_in_one_line(self, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
         named = str(tmp_path / "dist")
-        assert main(["demo", "test:", "--no-open", "--fps", "5", "--onnxruntime", named]) == 1
+        assert main(["demo", "test:", "--no-open", "--fps", "5", "--onnxruntime", named]) == 2
         (line,) = capfd.readouterr().err.splitlines()
         assert line.startswith(f"error: {named}: no such folder with onnxruntime-web (npm install")
 

@@ -9,15 +9,17 @@ import time
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import av
 import numpy as np
 import pytest
+from irn_video.codecs.encoders import EncoderSettings
 from irn_video.codecs.errors import BadOption
+from irn_video.codecs.packets import video_bytes
 from irn_video.codecs.picture import Picture
 from irn_video.codecs.reader import VideoReader
-from irn_video.codecs.roundtrip import Planes, x264_roundtrip
+from irn_video.codecs.writer import VideoWriter
 from irn_video.pipeline.flow import Handover
 from irn_video.pipeline.live.cli import main
 from irn_video.pipeline.live.full_size import FullSizeRate
@@ -133,16 +135,31 @@ class TestWall:
         assert wall.mime.startswith('video/mp4; codecs="avc1.42c0')
 
 
-def test_full_size_is_found_at_the_same_quality(pictures: list[Picture]) -> None:
-    """What it should find is known here: the same encoder at a fixed CRF."""
-    even = [replace(p, planes=(p.planes[0][:44, :66], p.planes[1][:22, :33], p.planes[2][:22, :33])) for p in pictures]
-    planes = [cast(Planes, p.planes) for p in even]
-    decoded, _, size = x264_roundtrip(planes, crf=24, preset="veryfast", tune="zerolatency")
-    errors = [compare(p, replace(p, planes=d)).psnr()["psnr_y"] for p, d in zip(even, decoded, strict=True)]
-    follower = FullSizeRate("veryfast", 25)
-    for _ in range(8):
-        follower.follow(pictures, statistics.fmean(e for e in errors if e is not None))
-    assert follower.kbps == pytest.approx(8 * size / 1000 * 25 / len(pictures), rel=0.05)
+def test_full_size_is_found_at_the_same_quality(clips: Any, tmp_path: Path) -> None:
+    """What it should find is known here: the live encoder at a fixed bit rate, over many groups."""
+    source, coded = (
+        clips.make(tmp_path / "source.mkv", "-c:v", "ffv1", "-pix_fmt", "yuv420p", frames=25),
+        tmp_path / "x.mkv",
+    )
+    with VideoReader(source) as reader:
+        pictures, info = list(reader), reader.info
+    settings = EncoderSettings(
+        bitrate=150_000, preset="veryfast", tune="zerolatency", keyint=len(pictures), buffer_seconds=0.5
+    )
+    samples: dict[str, Any] = {"layout": info.layout, "bit_depth": 8, "color": info.color}
+    samples |= {"width": info.width, "height": info.height}
+    with VideoWriter(coded, settings, **samples, time_base=Fraction(1, 25), frame_rate=Fraction(25)) as writer:
+        for index in range(8 * len(pictures)):
+            writer.write(replace(pictures[index % len(pictures)], pts=index, time_base=Fraction(1, 25), duration=1))
+    errors = []
+    with VideoReader(coded) as reader:
+        for index, picture in enumerate(reader):
+            errors.append(compare(pictures[index % len(pictures)], picture).psnr()["psnr_y"])
+    follower = FullSizeRate("veryfast", 25, 0.5)
+    for _ in range(12):
+        follower.follow(pictures, statistics.fmean(e for e in errors[len(pictures) :] if e is not None), 400)
+    written = 8 * video_bytes(coded) / 1000 / 8
+    assert follower.kbps == pytest.approx(written, rel=0.1)
 
 
 def test_recent_things_are_found_and_old_ones_forgotten() -> None:
