@@ -10,7 +10,7 @@ import torch
 from irn_video.codecs.errors import TrainingFailed
 from irn_video.pipeline.network import CodecAwareRescaler
 from irn_video.pipeline.network.spec import NetworkSpec
-from irn_video.pipeline.training import mixing
+from irn_video.pipeline.training import mixing, samples
 from irn_video.pipeline.training.codec_task import CodecTask
 from irn_video.pipeline.training.config import CodecConfig, TrainConfig
 from irn_video.pipeline.training.samples import CodedGroups, plane_errors
@@ -64,7 +64,8 @@ def test_groups_are_functions_of_their_number(source: SequenceSource) -> None:
     assert not torch.equal(first.lr, groups.group(5).lr)
 
 
-def test_crops_larger_than_all_pictures_are_an_error(source: SequenceSource) -> None:
+def test_crops_larger_than_all_pictures_are_an_error(source: SequenceSource, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(samples, "_TRIES", 2)
     with pytest.raises(TrainingFailed, match="larger than the crops of 1024"):
         CodedGroups(source, CODEC, CodecAwareRescaler(8, 1), 1024, "0").group(0)
 

@@ -119,8 +119,8 @@ class TestResuming:
         config.write_text(
             'name = "x"\ncrop = 32\nbatch = 2\n[network]\nfamily = "paper"\nblocks = 1\nlatent_std = 0.01\n'
         )
-        arguments = [str(config), "--images", str(photos), "--steps", "150", "--device", "cpu", "--precision", "fp32"]
-        arguments += ["--log-every", "5", "--save-every", "0.3"]
+        arguments = [str(config), "--images", str(photos), "--steps", "60", "--device", "cpu", "--precision", "fp32"]
+        arguments += ["--log-every", "2", "--save-every", "0.3"]
         one, other = tmp_path / "one", tmp_path / "other"
         command = [sys.executable, "-m", "irn_video.pipeline.training.cli", *arguments, "--out", str(other)]
         with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
@@ -131,7 +131,7 @@ class TestResuming:
             process.kill()
         state = load_checkpoint(other)
         assert state is not None
-        assert 0 < state["step"] < 150
+        assert 0 < state["step"] < 60
         assert main([*arguments, "--out", str(one)]) == main([*arguments, "--out", str(other)]) == 0
         expected = losses(one)
         assert len(expected) == 30
