@@ -103,3 +103,7 @@ class LinkFailed(IrnError, ConnectionError):
 
 class StudyFailed(IrnError, RuntimeError):
     """A study cannot measure or conclude something: pictures that do not meet, a damaged results file."""
+
+
+class BadUpdate(IrnError, ValueError):
+    """Weights that came in a stream are damaged, or made for another network."""

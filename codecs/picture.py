@@ -67,6 +67,7 @@ class Picture:
         qp: mean H.264 quantiser of the picture (0…51), None where the decoder does not tell.
         corrupt: the decoder concealed damage in this picture.
         interlaced: coded as interlaced fields.
+        update: changed weights for the receiver that came with the last keyframe, empty for none.
     """
 
     planes: tuple[Plane, Plane, Plane]
@@ -79,6 +80,7 @@ class Picture:
     qp: float | None = None
     corrupt: bool = False
     interlaced: bool = False
+    update: bytes = b""
 
     @property
     def height(self) -> int:

@@ -10,6 +10,7 @@ with VideoReader("clip.mkv") as reader:
 from __future__ import annotations
 
 import contextlib
+from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -35,6 +36,7 @@ from .hdr import HdrMetadata
 from .opening import open_input, packets, picture_streams
 from .picture import ColorSpec, Layout, Picture
 from .pixels import Unpacker, unpacker
+from .sei import UPDATE_UUID, find_payloads
 from .vui import h264_chroma_siting
 from .wholeness import ends_early
 
@@ -127,7 +129,7 @@ class VideoReader:
         threads: decoder threads, 0 for one per core.
         container: of a pipe, already open (`open_pipe`): its pictures are not counted. `path` is its name then.
         quantiser: fill in `Picture.qp` for H.264, exactly and repeatably. This turns frame threads off: with them
-            FFmpeg exports the quantisers of pictures that are still being decoded.
+            FFmpeg exports the quantisers of pictures that are still being decoded. Also fill in `Picture.update`.
 
     Raises:
         MissingFile: there is no such file.
@@ -152,6 +154,7 @@ class VideoReader:
             raise BadOption(f"threads must not be negative, not {threads}")
         self._path, self._index = Path(path), stream
         self._damage = ReadDamage()
+        self._quantiser, self._updates = quantiser, deque[tuple[int, bytes]]()
         self._piped, self._container = container is not None, container or open_input(path)
         try:
             self._video = picture_streams(self._container, self._path, stream)
@@ -280,13 +283,23 @@ class VideoReader:
             qp=mean_qp(frame),
             corrupt=frame.is_corrupt,
             interlaced=frame.interlaced_frame,
+            update=self._update_at(frame.pts),
         )
+
+    def _update_at(self, pts: int | None) -> bytes:
+        """What came with the keyframe that a picture belongs to."""
+        while len(self._updates) > 1 and pts is not None and self._updates[1][0] <= pts:
+            self._updates.popleft()
+        return self._updates[0][1] if self._updates else b""
 
     def _decode_all(self) -> Generator[VideoFrame, None, None]:
         """Frames in display order; damaged packets are counted and skipped."""
         for packet in self._packets():
             if packet.is_corrupt:
                 self._count_bad_packet()
+            if self._quantiser and packet.is_keyframe:
+                found = find_payloads(bytes(packet), UPDATE_UUID)
+                self._updates.append((packet.pts or 0, found[-1] if found else b""))
             try:
                 yield from self._video.decode(packet)
             except av.error.MemoryError as error:

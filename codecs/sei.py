@@ -16,11 +16,14 @@ CARD_UUID = UUID("6c1f7a52-9d3e-4b8a-a1c4-5e7d2f90b36d")
 """Identifies stream cards; it holds no zero bytes, so it is never escaped in a stream."""
 STAMP_UUID = UUID("a35d1b9e-42c7-4f16-8e2a-9b64d8f17c53")
 """Identifies the stamps of live pictures."""
+UPDATE_UUID = UUID("b7e2913c-5a84-4df6-9c1b-3f68a2d70e95")
+"""Identifies changed weights of the receiver, for the pictures from this keyframe to the next."""
 
 _START_CODE = re.compile(rb"\x00\x00\x01")
 _ESCAPED = re.compile(rb"\x00\x00(?=[\x00-\x03])")
 _USER_DATA_UNREGISTERED = 5
 _SIZE = rb"(\xff*)([^\xff])"
+_BLOCK = 128
 _NAL_HEADER: dict[Syntax, bytes] = {"h264": b"\x06", "hevc": b"\x4e\x01"}
 
 
@@ -49,6 +52,19 @@ def find_payloads(packet: bytes, uuid: UUID = CARD_UUID) -> list[bytes]:
         size = 255 * len(match[1]) + match[2][0] - len(uuid.bytes)
         found.append(packet[match.end() : match.end() + max(size, 0)])
     return found
+
+
+def without_zeros(content: bytes) -> bytes:
+    """Any bytes without zeros: blocks, XORed with a byte that they do not hold, which they begin with."""
+    blocks = [content[at : at + _BLOCK] for at in range(0, len(content), _BLOCK)]
+    masks = [next(mask for mask in range(1, 256) if mask not in block) for block in blocks]
+    return b"".join(bytes((mask, *(b ^ mask for b in block))) for mask, block in zip(masks, blocks, strict=True))
+
+
+def with_zeros(content: bytes) -> bytes:
+    """Undo `without_zeros`."""
+    blocks = [content[at : at + _BLOCK + 1] for at in range(0, len(content), _BLOCK + 1)]
+    return b"".join(bytes(b ^ block[0] for b in block[1:]) for block in blocks)
 
 
 def _is_slice(header: int, syntax: Syntax) -> bool:

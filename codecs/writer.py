@@ -9,7 +9,7 @@ with VideoWriter("out.mp4", EncoderSettings(crf=26), width=640, …) as writer:
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -35,7 +35,9 @@ from .output import atomic_path, unwritable
 from .passthrough import Passthrough, StreamCopier, user_comment
 from .picture import ColorSpec, Layout, Picture
 from .picture_stream import PictureStream
-from .sei import sei_nal
+from .sei import UPDATE_UUID, sei_nal
+
+Tune = Callable[["Sequence[Packet[VideoStream]]", bytes | None], bytes]
 
 # MP4 holds at most 2³¹ units between two pictures; a faster clock than this would make that a few minutes.
 _FASTEST_CLOCK, _FINEST_BASE = 5_000_000, Fraction(1, 1_000_000)
@@ -81,6 +83,8 @@ class VideoWriter:
         hdr: mastering display and light level, carried by H.264, H.265 and AV1.
         passthrough: the source of audio, subtitles, chapters, attachments and tags.
         card: the stream card of an LR stream.
+        tune: called with the packets of each group of pictures, as encoded, and the codec's extradata: what goes
+            in with the group's keyframe as an SEI message (`sei.UPDATE_UUID`), if anything. Groups wait for it.
         overwrite: replace an existing file.
         inputs: files that the output must not be; the passthrough's is added.
 
@@ -107,6 +111,7 @@ class VideoWriter:
         hdr: HdrMetadata | None = None,
         passthrough: Passthrough | None = None,
         card: StreamCard | None = None,
+        tune: Tune | None = None,
         overwrite: bool = False,
         inputs: Sequence[Path] = (),
     ) -> None:
@@ -119,6 +124,8 @@ class VideoWriter:
             raise BadOption(f"a time base of {time_base} s makes no sense", path=self._path)
         self._time_base = time_base if time_base.denominator <= _FASTEST_CLOCK else _FINEST_BASE
         self._warnings: list[str] = []
+        self._tune = tune
+        self._group: list[Packet[VideoStream]] = []
         self._frames = self._bytes = 0
         self._first = self._last = self._end = self._delay = 0
         self._summary: WriteSummary | None = None
@@ -178,6 +185,7 @@ class VideoWriter:
                 raise UnwritableOutput("there were no pictures to write", path=self._path)
             with self._writing():
                 self._mux(self._with_decode_times(self._pictures.flush()))
+                self._mux_group()
                 if self._copier is not None:
                     self._copier.finish(float(self._end * self._time_base))
                 self._output.close()
@@ -296,8 +304,26 @@ class VideoWriter:
         return pts
 
     def _mux(self, packets: Sequence[Packet[VideoStream]]) -> None:
+        if self._tune is None:
+            self._mux_tuned(packets, b"")
+            return
         for packet in packets:
-            whole = self._pictures.with_sei(packet, self._nal) if self._nal and packet.is_keyframe else packet
+            if packet.is_keyframe:
+                self._mux_group()
+            self._group.append(packet)
+
+    def _mux_group(self) -> None:
+        """What has waited for its message."""
+        if self._group and self._tune is not None:
+            group, self._group = self._group, []
+            message = self._tune(group, self._video.codec_context.extradata)
+            self._mux_tuned(group, message)
+
+    def _mux_tuned(self, packets: Sequence[Packet[VideoStream]], message: bytes) -> None:
+        syntax = self._encoder.syntax
+        nal = (self._nal or b"") + (sei_nal(message, syntax, UPDATE_UUID) if message and syntax else b"")
+        for packet in packets:
+            whole = self._pictures.with_sei(packet, nal) if nal and packet.is_keyframe else packet
             self._bytes += whole.size
             at = float((whole.dts if whole.dts is not None else whole.pts or 0) * whole.time_base)
             self._output.mux(whole)

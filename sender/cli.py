@@ -58,6 +58,12 @@ _DEFAULT_MODELS = {1: "irn-h264-x1", 2: "irn-h264-x2", 4: "irn-h264-x4"}
     seed_help="Default seed of the receiver's latents.",
 )
 @click.option(
+    "--adapt",
+    type=click.Choice(["fast", "best"]),
+    help="Tune the receiver's network to each group of pictures and send the change with its keyframe, where it "
+    "is worth its bits; H.264 only. best looks at more of every picture.",
+)
+@click.option(
     "--verify", is_flag=True, help="Afterwards restore the LR stream and report the PSNR the receiver will see."
 )
 @click.option("--report", type=click.Path(path_type=Path), metavar="FILE", help="Write a report, .json or .csv.")
@@ -90,6 +96,7 @@ def command(source: Path, output: Path, report: Path | None, **options: Any) -> 
         frames=options["frames"],
         temperature=options["temperature"],
         seed=options["seed"],
+        adapt=options["adapt"],
         verify=options["verify"],
         overwrite=options["overwrite"],
         device=options["device"],

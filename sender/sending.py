@@ -16,6 +16,7 @@ from irn_video.codecs.passthrough import Passthrough
 from irn_video.codecs.picture import Layout
 from irn_video.codecs.reader import VideoInfo, VideoReader
 from irn_video.codecs.writer import VideoWriter, WriteSummary
+from irn_video.pipeline.adaptation.tuner import Tuner
 from irn_video.pipeline.engine.rescaler import Rescaler
 from irn_video.pipeline.flow import Advance, ahead, mapped
 from irn_video.pipeline.planes import Samples, carried_color, resolved_color
@@ -38,6 +39,7 @@ class SendOptions:
         frames: only the first so many pictures.
         temperature: default temperature of the receiver's latents; None for the network's own.
         seed: of the receiver's latents.
+        adapt: tune the receiver's network to the pictures, a name in `EFFORTS`; H.264 only. None for no tuning.
         verify: afterwards decode and restore the LR stream and measure it.
         overwrite: replace an existing output.
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
@@ -51,6 +53,7 @@ class SendOptions:
     frames: int | None = None
     temperature: float | None = None
     seed: int = 0
+    adapt: str | None = None
     verify: bool = False
     overwrite: bool = False
     device: str = "auto"
@@ -112,12 +115,13 @@ def send(
     rescaler = Rescaler.load(options.model, device=options.device, precision=options.precision)
     if options.scale not in (None, rescaler.scale):
         raise BadOption(f"{options.model} has scale {rescaler.scale}, not {options.scale}", hint="choose another model")
+    tuner = _tuner(rescaler, options)
     with VideoReader(source, stream=options.stream, frames=options.frames) as reader:
         plan = plan_of(reader.info, rescaler, options.encoder)
         card = card_of(reader.info, rescaler, plan.carried, options)
         if say is not None:
             say(f"{rescaler.name} on {rescaler.where}")
-        written = _write(reader, rescaler, plan, card, output, options, advance or _nothing)
+        written = _write(reader, rescaler, plan, card, output, options, tuner, advance or _nothing)
         damage = reader.damage.describe() if reader.damage else ""
     frames = verify(source, output, rescaler, card, options) if options.verify else ()
     settings = options.encoder
@@ -244,6 +248,7 @@ def _write(
     card: StreamCard,
     output: Path,
     options: SendOptions,
+    tuner: Tuner | None,
     advance: Advance,
 ) -> WriteSummary:
     info = reader.info
@@ -263,18 +268,29 @@ def _write(
         hdr=info.hdr,
         passthrough=Passthrough(info.path, info.stream, math.inf if options.frames else None),
         card=card,
+        tune=tuner.message if tuner is not None else None,
         overwrite=options.overwrite,
         inputs=[info.path],
     )
     with (
         opened() as writer,
         ahead(reader) as pictures,
-        ahead(mapped(lambda _, picture: rescaler.downscale(picture, plan.lr, plan.qp), pictures)) as small,
+        ahead(mapped(lambda _, p: (p, rescaler.downscale(p, plan.lr, plan.qp)), pictures)) as small,
     ):
-        for done, picture in enumerate(small, 1):
-            writer.write(picture)
+        for done, (picture, lr) in enumerate(small, 1):
+            if tuner is not None:
+                tuner.remember(picture)
+            writer.write(lr)
             advance(done, card.frames)
         return writer.finish()
+
+
+def _tuner(rescaler: Rescaler, options: SendOptions) -> Tuner | None:
+    if options.adapt is None:
+        return None
+    if options.encoder.codec != "h264" or options.encoder.lossless:
+        raise BadOption("only lossy H.264 from x264 can be adapted to", hint="drop --adapt, or use --codec h264")
+    return Tuner(rescaler, options.adapt)
 
 
 def _nothing(_done: int, _total: int | None) -> None:

@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from typing import cast
 
 import torch
-from irn_video.codecs.errors import BadOption
+from irn_video.codecs.errors import BadOption, BadUpdate
 from irn_video.codecs.picture import ColorSpec, Layout, Picture, Plane
 from irn_video.codecs.resample import Kernel, Resampler
+from irn_video.pipeline.adaptation.weight_update import WeightUpdate
 from irn_video.pipeline.engine.device import Device, choose_device
 from irn_video.pipeline.network import CodecAwareRescaler, Prediction
 from irn_video.pipeline.network.codec_aware import pack, unpack
@@ -28,6 +29,7 @@ from irn_video.pipeline.planes import (
 )
 from irn_video.pipeline.zoo import DEFAULT_MODEL, LoadedModel, load_model
 from irn_video.pipeline.zoo.registry import find_model, unknown_model
+from torch import Tensor
 
 RESAMPLERS: dict[str, tuple[Kernel, int]] = {
     f"{kernel}-x{scale}": (kernel, scale) for kernel in ("lanczos", "bicubic") for scale in (1, 2, 4)
@@ -221,6 +223,10 @@ class PackedRescaler(_NetworkRescaler):
 
     network: CodecAwareRescaler
 
+    def __init__(self, model: LoadedModel, device: Device) -> None:
+        super().__init__(model, device)
+        self._last_update: tuple[bytes, CodecAwareRescaler] = (b"", self.network)
+
     def carried(self, source: Samples, height: int) -> Samples:
         """4:2:0 of the same depth."""
         return replace(source, layout=Layout.YUV420, color=carried_color(source.color, Layout.YUV420, height))
@@ -234,13 +240,15 @@ class PackedRescaler(_NetworkRescaler):
         """Wavelet analysis and prefilter; always in float32, so that every precision sends the same picture."""
         if lr.layout is not Layout.YUV420:
             raise BadOption(f"{self.name} sends 4:2:0 only, not {lr.layout}", hint="use --pix-fmt yuv420p")
-        carried = self.carried(Samples.of(picture), picture.height)
         with torch.inference_mode():
-            planes = to_planes(picture, self.device.torch_device)
-            planes = convert_planes(planes, Samples.of(picture), carried)
-            planes = pad(planes, Layout.YUV420, *self.padded(picture.height, picture.width))
-            small = self.network.lowpass(pack(*planes))
+            small = self.network.lowpass(self.packed(picture, *self.padded(picture.height, picture.width)))
             return to_picture(unpack(self.network.prefilter(small, qp)), lr, picture)
+
+    def packed(self, picture: Picture, height: int, width: int) -> Tensor:
+        """A picture of the source as the network takes it, padded to this size; (1, 6, height / 2, width / 2)."""
+        planes = to_planes(picture, self.device.torch_device)
+        planes = convert_planes(planes, Samples.of(picture), self.carried(Samples.of(picture), picture.height))
+        return pack(*pad(planes, Layout.YUV420, height, width))
 
     def predict(self, picture: Picture, to: Restoration) -> Received:
         """The distribution of the latent, by convolutions in the device's precision."""
@@ -249,7 +257,22 @@ class PackedRescaler(_NetworkRescaler):
             planes = to_planes(picture, self.device.torch_device)
             planes = convert_planes(planes, arrived, replace(arrived, layout=Layout.YUV420))
             quantiser = picture.qp if picture.qp is not None else to.quantiser
-            return Received(picture, self.network.predict(pack(*planes), quantiser))
+            return Received(picture, self._tuned(picture.update).predict(pack(*planes), quantiser))
+
+    def _tuned(self, update: bytes) -> CodecAwareRescaler:
+        """The network with the weights that came with a picture; the general one where they are damaged."""
+        if not update:
+            return self.network
+        last, tuned = self._last_update
+        if last != update:
+            try:
+                tuned = WeightUpdate.from_message(update, self.network)
+            except BadUpdate as error:
+                tuned = self.network
+                text = f"{error.what}; the general network was used instead"
+                self.warnings = tuple(dict.fromkeys((*self.warnings, text)))
+            self._last_update = update, tuned
+        return tuned
 
     def reverse(self, received: Received, to: Restoration, index: int = 0) -> Picture:
         """Wavelet synthesis with the drawn latent, in float32."""

@@ -96,13 +96,18 @@ class Restorer(nn.Module):
 
     def forward(self, cells: Tensor, qp: Tensor) -> tuple[Tensor, Tensor]:
         """What it sees (N, seen, h, w), qp (1 or N,) → corrections (N, corrected, h, w), log-std (N, latent, h, w)."""
+        x, condition = self.features(cells, qp)
+        log_std = x[:, :0] if self.spread is None else self.spread(x.detach())
+        return (self.last(x) + self.shortcut(cells, condition)) * DETAIL, log_std
+
+    def features(self, cells: Tensor, qp: Tensor) -> tuple[Tensor, Tensor]:
+        """What the last layer sees, (N, width, h, w), and the condition that modulates the others."""
         condition = self.embedding(((qp - QP_CENTRE) / QP_SPREAD)[:, None].to(cells.dtype))
         x = F.relu_(self.first(cells, condition))
         for layer in self.body:
             step = F.relu_(layer(x, condition))
             x = x + step if torch.is_grad_enabled() else x.add_(step)
-        log_std = x[:, :0] if self.spread is None else self.spread(x.detach())
-        return (self.last(x) + self.shortcut(cells, condition)) * DETAIL, log_std
+        return x, condition
 
 
 class CodecAwareRescaler(InvertibleRescaler):

@@ -1,0 +1,115 @@
+"""The best last layer for some pictures, by least squares, and what of it is worth its bits."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from irn_video.pipeline.adaptation.weight_update import LARGEST, MAX_EXPONENT, WeightUpdate
+from numpy.typing import NDArray
+
+Matrix = NDArray[np.float64]
+
+TAPS = 9
+_STEP = 0.02  # of a weight, in what it moves the output by, where that is 1 for a large detail
+_PASSES = 5
+_FIRST_BITS = (0.1, 6.0, 2.0)  # of no step, of one, and of each doubling
+_MOST_BITS = 24.0
+
+
+@dataclass(frozen=True)
+class Equations:
+    """Normal equations of a layer: what it sees is (rows,), nine taps of each channel and a 1; what it says (outputs,).
+
+    Attributes:
+        seen: sum over samples of seen · seenᵀ, (rows, rows).
+        missing: sum of seen · (what it should have said − what it said)ᵀ, (rows, outputs).
+        count: samples.
+    """
+
+    seen: Matrix
+    missing: Matrix
+    count: int
+
+    @classmethod
+    def of(cls, seen: NDArray[np.float32], missing: NDArray[np.float32]) -> Equations:
+        """From samples: (rows, samples), (outputs, samples)."""
+        return cls((seen @ seen.T).astype(np.float64), (seen @ missing.T).astype(np.float64), seen.shape[1])
+
+    @classmethod
+    def total(cls, parts: Sequence[Equations]) -> Equations:
+        """Of all samples together."""
+        seen, missing = (np.sum([getattr(part, name) for part in parts], 0) for name in ("seen", "missing"))
+        return cls(seen, missing, sum(part.count for part in parts))
+
+    def gain(self, change: Matrix) -> float:
+        """By how much a change of the weights, (rows, outputs), lowers the mean squared error of a sample."""
+        return float((change * (2 * self.missing - self.seen @ change)).sum()) / self.count
+
+
+def best_update(equations: Equations, price: float) -> WeightUpdate:
+    """The update for which the mean squared error, plus `price` for each bit, is least.
+
+    Found weight by weight: each takes the number of steps, or one fewer, that costs least given the others and how
+    often each number has been taken.
+    """
+    rows, outputs = equations.missing.shape
+    seen, rest = equations.seen / equations.count, equations.missing / equations.count
+    power = np.maximum(np.diag(seen), 1e-9)
+    exponents = _exponents(power)
+    sizes = _spread(np.exp2(2.0 - exponents), rows)
+    steps, bits = np.zeros((rows, outputs), np.int64), _first_bits()
+    for _ in range(_PASSES):
+        for row in np.argsort(-power):
+            best = rest[row] / power[row] + steps[row] * sizes[row]
+            nearest = np.clip(np.round(best / sizes[row]), -LARGEST, LARGEST).astype(np.int64)
+            choices = np.stack((np.zeros_like(nearest), nearest, nearest - np.sign(nearest)))
+            costs = power[row] * (choices * sizes[row] - best) ** 2 + price * bits[np.abs(choices)]
+            chosen = np.take_along_axis(choices, costs.argmin(0)[None], 0)[0]
+            if (moved := chosen - steps[row]).any():
+                rest -= np.outer(seen[:, row], moved * sizes[row])
+                steps[row] = chosen
+        bits = _bits(steps)
+    return WeightUpdate(_by_tap(steps), exponents.astype(np.uint8))
+
+
+def change_of(update: WeightUpdate) -> Matrix:
+    """An update as a change of the weights in the order of the equations, (rows, outputs)."""
+    sizes = np.exp2(2.0 - update.exponents.astype(np.float64))
+    taps, bias = update.steps[:, :-1] * sizes[:-1, None], update.steps[TAPS // 2, -1] * sizes[-1]
+    return np.concatenate((taps.transpose(1, 0, 2).reshape(-1, taps.shape[2]), bias[None]))
+
+
+def _exponents(power: Matrix) -> NDArray[np.int64]:
+    """For each channel and the bias, so that a step moves the output by about the same."""
+    strength = np.sqrt(np.append(power[:-1].reshape(-1, TAPS).mean(1), power[-1]))
+    exponents: NDArray[np.int64] = np.clip(np.round(2 - np.log2(_STEP / strength)), 0, MAX_EXPONENT).astype(np.int64)
+    return exponents
+
+
+def _spread(channels: Matrix, rows: int) -> Matrix:
+    return np.append(np.repeat(channels[:-1], TAPS), channels[-1])[:rows]
+
+
+def _by_tap(steps: NDArray[np.int64]) -> NDArray[np.int8]:
+    """(rows, outputs) → (taps, channels + 1, outputs)."""
+    outputs = steps.shape[1]
+    result = np.zeros((TAPS, len(steps) // TAPS + 1, outputs), np.int8)
+    result[:, :-1] = steps[:-1].reshape(-1, TAPS, outputs).transpose(1, 0, 2)
+    result[TAPS // 2, -1] = steps[-1]
+    return result
+
+
+def _first_bits() -> Matrix:
+    none, one, doubling = _FIRST_BITS
+    return np.array([none, *(one + doubling * math.log2(count) for count in range(1, LARGEST + 1))])
+
+
+def _bits(steps: NDArray[np.int64]) -> Matrix:
+    """Bits of each absolute number of steps, as often as it was taken."""
+    counts = np.bincount(np.abs(steps).ravel(), minlength=LARGEST + 1) + 0.05
+    signs = np.append(0.0, np.ones(LARGEST))
+    bits: Matrix = np.minimum(signs - np.log2(counts / counts.sum()), _MOST_BITS)
+    return bits

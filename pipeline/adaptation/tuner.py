@@ -1,0 +1,175 @@
+"""Tunes the receiver's network to the pictures that are being sent, one group after another."""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import cast
+
+import av
+import torch
+import torch.nn.functional as F
+from av.packet import Packet
+from av.video.stream import VideoStream
+from irn_video.codecs.errors import BadOption
+from irn_video.codecs.picture import ColorSpec, Picture, Plane
+from irn_video.codecs.pixels import unpacker
+from irn_video.codecs.reader import mean_qp
+from irn_video.pipeline.adaptation.equations import Equations, best_update, change_of
+from irn_video.pipeline.adaptation.weight_update import WeightUpdate
+from irn_video.pipeline.engine.rescaler import PackedRescaler, Rescaler
+from irn_video.pipeline.network.codec_aware import DETAIL, QP_CENTRE, pack
+from irn_video.pipeline.planes import resolved_color, to_planes
+
+EFFORTS = {"fast": 32, "best": 96}
+"""Side of the part of every picture that is looked at, in cells of 2×2 LR samples."""
+_HALO = 12  # cells around it, which the network sees and whose own results are not used
+# Squared error of an HR picture, in luma levels, that x264 takes for a bit at quantiser 12; measured on six clips from
+# CRF 22 to 35: 1.8 to 3.9 (samples/weight_price.py).
+_PRICE = 2.2
+_LEVELS = 255
+
+
+class Tuner:
+    """Give it every picture before it is encoded, and every group of packets after.
+
+    Args:
+        rescaler: the sender's.
+        effort: a name in `EFFORTS`.
+
+    Raises:
+        BadOption: only codec-aware networks that shrink have a layer to tune.
+    """
+
+    def __init__(self, rescaler: Rescaler, effort: str) -> None:
+        if not isinstance(rescaler, PackedRescaler) or rescaler.scale == 1:
+            raise BadOption(f"{rescaler.name} cannot be tuned to a clip", hint="use irn-h264-x2, -base or -x4")
+        self._rescaler, self._side = rescaler, EFFORTS[effort]
+        self._waiting: deque[tuple[Picture, _Part]] = deque()
+        self._chance = random.Random(0)
+        self._last: WeightUpdate | None = None
+
+    def remember(self, picture: Picture) -> None:
+        """Keep a part of a picture of the source, in the order in which they are encoded."""
+        scale = self._rescaler.scale
+        height, width = (side // (2 * scale) for side in self._rescaler.padded(picture.height, picture.width))
+        part = _Part.chosen(height, width, self._side, self._chance)
+        color = resolved_color(picture.color, picture.height)
+        self._waiting.append((part.of(replace(picture, color=color), 2 * scale), part))
+
+    def message(self, packets: Sequence[Packet[VideoStream]], extradata: bytes | None) -> bytes:
+        """What the receiver should change for a group of pictures: the payload of an SEI message, or nothing.
+
+        Args:
+            packets: H.264 from one keyframe to the next, as encoded.
+            extradata: parameter sets, where they are not in the packets.
+        """
+        halves: tuple[list[Equations], list[Equations]] = ([], [])
+        quantisers, cells = [], 0
+        for index, picture in enumerate(_decoded(packets, extradata)):
+            if not self._waiting:
+                break
+            original, part = self._waiting.popleft()
+            found = self._equations(picture, original, part)
+            half = halves[index % 2]
+            half[:] = [Equations.total([*half, found])]
+            quantisers.append(QP_CENTRE if picture.qp is None else picture.qp)
+            cells += picture.height * picture.width // 4
+        if not quantisers:
+            return b""
+        price = _PRICE * 2 ** ((sum(quantisers) / len(quantisers) - 12) / 3) / (_LEVELS * DETAIL) ** 2
+        self._last = self._chosen([*halves[0], *halves[1]], cells, price)
+        return self._last.to_message(self._rescaler.network) if self._last is not None else b""
+
+    def _chosen(self, halves: Sequence[Equations], cells: int, price: float) -> WeightUpdate | None:
+        """The best of nothing, the update of the last group and a new one."""
+        whole = Equations.total(halves)
+
+        def worth(gain: float, update: WeightUpdate) -> float:
+            return gain * cells - 8 * price * len(update.to_message(self._rescaler.network))
+
+        ways: list[tuple[float, WeightUpdate | None]] = [(0.0, None)]
+        if self._last is not None:
+            ways.append((worth(whole.gain(change_of(self._last)), self._last), self._last))
+        if len(halves) == 2:
+            # What is found in one half of the pictures must hold in the other.
+            crosswise = [
+                other.gain(change_of(best_update(one, price / cells)))
+                for one, other in (halves, tuple(reversed(halves)))
+            ]
+            new = best_update(whole, price / cells)
+            ways.append((worth(sum(crosswise) / 2, new), new))
+        return max(ways, key=lambda way: way[0])[1]
+
+    @torch.inference_mode()
+    def _equations(self, arrived: Picture, original: Picture, part: _Part) -> Equations:
+        network, scale = self._rescaler.network, self._rescaler.scale
+        lr = pack(*to_planes(part.of(arrived, 2), self._rescaler.device.torch_device))
+        height, width = lr.shape[2:]
+        clean, latent = network.downscale(self._rescaler.packed(original, 2 * scale * height, 2 * scale * width))
+        restorer, cells = network.restorer, network.cells(lr)
+        features, condition = restorer.features(cells, torch.tensor([0.0 if arrived.qp is None else arrived.qp]))
+        said = restorer.last(features) + restorer.shortcut(cells, condition)
+        missing = torch.cat((clean - lr, latent), 1) / DETAIL - said
+        patches = F.unfold(features, 3, padding=1).unflatten(2, (height, width))[0]
+        rows, columns = part.inner
+        seen = patches[:, rows, columns].flatten(1)
+        seen = torch.cat((seen, seen.new_ones(1, seen.shape[1])))
+        return Equations.of(seen.cpu().numpy(), missing[0, :, rows, columns].flatten(1).cpu().numpy())
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A part of a picture, in cells of 2×2 LR samples, with a halo; `inner` is where it lies without that."""
+
+    rows: slice
+    columns: slice
+    inner: tuple[slice, slice]
+
+    @classmethod
+    def chosen(cls, height: int, width: int, side: int, chance: random.Random) -> _Part:
+        """One of `side`² cells at random, in a picture of so many."""
+        (rows, inner_rows), (columns, inner_columns) = (_span(length, side, chance) for length in (height, width))
+        return cls(rows, columns, (inner_rows, inner_columns))
+
+    def of(self, picture: Picture, cell: int) -> Picture:
+        """A copy of it, where a cell has `cell`² luma samples; cut where the picture ends."""
+        down, right = picture.layout.subsampling
+        luma, *chroma = picture.planes
+        planes = (_cut(luma, self, cell, cell), *(_cut(plane, self, cell // down, cell // right) for plane in chroma))
+        return replace(picture, planes=cast("tuple[Plane, Plane, Plane]", planes))
+
+
+def _span(length: int, side: int, chance: random.Random) -> tuple[slice, slice]:
+    """A stretch with its halo, and where it begins and ends in that."""
+    begin = chance.randrange(max(1, length - side + 1))
+    end = min(length, begin + side)
+    first, last = max(0, begin - _HALO), min(length, end + _HALO)
+    return slice(first, last), slice(begin - first, end - first)
+
+
+def _cut(plane: Plane, part: _Part, height: int, width: int) -> Plane:
+    rows, columns = part.rows, part.columns
+    return plane[rows.start * height : rows.stop * height, columns.start * width : columns.stop * width].copy()
+
+
+def _decoded(packets: Sequence[Packet[VideoStream]], extradata: bytes | None) -> Iterator[Picture]:
+    """The pictures that the receiver will have, in order."""
+    decoder = av.VideoCodecContext.create("h264", "r")
+    decoder.extradata = extradata
+    decoder.thread_type, decoder.options = "SLICE", {"export_side_data": "venc_params"}
+    for packet in (*packets, None):
+        for frame in decoder.decode(packet):
+            how = unpacker(frame.format.name)
+            yield Picture(
+                planes=how.planes(frame),
+                layout=how.layout,
+                bit_depth=how.bit_depth,
+                color=ColorSpec(),
+                pts=0,
+                time_base=Fraction(1),
+                qp=mean_qp(frame),
+            )

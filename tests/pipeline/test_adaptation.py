@@ -1,0 +1,242 @@
+"""Weights tuned to a clip: found, coded, carried and applied."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from irn_video.codecs.encoders import EncoderSettings
+from irn_video.codecs.errors import BadOption, BadUpdate
+from irn_video.codecs.reader import VideoReader
+from irn_video.codecs.sei import UPDATE_UUID, find_payloads, with_zeros, without_zeros
+from irn_video.pipeline.adaptation.equations import Equations, best_update, change_of
+from irn_video.pipeline.adaptation.weight_update import LARGEST, MAX_EXPONENT, WeightUpdate
+from irn_video.pipeline.network import CodecAwareRescaler
+from irn_video.receiver import ReceiveOptions, receive
+from irn_video.sender import SendOptions, send
+from numpy.typing import NDArray
+
+WIDTH = 8
+
+
+@pytest.fixture(scope="module")
+def network() -> CodecAwareRescaler:
+    torch.manual_seed(1)
+    network = CodecAwareRescaler(WIDTH, 1)
+    torch.nn.init.normal_(network.restorer.last.weight, std=0.1)
+    return network.eval()
+
+
+def some_update(chance: np.random.Generator, share: float, network: CodecAwareRescaler) -> WeightUpdate:
+    """Random steps for a share of the weights."""
+    shape = 9, WIDTH + 1, network.restorer.last.out_channels
+    steps = chance.integers(-LARGEST, LARGEST + 1, shape).astype(np.int8) * (chance.random(shape) < share)
+    steps[np.arange(9) != 4, -1] = 0
+    return WeightUpdate(steps, chance.integers(0, MAX_EXPONENT + 1, WIDTH + 1, dtype=np.uint8))
+
+
+@given(st.binary(max_size=1000))
+def test_bytes_without_zeros_and_back(content: bytes) -> None:
+    assert 0 not in without_zeros(content)
+    assert with_zeros(without_zeros(content)) == content
+
+
+class TestUpdate:
+    @settings(max_examples=30, deadline=None)
+    @given(st.integers(0, 1 << 30), st.floats(0, 1))
+    def test_the_receiver_has_the_weights_of_the_sender(
+        self, network: CodecAwareRescaler, seed: int, share: float
+    ) -> None:
+        update = some_update(np.random.default_rng(seed), share, network)
+        message = update.to_message(network)
+        assert 0 not in message
+        ours, theirs = update.applied(network), WeightUpdate.from_message(message, network)
+        for one, other in zip(ours.state_dict().items(), theirs.state_dict().items(), strict=True):
+            assert one[0] == other[0]
+            assert torch.equal(one[1], other[1])
+
+    def test_the_general_network_stays_as_it_is(self, network: CodecAwareRescaler) -> None:
+        before = network.restorer.last.weight.clone()
+        tuned = some_update(np.random.default_rng(1), 1, network).applied(network)
+        assert torch.equal(network.restorer.last.weight, before)
+        assert not torch.equal(tuned.restorer.last.weight, before)
+        assert tuned.restorer.body is network.restorer.body
+
+    def test_few_changes_take_few_bytes(self, network: CodecAwareRescaler) -> None:
+        few, many = (some_update(np.random.default_rng(1), share, network) for share in (0.01, 0.5))
+        assert len(few.to_message(network)) < 100 < len(many.to_message(network)) < 2000
+
+    def test_one_for_another_network(self, network: CodecAwareRescaler) -> None:
+        message = some_update(np.random.default_rng(1), 0.1, network).to_message(network)
+        with pytest.raises(BadUpdate, match="not what was sent"):
+            WeightUpdate.from_message(message, CodecAwareRescaler(WIDTH, 1))
+
+    @pytest.mark.parametrize("message", [b"", b"\1", b"\1" * 70_000, without_zeros(b"\2" + bytes(40))])
+    def test_nonsense(self, network: CodecAwareRescaler, message: bytes) -> None:
+        with pytest.raises(BadUpdate):
+            WeightUpdate.from_message(message, network)
+
+    @pytest.mark.slow
+    def test_ten_thousand_damaged_ones(self, network: CodecAwareRescaler) -> None:
+        chance, refused = random.Random(1), 0
+        update = some_update(np.random.default_rng(1), 0.02, network)
+        message, right = update.to_message(network), update.applied(network).restorer.last
+        for _ in range(10_000):
+            data = bytearray(message)
+            for _ in range(chance.choice((1, 1, 3))):
+                data[chance.randrange(len(data))] ^= 1 << chance.randrange(8)
+            cut = bytes(data[: chance.randrange(len(data))]) if chance.random() < 0.2 else bytes(data)
+            try:
+                found = WeightUpdate.from_message(cut, network).restorer.last
+            except BadUpdate:
+                refused += 1
+            else:  # some of the last bits say nothing
+                assert torch.equal(found.weight, right.weight)
+        assert refused > 9000
+
+
+class TestEquations:
+    def problem(self, noise: float) -> tuple[Equations, NDArray[np.float32], NDArray[np.float32]]:
+        """Features of different strength, and what depends on a few of them."""
+        chance = np.random.default_rng(1)
+        strength = np.append(np.repeat([3.0, 0.1, 1.0, 0.5], 9), 1)[:, None]
+        seen = (chance.standard_normal((37, 4000)) * strength).astype(np.float32)
+        seen[-1] = 1
+        truth = np.zeros((37, 5), np.float32)
+        truth[[2, 14, 30, 36], [0, 1, 2, 3]] = 0.08, 2.0, -0.3, 0.25
+        missing = truth.T @ seen + noise * chance.standard_normal((5, 4000)).astype(np.float32)
+        return Equations.of(seen, missing.astype(np.float32)), seen, missing
+
+    def test_it_finds_what_is_missing(self) -> None:
+        equations, seen, missing = self.problem(0.01)
+        change = change_of(best_update(equations, 1e-6))
+        left = missing - change.T @ seen
+        assert np.square(left).sum(0).mean() < 0.02 * np.square(missing).sum(0).mean()
+        gained = (np.square(missing).sum(0) - np.square(left).sum(0)).mean()
+        assert equations.gain(change) == pytest.approx(gained, rel=1e-3)
+
+    def test_what_is_not_worth_its_bits_is_left(self) -> None:
+        equations, _, _ = self.problem(0.3)
+        counts = [np.count_nonzero(best_update(equations, price).steps) for price in (1e-7, 1e-4, 1e-3, 10)]
+        assert counts == sorted(counts, reverse=True)
+        assert counts[0] > 10 > counts[2] >= 3
+        assert counts[3] == 0
+
+    def test_parts_make_a_whole(self) -> None:
+        whole, seen, missing = self.problem(0.1)
+        parts = [
+            Equations.of(seen[:, part], missing[:, part].astype(np.float32)) for part in (slice(900), slice(900, None))
+        ]
+        total = Equations.total(parts)
+        assert total.count == whole.count
+        np.testing.assert_allclose(total.seen, whole.seen, rtol=1e-4, atol=1e-2)
+
+
+@pytest.fixture(scope="module")
+def source(clips: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two kinds of pictures that no network was trained on, one after the other."""
+    folder = tmp_path_factory.mktemp("adapted")
+    parts = [
+        clips.make(folder / f"{name}.mkv", "-c:v", "ffv1", "-pix_fmt", "yuv420p", size="192x128", frames=24, name=name)
+        for name in ("testsrc2", "mandelbrot")
+    ]
+    joined = folder / "joined.mkv"
+    inputs = [option for part in parts for option in ("-i", part)]
+    clips.ffmpeg(*inputs, "-filter_complex", "concat=n=2", "-c:v", "ffv1", "-pix_fmt", "yuv420p", joined)
+    return joined
+
+
+ENCODER = EncoderSettings(crf=20, preset="veryfast", keyint=24)
+
+
+@pytest.fixture(scope="module")
+def sent(source: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Without and with tuning."""
+    folder = tmp_path_factory.mktemp("sent")
+    for name, adapt in (("plain", None), ("tuned", "fast")):
+        send(source, folder / f"{name}.mkv", SendOptions(encoder=ENCODER, adapt=adapt))
+    return folder / "plain.mkv", folder / "tuned.mkv"
+
+
+def psnr(lr: Path, source: Path, tmp_path: Path) -> list[float]:
+    report = receive(lr, tmp_path / f"{lr.name}.mkv", ReceiveOptions(source=source, overwrite=True)).report
+    return [frame.error.psnr()["psnr_y"] or 99.0 for frame in report.frames]
+
+
+def updates(path: Path) -> list[bytes]:
+    with VideoReader(path, quantiser=True) as reader:
+        return [picture.update for picture in reader]
+
+
+class TestStream:
+    def test_it_pays(self, sent: tuple[Path, Path], source: Path, tmp_path: Path) -> None:
+        plain, tuned = (psnr(path, source, tmp_path) for path in sent)
+        assert np.mean(tuned) > np.mean(plain) + 0.3
+        assert np.mean(tuned[:24]) > np.mean(plain[:24])
+
+    def test_each_group_has_its_own_from_its_first_picture_on(self, sent: tuple[Path, Path]) -> None:
+        found = updates(sent[1])
+        assert found[0]
+        assert len(set(found[:24])) == len(set(found[24:])) == 1
+        assert found[0] != found[24]
+        assert set(updates(sent[0])) == {b""}
+
+    def test_its_bytes_are_counted_and_the_pictures_stay(self, sent: tuple[Path, Path], clips: Any) -> None:
+        plain, tuned = (clips.read(path) for path in sent)
+        for one, other in zip(plain, tuned, strict=True):
+            assert all(np.array_equal(a, b) for a, b in zip(one.planes, other.planes, strict=True))
+
+    def test_the_same_again(self, sent: tuple[Path, Path], source: Path, tmp_path: Path) -> None:
+        again = tmp_path / "again.mkv"
+        send(source, again, SendOptions(encoder=ENCODER, adapt="fast"))
+        assert again.read_bytes() == sent[1].read_bytes()
+
+    @pytest.mark.parametrize("name", ["x.ts", "x.mp4", "cut.mkv"])
+    def test_it_survives_other_containers_and_cuts(
+        self, sent: tuple[Path, Path], clips: Any, tmp_path: Path, name: str
+    ) -> None:
+        cut = ("-ss", 0.96) if name == "cut.mkv" else ()
+        clips.ffmpeg(*cut, "-i", sent[1], "-c", "copy", tmp_path / name)
+        assert updates(tmp_path / name)[-24:] == updates(sent[1])[-24:]
+
+    def test_damaged_weights_are_told_and_not_used(self, sent: tuple[Path, Path], source: Path, tmp_path: Path) -> None:
+        data, message = sent[1].read_bytes(), updates(sent[1])[0]
+        at = data.index(message) + len(message) // 2
+        broken = tmp_path / "broken.mkv"
+        broken.write_bytes(data[:at] + bytes([data[at] ^ 2]) + data[at + 1 :])
+        result = receive(broken, tmp_path / "out.mkv", ReceiveOptions(source=source))
+        assert [text for text in result.report.warnings if "general network was used" in text]
+        plain, tuned = (psnr(path, source, tmp_path) for path in sent)
+        found = [frame.error.psnr()["psnr_y"] for frame in result.report.frames]
+        assert found == pytest.approx(plain[:24] + tuned[24:])
+
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            (SendOptions(adapt="fast", encoder=EncoderSettings(codec="h265")), "only lossy H.264"),
+            (SendOptions(adapt="fast", model="lanczos-x2"), "lanczos-x2 cannot be tuned"),
+            (SendOptions(adapt="fast", model="irn-h264-x1"), "irn-h264-x1 cannot be tuned"),
+        ],
+    )
+    def test_refused(self, source: Path, tmp_path: Path, options: SendOptions, message: str) -> None:
+        with pytest.raises(BadOption, match=message):
+            send(source, tmp_path / "x.mkv", options)
+        assert not list(tmp_path.iterdir())
+
+    def test_the_command(self, run: Callable[..., Any], source: Path, tmp_path: Path) -> None:
+        done = run("send", source, tmp_path / "x.mp4", "--adapt", "fast", "--frames", "8", "--verify")
+        assert done.code == 0, done.err
+        with VideoReader(tmp_path / "x.mp4") as reader:
+            assert reader.info.frames == 8
+
+
+def test_messages_are_found_in_packets(sent: tuple[Path, Path]) -> None:
+    message = updates(sent[1])[0]
+    assert find_payloads(sent[1].read_bytes(), UPDATE_UUID)[0] == message
