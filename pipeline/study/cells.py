@@ -131,7 +131,7 @@ def measure_cell(cell: Cell, folder: Path) -> Measurement:
 def _sent(cell: Cell, sender: str, stream: Path) -> WriteSummary:
     if sender == FULL:
         return encode_full_size(cell.clip, stream, cell.encoder, cell.frames)
-    options = SendOptions(sender, encoder=cell.encoder, frames=cell.frames, overwrite=True)
+    options = SendOptions(sender, encoder=cell.encoder, frames=cell.frames, adapt=cell.method.adapt, overwrite=True)
     return send(cell.clip, stream, options).written
 
 

@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 
 from irn_video.codecs.errors import BadOption, MissingFile
+from irn_video.pipeline.adaptation.tuner import EFFORTS
 from irn_video.pipeline.engine.rescaler import RESAMPLERS
 from irn_video.pipeline.evaluation.complexity import complexity_of
 from irn_video.pipeline.restoring import file_digest
@@ -30,19 +31,27 @@ class Method:
             weights file.
         upscaler: what enlarges in place of the sender's own way back: `lanczos`, `bicubic`, or an official checkpoint
             of RCAN; None for its own.
+        adapt: effort with which the sender's network is tuned to the clip, see `SendOptions`; None for none.
     """
 
     sender: str
     upscaler: str | None = None
+    adapt: str | None = None
 
     @classmethod
     def parse(cls, text: str) -> Method:
-        """`SENDER`, or `SENDER+UPSCALER`; `lanczos` is `lanczos-x2`.
+        """`SENDER`, `SENDER+UPSCALER` or `SENDER@EFFORT`; `lanczos` is `lanczos-x2`.
 
         Raises:
             UnknownModel: no such sender; the nearest is named.
             BadOption, MissingFile: no such upscaler.
         """
+        name, at, effort = text.rpartition("@")
+        if at and effort in EFFORTS:
+            method = cls(name, None, effort)
+            if method.weights is None or method.scale == 1:
+                raise BadOption(f"{text}: only networks that shrink are tuned to a clip", hint="irn-h264-x2@fast")
+            return method
         sender, plus, upscaler = text.rpartition("+")
         if not plus or not _is_upscaler(upscaler):
             sender, upscaler = text, ""
@@ -54,12 +63,13 @@ class Method:
         return method
 
     def __str__(self) -> str:
-        return self.sender if self.upscaler is None else f"{self.sender}+{self.upscaler}"
+        return self.sender + (f"+{self.upscaler}" if self.upscaler else "") + (f"@{self.adapt}" if self.adapt else "")
 
     @property
     def label(self) -> str:
         """For people: files by their names without folder and suffix."""
-        return "+".join(map(_label, (self.sender, self.upscaler) if self.upscaler else (self.sender,)))
+        label = "+".join(map(_label, (self.sender, self.upscaler) if self.upscaler else (self.sender,)))
+        return f"{label}@{self.adapt}" if self.adapt else label
 
     @property
     def checkpoint(self) -> Path | None:
@@ -91,7 +101,7 @@ class Method:
 
     def absolute(self) -> Method:
         """The same, for a process in another folder."""
-        return Method(_absolute(self.sender), _absolute(self.upscaler) if self.upscaler else None)
+        return Method(_absolute(self.sender), _absolute(self.upscaler) if self.upscaler else None, self.adapt)
 
     def digests(self) -> tuple[str, ...]:
         """SHA-256 of each file it uses."""

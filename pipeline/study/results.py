@@ -52,7 +52,7 @@ class MethodFacts:
     """What is known of a method before anything is measured.
 
     Attributes:
-        sender, upscaler: as in `Method`.
+        sender, upscaler, adapt: as in `Method`.
         scale: HR samples per LR sample along each axis.
         macs_down, macs_up: multiply-accumulates per HR pixel of its networks; None without one.
     """
@@ -62,16 +62,17 @@ class MethodFacts:
     scale: int
     macs_down: int | None = None
     macs_up: int | None = None
+    adapt: str | None = None
 
     @classmethod
     def of(cls, method: Method) -> MethodFacts:
         """Looked up."""
-        return cls(method.sender, method.upscaler, method.scale, *macs_per_pixel(method))
+        return cls(method.sender, method.upscaler, method.scale, *macs_per_pixel(method), method.adapt)
 
     @property
     def method(self) -> Method:
         """The method itself."""
-        return Method(self.sender, self.upscaler)
+        return Method(self.sender, self.upscaler, self.adapt)
 
 
 @dataclass(frozen=True)

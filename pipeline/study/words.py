@@ -45,9 +45,9 @@ def send_command(
         del given["codec"]
     names = {name: "--" + name for name in _FLAGS} | {"pixel_format": "--pix-fmt"}
     rate = ("--crf", f"{crf:g}") if bitrate is None else ("--bitrate", str(bitrate))
-    return shlex.join(
-        ["irn-send", clip, output, "--model", method.sender, *rate, *_flags(given, names), *few("--frames")]
-    )
+    adapt = ["--adapt", method.adapt] if method.adapt else []
+    words = ["irn-send", clip, output, "--model", method.sender, *adapt]
+    return shlex.join([*words, *rate, *_flags(given, names), *few("--frames")])
 
 
 def receive_command(method: Method, clip: str, stream: str = "lr.mkv", output: str = "restored.mkv") -> str:

@@ -118,9 +118,11 @@ class TestMethods:
             (f"bicubic+{checkpoint}", "bicubic-x2+RCAN_BIX2", str(checkpoint)),
             (str(weights), "my.net", None),
             (f"a+b/{weights}", "my.net", None),
+            ("irn-h264-x2@fast", "irn-h264-x2@fast", None),
         ):
             method = Method.parse(text)
             assert (method.label, method.upscaler) == (label, upscaler)
+            assert Method.parse(str(method)) == method
 
     @pytest.mark.parametrize(
         ("text", "error", "message"),
@@ -128,6 +130,8 @@ class TestMethods:
             ("full+lanczos", BadOption, "nothing to enlarge"),
             ("bicubic-x2+none.pt", MissingFile, "no such checkpoint"),
             ("irn-h264-x3+lanczos", UnknownModel, "did you mean"),
+            ("lanczos-x2@fast", BadOption, "only networks that shrink are tuned"),
+            ("irn-h264-x1@best", BadOption, "only networks that shrink are tuned"),
         ],
     )
     def test_nonsense(self, text: str, error: type[Exception], message: str) -> None:

@@ -31,7 +31,7 @@ def run(command: str, folder: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("method", ["full", "irn-h264-x2", "bicubic-x2+lanczos"])
+@pytest.mark.parametrize("method", ["full", "irn-h264-x2", "irn-h264-x2@fast", "bicubic-x2+lanczos"])
 def test_they_make_the_measured_stream(method: str, moving: Path, tmp_path: Path) -> None:
     settings = {"codec": "h264", "preset": "fast", "tune": None, "keyint": 4, "pixel_format": None, "frames": 6}
     parsed = Method.parse(method)
