@@ -14,7 +14,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from click.testing import CliRunner
 from irn_video.codecs.picture import ColorSpec, Layout, Picture
 from irn_video.codecs.reader import VideoReader
@@ -27,7 +26,6 @@ import bench
 import coring
 import demo
 import get_clip
-import last_layer
 import perceptual
 import rates
 from rates import RatePoint
@@ -236,16 +234,3 @@ class TestCoring:
         none, much = (float(cell.replace("\N{MINUS SIGN}", "-")) for cell in row[1::2])
         assert abs(none) < 0.1  # an untrained network at scale 1 changes nothing
         assert abs(much) > 1
-
-
-def test_a_last_layer_is_solved_for() -> None:
-    """What is missing is a known combination of the features: found up to half a step of each."""
-    generator = torch.Generator().manual_seed(0)
-    rows = torch.randn(5, 4000, generator=generator, dtype=torch.float64) * torch.tensor([[1.0], [2], [3], [4], [5]])
-    wanted = torch.tensor([[0.5, 0], [0, 0.25], [-0.3, 0], [0, 0], [0, 0.1]], dtype=torch.float64)
-    solved = last_layer.Equations(rows @ rows.T, rows @ (rows.T @ wanted), 4000)
-    found, size = last_layer.change(solved, 1e-9, 0.01)
-    assert torch.allclose(found, wanted, atol=0.005)
-    assert size > 0
-    nothing, none = last_layer.change(solved, 1e9, 0.01)
-    assert (nothing.abs().max(), none) == (0, 0)

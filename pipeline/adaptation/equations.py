@@ -44,13 +44,14 @@ class Equations:
         seen, missing = (np.sum([getattr(part, name) for part in parts], 0) for name in ("seen", "missing"))
         return cls(seen, missing, sum(part.count for part in parts))
 
-    def gain(self, change: Matrix) -> float:
-        """By how much a change of the weights, (rows, outputs), lowers the mean squared error of a sample."""
-        return float((change * (2 * self.missing - self.seen @ change)).sum()) / self.count
+    def gain(self, change: Matrix) -> Matrix:
+        """By how much a change of the weights, (rows, outputs), lowers the mean squared error of each output."""
+        gain: Matrix = (change * (2 * self.missing - self.seen @ change)).sum(0) / self.count
+        return gain
 
 
-def best_update(equations: Equations, price: float) -> WeightUpdate:
-    """The update for which the mean squared error, plus `price` for each bit, is least.
+def best_update(equations: Equations, price: Matrix) -> WeightUpdate:
+    """The update for which the mean squared error of each output, plus its `price` for each bit, is least.
 
     Found weight by weight: each takes the number of steps, or one fewer, that costs least given the others and how
     often each number has been taken.

@@ -10,6 +10,7 @@ from fractions import Fraction
 from typing import cast
 
 import av
+import numpy as np
 import torch
 import torch.nn.functional as F
 from av.packet import Packet
@@ -18,18 +19,35 @@ from irn_video.codecs.errors import BadOption
 from irn_video.codecs.picture import ColorSpec, Picture, Plane
 from irn_video.codecs.pixels import unpacker
 from irn_video.codecs.reader import mean_qp
-from irn_video.pipeline.adaptation.equations import Equations, best_update, change_of
+from irn_video.pipeline.adaptation.equations import Equations, Matrix, best_update, change_of
 from irn_video.pipeline.adaptation.weight_update import WeightUpdate
 from irn_video.pipeline.engine.rescaler import PackedRescaler, Rescaler
-from irn_video.pipeline.network.codec_aware import DETAIL, QP_CENTRE, pack
+from irn_video.pipeline.network import CodecAwareRescaler
+from irn_video.pipeline.network.codec_aware import DETAIL, PACKED, QP_CENTRE, pack
 from irn_video.pipeline.planes import resolved_color, to_planes
 
-EFFORTS = {"fast": 32, "best": 96}
-"""Side of the part of every picture that is looked at, in cells of 2×2 LR samples."""
+
+@dataclass(frozen=True)
+class Effort:
+    """How much of the pictures is looked at.
+
+    Attributes:
+        side: of a square in a picture, in cells of 2×2 LR samples.
+        cells: of a picture, on average: so many pictures are taken, at random.
+    """
+
+    side: int
+    cells: int
+
+
+EFFORTS = {"fast": Effort(96, 96**2 // 4), "best": Effort(160, 160**2)}
 _HALO = 12  # cells around it, which the network sees and whose own results are not used
-# Squared error of an HR picture, in luma levels, that x264 takes for a bit at quantiser 12; measured on six clips from
-# CRF 22 to 35: 1.8 to 3.9 (samples/weight_price.py).
-_PRICE = 2.2
+_SPARSE = 2  # of cells that lie beside each other, one tells nearly all
+# Squared error, in luma levels of HR samples, that a bit must save at quantiser 12, twice as much three quantisers on:
+# x264 pays 1.8 to 3.9 (six clips, CRF 22 to 35).
+_PRICE = 3.0
+_THRIFTS = (2.0, 8.0, 32.0)  # more is asked of each weight, since what is found in some cells holds for others in part
+_CHROMA = 0.25  # what squared error of chroma counts
 _LEVELS = 255
 
 
@@ -47,16 +65,19 @@ class Tuner:
     def __init__(self, rescaler: Rescaler, effort: str) -> None:
         if not isinstance(rescaler, PackedRescaler) or rescaler.scale == 1:
             raise BadOption(f"{rescaler.name} cannot be tuned to a clip", hint="use irn-h264-x2, -base or -x4")
-        self._rescaler, self._side = rescaler, EFFORTS[effort]
-        self._waiting: deque[tuple[Picture, _Part]] = deque()
+        self._rescaler, self._effort = rescaler, EFFORTS[effort]
+        self._waiting: deque[tuple[Picture, _Part] | None] = deque()
         self._chance = random.Random(0)
         self._last: WeightUpdate | None = None
 
     def remember(self, picture: Picture) -> None:
-        """Keep a part of a picture of the source, in the order in which they are encoded."""
-        scale = self._rescaler.scale
-        height, width = (side // (2 * scale) for side in self._rescaler.padded(picture.height, picture.width))
-        part = _Part.chosen(height, width, self._side, self._chance)
+        """Keep a part of a picture of the source, or nothing of it; all come here, in the order of their display."""
+        scale, side = self._rescaler.scale, self._effort.side
+        height, width = (length // (2 * scale) for length in self._rescaler.padded(picture.height, picture.width))
+        if self._chance.random() >= self._effort.cells / (min(height, side) * min(width, side)):
+            self._waiting.append(None)
+            return
+        part = _Part.chosen(height, width, side, self._chance)
         color = resolved_color(picture.color, picture.height)
         self._waiting.append((part.of(replace(picture, color=color), 2 * scale), part))
 
@@ -68,40 +89,38 @@ class Tuner:
             extradata: parameter sets, where they are not in the packets.
         """
         halves: tuple[list[Equations], list[Equations]] = ([], [])
-        quantisers, cells = [], 0
-        for index, picture in enumerate(_decoded(packets, extradata)):
-            if not self._waiting:
-                break
-            original, part = self._waiting.popleft()
-            found = self._equations(picture, original, part)
-            half = halves[index % 2]
-            half[:] = [Equations.total([*half, found])]
+        quantisers, cells, kept = [], 0, 0
+        for picture in _decoded(packets, extradata):
             quantisers.append(QP_CENTRE if picture.qp is None else picture.qp)
             cells += picture.height * picture.width // 4
-        if not quantisers:
+            if self._waiting and (remembered := self._waiting.popleft()) is not None:
+                half = halves[kept % 2]
+                half[:] = [Equations.total([*half, self._equations(picture, *remembered)])]
+                kept += 1
+        if not kept:
             return b""
         price = _PRICE * 2 ** ((sum(quantisers) / len(quantisers) - 12) / 3) / (_LEVELS * DETAIL) ** 2
         self._last = self._chosen([*halves[0], *halves[1]], cells, price)
         return self._last.to_message(self._rescaler.network) if self._last is not None else b""
 
     def _chosen(self, halves: Sequence[Equations], cells: int, price: float) -> WeightUpdate | None:
-        """The best of nothing, the update of the last group and a new one."""
-        whole = Equations.total(halves)
+        """The best of nothing, the update of the last group and new ones."""
+        network, whole = self._rescaler.network, Equations.total(halves)
+        importance = _importance(network)
 
-        def worth(gain: float, update: WeightUpdate) -> float:
-            return gain * cells - 8 * price * len(update.to_message(self._rescaler.network))
+        def worth(gain: Matrix, update: WeightUpdate) -> float:
+            return float(gain @ importance) * cells - 8 * price * len(update.to_message(network))
 
         ways: list[tuple[float, WeightUpdate | None]] = [(0.0, None)]
         if self._last is not None:
             ways.append((worth(whole.gain(change_of(self._last)), self._last), self._last))
-        if len(halves) == 2:
+        for thrift in _THRIFTS if len(halves) == 2 else ():
             # What is found in one half of the pictures must hold in the other.
-            crosswise = [
-                other.gain(change_of(best_update(one, price / cells)))
-                for one, other in (halves, tuple(reversed(halves)))
-            ]
-            new = best_update(whole, price / cells)
-            ways.append((worth(sum(crosswise) / 2, new), new))
+            prices = thrift * price / cells / importance
+            one, other = halves
+            crosswise = [b.gain(change_of(best_update(a, prices))) for a, b in ((one, other), (other, one))]
+            new = best_update(whole, prices)
+            ways.append((worth((crosswise[0] + crosswise[1]) / 2, new), new))
         return max(ways, key=lambda way: way[0])[1]
 
     @torch.inference_mode()
@@ -117,8 +136,8 @@ class Tuner:
         patches = F.unfold(features, 3, padding=1).unflatten(2, (height, width))[0]
         rows, columns = part.inner
         seen = patches[:, rows, columns].flatten(1)
-        seen = torch.cat((seen, seen.new_ones(1, seen.shape[1])))
-        return Equations.of(seen.cpu().numpy(), missing[0, :, rows, columns].flatten(1).cpu().numpy())
+        seen = torch.cat((seen, seen.new_ones(1, seen.shape[1])))[:, ::_SPARSE]
+        return Equations.of(seen.cpu().numpy(), missing[0, :, rows, columns].flatten(1)[:, ::_SPARSE].cpu().numpy())
 
 
 @dataclass(frozen=True)
@@ -141,6 +160,15 @@ class _Part:
         luma, *chroma = picture.planes
         planes = (_cut(luma, self, cell, cell), *(_cut(plane, self, cell // down, cell // right) for plane in chroma))
         return replace(picture, planes=cast("tuple[Plane, Plane, Plane]", planes))
+
+
+def _importance(network: CodecAwareRescaler) -> Matrix:
+    """What the squared error of each output is worth: by the samples of the HR picture it is spread over, and plane."""
+    parts = [(1, 4 ** (network.levels - 1))]  # of the LR picture; then details, the finest first
+    parts += [(3 * 4**level, 4 ** (network.levels - 1 - level)) for level in reversed(range(network.levels))]
+    of_planes = np.append(np.ones(PACKED - 2), [_CHROMA] * 2)
+    importance: Matrix = np.concatenate([spread * np.repeat(of_planes, count) for count, spread in parts])
+    return importance
 
 
 def _span(length: int, side: int, chance: random.Random) -> tuple[slice, slice]:
