@@ -64,6 +64,11 @@ _DEFAULT_MODELS = {1: "irn-h264-x1", 2: "irn-h264-x2", 4: "irn-h264-x4"}
     "is worth its bits; H.264 only. best looks at more of every picture.",
 )
 @click.option(
+    "--adapt-budget",
+    metavar="2%|4k",
+    help="Spend at most this part of a group of pictures, or so many bytes, on its change [default: what is worth it].",
+)
+@click.option(
     "--verify", is_flag=True, help="Afterwards restore the LR stream and report the PSNR the receiver will see."
 )
 @click.option("--report", type=click.Path(path_type=Path), metavar="FILE", help="Write a report, .json or .csv.")
@@ -75,6 +80,7 @@ def command(source: Path, output: Path, report: Path | None, **options: Any) -> 
     OUTPUT (.mp4, .mkv, .mov, .ts …) is an ordinary video that carries what irn-receive needs to restore it. Audio,
     subtitles, chapters and tags are copied.
     """
+    from irn_video.pipeline.adaptation.tuner import Budget
     from irn_video.pipeline.quality.report import check_report_name
     from irn_video.sender.sending import SendOptions, send
 
@@ -97,6 +103,7 @@ def command(source: Path, output: Path, report: Path | None, **options: Any) -> 
         temperature=options["temperature"],
         seed=options["seed"],
         adapt=options["adapt"],
+        adapt_budget=Budget.parse(options["adapt_budget"]) if options["adapt_budget"] else None,
         verify=options["verify"],
         overwrite=options["overwrite"],
         device=options["device"],

@@ -16,7 +16,7 @@ from irn_video.codecs.passthrough import Passthrough
 from irn_video.codecs.picture import Layout
 from irn_video.codecs.reader import VideoInfo, VideoReader
 from irn_video.codecs.writer import VideoWriter, WriteSummary
-from irn_video.pipeline.adaptation.tuner import Tuner
+from irn_video.pipeline.adaptation.tuner import Budget, Tuner
 from irn_video.pipeline.engine.rescaler import Rescaler
 from irn_video.pipeline.flow import Advance, ahead, mapped
 from irn_video.pipeline.planes import Samples, carried_color, resolved_color
@@ -40,6 +40,7 @@ class SendOptions:
         temperature: default temperature of the receiver's latents; None for the network's own.
         seed: of the receiver's latents.
         adapt: tune the receiver's network to the pictures, a name in `EFFORTS`; H.264 only. None for no tuning.
+        adapt_budget: what the tuned weights of a group of pictures may take, see `Budget`; None for what is worth it.
         verify: afterwards decode and restore the LR stream and measure it.
         overwrite: replace an existing output.
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
@@ -54,6 +55,7 @@ class SendOptions:
     temperature: float | None = None
     seed: int = 0
     adapt: str | None = None
+    adapt_budget: Budget | None = None
     verify: bool = False
     overwrite: bool = False
     device: str = "auto"
@@ -287,10 +289,12 @@ def _write(
 
 def _tuner(rescaler: Rescaler, options: SendOptions) -> Tuner | None:
     if options.adapt is None:
+        if options.adapt_budget is not None:
+            raise BadOption("a budget for weights that are not sent", hint="--adapt fast, or drop --adapt-budget")
         return None
     if options.encoder.codec != "h264" or options.encoder.lossless:
         raise BadOption("only lossy H.264 from x264 can be adapted to", hint="drop --adapt, or use --codec h264")
-    return Tuner(rescaler, options.adapt)
+    return Tuner(rescaler, options.adapt, options.adapt_budget)
 
 
 def _nothing(_done: int, _total: int | None) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import random
+import re
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -20,7 +22,7 @@ from irn_video.codecs.picture import ColorSpec, Picture, Plane
 from irn_video.codecs.pixels import unpacker
 from irn_video.codecs.reader import mean_qp
 from irn_video.pipeline.adaptation.equations import Equations, Matrix, best_update, change_of
-from irn_video.pipeline.adaptation.weight_update import WeightUpdate
+from irn_video.pipeline.adaptation.weight_update import MAX_MESSAGE_BYTES, WeightUpdate
 from irn_video.pipeline.engine.rescaler import PackedRescaler, Rescaler
 from irn_video.pipeline.network import CodecAwareRescaler
 from irn_video.pipeline.network.codec_aware import DETAIL, PACKED, QP_CENTRE, pack
@@ -40,8 +42,41 @@ class Effort:
     cells: int
 
 
+@dataclass(frozen=True)
+class Budget:
+    """What the weights of a group of pictures may take.
+
+    Attributes:
+        bytes: at most so many.
+        share: at most such a part of the group's video packets.
+    """
+
+    bytes: int = MAX_MESSAGE_BYTES
+    share: float = 1.0
+
+    @classmethod
+    def parse(cls, text: str) -> Budget:
+        """From `2%`, `4k` (4000 bytes) or `500`.
+
+        Raises:
+            BadOption: none of these.
+        """
+        match = _BUDGET.fullmatch(text.strip())
+        if match is None or not 0 < (number := float(match[1])) <= (100 if match[2] == "%" else MAX_MESSAGE_BYTES):
+            raise BadOption(f"{text!r} is no budget for weights", hint="write 2% or 4k")
+        if match[2] == "%":
+            return cls(share=number / 100)
+        return cls(bytes=min(MAX_MESSAGE_BYTES, round(number * (1000 if match[2] else 1))))
+
+    def of(self, packets: Sequence[Packet[VideoStream]]) -> int:
+        """In bytes, for a group of pictures."""
+        return min(self.bytes, int(self.share * sum(packet.size for packet in packets)))
+
+
 EFFORTS = {"fast": Effort(96, 96**2 // 4), "best": Effort(160, 160**2)}
+_BUDGET = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?(%|k|kB|KB)?")
 _HALO = 12  # cells around it, which the network sees and whose own results are not used
+_LONGEST = 1000  # pictures of a group after which no more are kept, so that memory is bounded
 _SPARSE = 2  # of cells that lie beside each other, one tells nearly all
 # Squared error, in luma levels of HR samples, that a bit must save at quantiser 12, twice as much three quantisers on:
 # x264 pays 1.8 to 3.9 (six clips, CRF 22 to 35).
@@ -57,15 +92,16 @@ class Tuner:
     Args:
         rescaler: the sender's.
         effort: a name in `EFFORTS`.
+        budget: of each group of pictures.
 
     Raises:
         BadOption: only codec-aware networks that shrink have a layer to tune.
     """
 
-    def __init__(self, rescaler: Rescaler, effort: str) -> None:
+    def __init__(self, rescaler: Rescaler, effort: str, budget: Budget | None = None) -> None:
         if not isinstance(rescaler, PackedRescaler) or rescaler.scale == 1:
             raise BadOption(f"{rescaler.name} cannot be tuned to a clip", hint="use irn-h264-x2, -base or -x4")
-        self._rescaler, self._effort = rescaler, EFFORTS[effort]
+        self._rescaler, self._effort, self._budget = rescaler, EFFORTS[effort], budget or Budget()
         self._waiting: deque[tuple[Picture, _Part] | None] = deque()
         self._chance = random.Random(0)
         self._last: WeightUpdate | None = None
@@ -74,7 +110,8 @@ class Tuner:
         """Keep a part of a picture of the source, or nothing of it; all come here, in the order of their display."""
         scale, side = self._rescaler.scale, self._effort.side
         height, width = (length // (2 * scale) for length in self._rescaler.padded(picture.height, picture.width))
-        if self._chance.random() >= self._effort.cells / (min(height, side) * min(width, side)):
+        share = self._effort.cells / (min(height, side) * min(width, side))
+        if self._chance.random() >= share or len(self._waiting) > _LONGEST:
             self._waiting.append(None)
             return
         part = _Part.chosen(height, width, side, self._chance)
@@ -100,16 +137,17 @@ class Tuner:
         if not kept:
             return b""
         price = _PRICE * 2 ** ((sum(quantisers) / len(quantisers) - 12) / 3) / (_LEVELS * DETAIL) ** 2
-        self._last = self._chosen([*halves[0], *halves[1]], cells, price)
+        self._last = self._chosen([*halves[0], *halves[1]], cells, price, self._budget.of(packets))
         return self._last.to_message(self._rescaler.network) if self._last is not None else b""
 
-    def _chosen(self, halves: Sequence[Equations], cells: int, price: float) -> WeightUpdate | None:
+    def _chosen(self, halves: Sequence[Equations], cells: int, price: float, most: int) -> WeightUpdate | None:
         """The best of nothing, the update of the last group and new ones."""
         network, whole = self._rescaler.network, Equations.total(halves)
         importance = _importance(network)
 
         def worth(gain: Matrix, update: WeightUpdate) -> float:
-            return float(gain @ importance) * cells - 8 * price * len(update.to_message(network))
+            size = len(update.to_message(network))
+            return float(gain @ importance) * cells - 8 * price * size if size <= most else -math.inf
 
         ways: list[tuple[float, WeightUpdate | None]] = [(0.0, None)]
         if self._last is not None:

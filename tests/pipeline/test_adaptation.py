@@ -17,6 +17,7 @@ from irn_video.codecs.errors import BadOption, BadUpdate
 from irn_video.codecs.reader import VideoReader
 from irn_video.codecs.sei import UPDATE_UUID, find_payloads, with_zeros, without_zeros
 from irn_video.pipeline.adaptation.equations import Equations, best_update, change_of
+from irn_video.pipeline.adaptation.tuner import Budget
 from irn_video.pipeline.adaptation.weight_update import LARGEST, MAX_EXPONENT, WeightUpdate
 from irn_video.pipeline.network import CodecAwareRescaler
 from irn_video.receiver import ReceiveOptions, receive
@@ -221,6 +222,7 @@ class TestStream:
         ("options", "message"),
         [
             (SendOptions(adapt="fast", encoder=EncoderSettings(codec="h265")), "only lossy H.264"),
+            (SendOptions(adapt_budget=Budget()), "weights that are not sent"),
             (SendOptions(adapt="fast", model="lanczos-x2"), "lanczos-x2 cannot be tuned"),
             (SendOptions(adapt="fast", model="irn-h264-x1"), "irn-h264-x1 cannot be tuned"),
         ],
@@ -230,11 +232,33 @@ class TestStream:
             send(source, tmp_path / "x.mkv", options)
         assert not list(tmp_path.iterdir())
 
+    def test_a_budget_is_kept(self, sent: tuple[Path, Path], source: Path, tmp_path: Path) -> None:
+        within = len(updates(sent[1])[0]) // 2
+        options = SendOptions(encoder=ENCODER, adapt="fast", adapt_budget=Budget(within), frames=24)
+        send(source, tmp_path / "x.mkv", options)
+        assert 0 < len(updates(tmp_path / "x.mkv")[0]) <= within
+
     def test_the_command(self, run: Callable[..., Any], source: Path, tmp_path: Path) -> None:
-        done = run("send", source, tmp_path / "x.mp4", "--adapt", "fast", "--frames", "8", "--verify")
+        done = run(
+            "send", source, tmp_path / "x.mp4", "--adapt", "fast", "--adapt-budget", "2%", "--frames", "8", "--verify"
+        )
         assert done.code == 0, done.err
         with VideoReader(tmp_path / "x.mp4") as reader:
             assert reader.info.frames == 8
+
+
+@pytest.mark.parametrize(
+    ("text", "budget"),
+    [("2%", Budget(share=0.02)), ("4k", Budget(4000)), ("1.5 kB", Budget(1500)), ("500", Budget(500))],
+)
+def test_budgets(text: str, budget: Budget) -> None:
+    assert Budget.parse(text) == budget
+
+
+@pytest.mark.parametrize("text", ["", "0", "-1", "101%", "2MB", "much", "nan"])
+def test_no_budgets(text: str) -> None:
+    with pytest.raises(BadOption, match="no budget"):
+        Budget.parse(text)
 
 
 def test_messages_are_found_in_packets(sent: tuple[Path, Path]) -> None:
