@@ -65,6 +65,8 @@ def best_update(equations: Equations, price: Matrix) -> WeightUpdate:
     for _ in range(_PASSES):
         for row in np.argsort(-power):
             best = rest[row] / power[row] + steps[row] * sizes[row]
+            if not steps[row].any() and (power[row] * best**2 < price * bits[1]).all():
+                continue  # most weights are not worth one step
             nearest = np.clip(np.round(best / sizes[row]), -LARGEST, LARGEST).astype(np.int64)
             choices = np.stack((np.zeros_like(nearest), nearest, nearest - np.sign(nearest)))
             costs = power[row] * (choices * sizes[row] - best) ** 2 + price * bits[np.abs(choices)]

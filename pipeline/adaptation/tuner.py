@@ -161,21 +161,26 @@ class Tuner:
             ways.append((worth((crosswise[0] + crosswise[1]) / 2, new), new))
         return max(ways, key=lambda way: way[0])[1]
 
-    @torch.inference_mode()
     def _equations(self, arrived: Picture, original: Picture, part: _Part) -> Equations:
-        network, scale = self._rescaler.network, self._rescaler.scale
-        lr = pack(*to_planes(part.of(arrived, 2), self._rescaler.device.torch_device))
-        height, width = lr.shape[2:]
-        clean, latent = network.downscale(self._rescaler.packed(original, 2 * scale * height, 2 * scale * width))
-        restorer, cells = network.restorer, network.cells(lr)
-        features, condition = restorer.features(cells, torch.tensor([0.0 if arrived.qp is None else arrived.qp]))
-        said = restorer.last(features) + restorer.shortcut(cells, condition)
-        missing = torch.cat((clean - lr, latent), 1) / DETAIL - said
-        patches = F.unfold(features, 3, padding=1).unflatten(2, (height, width))[0]
+        network, scale, device = self._rescaler.network, self._rescaler.scale, self._rescaler.device
+        with torch.inference_mode():
+            lr = pack(*to_planes(part.of(arrived, 2), device.torch_device))
+            height, width = (2 * scale * length for length in lr.shape[2:])
+            clean, latent = network.downscale(self._rescaler.packed(original, height, width))
+        with device.inference():  # as the receiver does
+            restorer, cells = network.restorer, network.cells(lr)
+            quantiser = torch.tensor([0.0 if arrived.qp is None else arrived.qp], device=lr.device)
+            features, condition = restorer.features(cells, quantiser)
+            said = (restorer.last(features) + restorer.shortcut(cells, condition)).float()
         rows, columns = part.inner
-        seen = patches[:, rows, columns].flatten(1)
-        seen = torch.cat((seen, seen.new_ones(1, seen.shape[1])))[:, ::_SPARSE]
-        return Equations.of(seen.cpu().numpy(), missing[0, :, rows, columns].flatten(1)[:, ::_SPARSE].cpu().numpy())
+        missing = (torch.cat((clean - lr, latent), 1) / DETAIL - said)[0, :, rows, columns][..., ::_SPARSE].flatten(1)
+        around = F.pad(features[0].float(), (1, 1, 1, 1))[
+            :, rows.start : rows.stop + 2, columns.start : columns.stop + 2
+        ]
+        taps = (around[:, dy : dy - 2 or None, dx : dx - 2 or None] for dy in range(3) for dx in range(3))
+        seen = torch.stack([tap[..., ::_SPARSE] for tap in taps], 1).flatten(2).flatten(0, 1)
+        seen = torch.cat((seen, seen.new_ones(1, seen.shape[1])))
+        return Equations.of(seen.cpu().numpy(), missing.cpu().numpy())
 
 
 @dataclass(frozen=True)
