@@ -11,6 +11,7 @@ import zipfile
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -28,6 +29,7 @@ import demo
 import get_clip
 import perceptual
 import rates
+import tuning
 from rates import RatePoint
 
 CLIP = b"not quite a video" * 100
@@ -234,3 +236,25 @@ class TestCoring:
         none, much = (float(cell.replace("\N{MINUS SIGN}", "-")) for cell in row[1::2])
         assert abs(none) < 0.1  # an untrained network at scale 1 changes nothing
         assert abs(much) > 1
+
+
+class TestTuning:
+    def test_a_clip_is_played_there_and_back(self, clip: Path, clips: Any, tmp_path: Path) -> None:
+        pictures = clips.read(clip)
+        assert tuning.bounced(clip, tmp_path / "x.mkv", 1) == len(pictures)
+        bounced = clips.read(tmp_path / "x.mkv")
+        assert len(bounced) == 25
+        last = len(pictures) - 1
+        for index, origin in ((0, 0), (last, last), (last + 1, last - 1), (2 * last, 0)):
+            assert (bounced[index].planes[0] == pictures[origin].planes[0]).all()
+
+    def test_its_worth_is_told(self, clip: Path) -> None:
+        result = CliRunner().invoke(
+            tuning.main, [str(clip), "--model", "irn-h264-x2", "--crf", "20,30", "--seconds", "1"]
+        )
+        assert result.exit_code == 0, result.output
+        general, tuned, figure, mean = result.output.splitlines()
+        assert general.startswith("moving.mkv general: ")
+        assert tuned.startswith("moving.mkv fast: ")
+        assert figure.endswith(" %")
+        assert mean == figure.replace("moving.mkv:", "mean of 1:")

@@ -22,7 +22,7 @@ from irn_video.pipeline.study.methods import Method
 from irn_video.pipeline.study.plan import Cell, StudyConfig
 from irn_video.pipeline.study.results import read_results
 
-OPTIONS = ["--frames", "4", "--models", "irn-h264-x2", "--anchors", "full", "--crf", "20,26,32,38", "--no-extend"]
+OPTIONS = ["--frames", "2", "--models", "irn-h264-x2", "--anchors", "full", "--crf", "20,26,32,38", "--no-extend"]
 
 
 def free_port() -> int:

@@ -55,11 +55,11 @@ def packed(family: str, photos: Path, folder: Path) -> Path:
 @pytest.mark.parametrize("family", ["paper", "codec-aware"])
 def test_there_and_back(family: str, photos: Path, tmp_path: Path) -> None:
     top = packed(family, photos, tmp_path)
-    command = [sys.executable, "-c", BARE, str(top), "--steps", "20", "--log-every", "10", "--device", "cpu"]
+    command = [sys.executable, "-c", BARE, str(top), "--steps", "8", "--log-every", "4", "--device", "cpu"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, cwd=top, env=environment, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
-    assert "20 steps" in done.stdout
+    assert "8 steps" in done.stdout
     with tarfile.open(tmp_path / "run.tar", "w") as tar:
         tar.add(top / "run", "run")
     home = tmp_path / "home"
@@ -69,10 +69,10 @@ def test_there_and_back(family: str, photos: Path, tmp_path: Path) -> None:
     assert again.exit_code == 1
     assert "--overwrite" in again.output
     arguments = [str(tmp_path / "config.toml"), "--images", str(photos), "--out", str(home), "--device", "cpu"]
-    assert main([*arguments, "--steps", "30", "--log-every", "10"]) == 0
+    assert main([*arguments, "--steps", "12", "--log-every", "4"]) == 0
     state = load_checkpoint(home)
     assert state is not None
-    assert state["step"] == 30
+    assert state["step"] == 12
     assert len((home / LOG).read_text().splitlines()) == 4
     assert (home / "x.safetensors").exists()
 

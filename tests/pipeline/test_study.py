@@ -365,7 +365,7 @@ def test_killed_studies_end_like_others(moving: Path, tmp_path: Path) -> None:
     command += ["--metrics", "psnr,vmaf", "--models", "irn-h264-x2", "--anchors", "lanczos", "--workers", "2", "--out"]
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     subprocess.run([*command, whole], check=True, capture_output=True)
-    for seconds in (1.0, 3.5, 4.0, 4.5, 5.0):
+    for seconds in (0.5, 3.0, 3.5, 4.0, 4.5):
         process = subprocess.Popen([*command, killed], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         time.sleep(seconds)
         process.kill()
