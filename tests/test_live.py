@@ -110,6 +110,14 @@ def stack() -> Iterator[ExitStack]:
         yield found
 
 
+def listening(port: int) -> None:
+    """Wait until somebody does."""
+    deadline = time.monotonic() + 20
+    while not any(f":{port:04X} " in Path(f"/proc/net/{kind}").read_text() for kind in ("udp", "tcp")):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
 def options(**changed: Any) -> LiveReceiveOptions:
     return replace(LiveReceiveOptions(wait=20, patience=1, device="cpu"), **changed)
 
@@ -160,7 +168,7 @@ class TestStamp:
 def test_every_picture_arrives_restored_and_measured(scheme: str, clip: Path, port: int, tmp_path: Path) -> None:
     url = f"{scheme}://127.0.0.1:{port}"
     receiver = Received(url, options(source=clip, output=tmp_path / "out.mkv"))
-    time.sleep(1)
+    listening(port)
     sent = send(clip, url)
     found = receiver.result()
     assert sent.pictures + sent.skipped == 50
@@ -181,7 +189,7 @@ def test_every_picture_arrives_restored_and_measured(scheme: str, clip: Path, po
 def test_the_bit_rate_is_kept(clip: Path, port: int) -> None:
     url = f"udp://127.0.0.1:{port}"
     receiver = Received(url, options())
-    time.sleep(1)
+    listening(port)
     sent = send(clip, url, replace(SEND, bitrate=150_000), loop=True, seconds=3)
     receiver.result()
     assert 8 * sent.bytes / 3 < 1.1 * 150_000 + 0.5 * 150_000 / 3
@@ -193,7 +201,7 @@ def test_lost_packets(share: float, clip: Path, port: int, stack: ExitStack) -> 
     proxy = Proxy(port, lambda packet: None if chance.random() < share else packet)
     stack.callback(setattr, proxy, "open", False)
     receiver = Received(f"udp://127.0.0.1:{port}", options(source=clip))
-    time.sleep(1)
+    listening(port)
     settings = replace(SEND, bitrate=600_000)
     sent = send(clip, f"udp://127.0.0.1:{proxy.port}", settings, loop=True, seconds=4)
     found = receiver.result()
@@ -209,7 +217,7 @@ def test_a_sender_that_restarts_with_other_pictures(clips: Any, clip: Path, port
     url = f"udp://127.0.0.1:{port}"
     other = clips.make(tmp_path / "other.mp4", size="64x48", frames=30)
     receiver = Received(url, options(patience=4, output=tmp_path / "out.mkv"))
-    time.sleep(1)
+    listening(port)
     first = send(clip, url)
     second = send(other, url, replace(SEND, model="bicubic-x4"))
     found = receiver.result()
@@ -285,7 +293,7 @@ class TestHostile:
     ) -> None:
         url = f"udp://127.0.0.1:{port}"
         receiver = Received(url, options())
-        time.sleep(1)
+        listening(port)
         self.send(clip, url, replace(card, **changed))
         receiver.join(30)
         assert isinstance(receiver.error, LinkFailed)
@@ -297,7 +305,7 @@ class TestHostile:
     def test_a_card_that_is_none(self, card: StreamCard, clip: Path, port: int) -> None:
         url = f"udp://127.0.0.1:{port}"
         receiver = Received(url, options())
-        time.sleep(1)
+        listening(port)
         self.send(clip, url, card, sei_nal(b'{"version": 2', "h264"))
         receiver.join(30)
         assert isinstance(receiver.error, LinkFailed)
@@ -309,7 +317,7 @@ class TestHostile:
         proxy = Proxy(port, lambda packet: mutated(packet, chance))
         stack.callback(setattr, proxy, "open", False)
         receiver = Received(f"udp://127.0.0.1:{port}", options(patience=2))
-        time.sleep(1)
+        listening(port)
         junk = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         stack.callback(junk.close)
         url = f"udp://127.0.0.1:{proxy.port}"
@@ -352,7 +360,7 @@ def test_two_processes(clip: Path, port: int, tmp_path: Path) -> None:
     receiver = subprocess.Popen(
         [*program, "receive", url, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
-    time.sleep(4)
+    listening(port)
     sent = subprocess.run(
         [*program, "send", str(clip), url, "--loop", "--seconds", "5", "--json", "--device", "cpu"],
         capture_output=True,
@@ -378,7 +386,7 @@ def test_an_interrupt_keeps_the_recording(clip: Path, port: int, tmp_path: Path)
         stderr=subprocess.PIPE,
         text=True,
     )
-    time.sleep(4)
+    listening(port)
     sender = threading.Thread(target=send, args=(clip, url), kwargs={"loop": True, "seconds": 6})
     sender.start()
     time.sleep(4)
@@ -404,7 +412,7 @@ def test_nobody_listens(clip: Path, port: int, capsys: pytest.CaptureFixture[str
 
 def test_it_listens_at_the_given_address_alone(clip: Path, port: int) -> None:
     receiver = Received(f"udp://127.0.0.1:{port}", options(wait=2))
-    time.sleep(1)
+    listening(port)
     bound = [line.split()[1] for line in Path("/proc/net/udp").read_text().splitlines()[1:]]
     assert f"0100007F:{port:04X}" in bound
     assert f"00000000:{port:04X}" not in bound
@@ -449,7 +457,7 @@ class TestControl:
         url = f"udp://127.0.0.1:{port}"
         receiver = Received(url, options(source=clip))
         control = LiveControl(SEND)
-        time.sleep(1)
+        listening(port)
         for at, name in ((1.5, "lanczos-x4"), (3, "bicubic-x2"), (4, "nobody-knows-it"), (4.4, "lanczos-x2")):
             threading.Timer(at, control.set_model, [name]).start()
         said: list[str] = []
@@ -482,7 +490,7 @@ def test_lanczos_where_the_network_has_no_time(clips: Any, port: int, tmp_path: 
     """A network too slow for the pictures: all are shown or counted, and none is late by much."""
     clip = clips.make(tmp_path / "in.mp4", size="640x352", frames=40, rate=60)
     receiver = Received(f"udp://127.0.0.1:{port}", options())
-    time.sleep(1)
+    listening(port)
     sent = send(clip, f"udp://127.0.0.1:{port}", replace(SEND, model="irn-h264-x2-base", preset="ultrafast", keyint=60))
     found = receiver.result()
     assert found.fallback > 3
