@@ -39,19 +39,37 @@ def x264_roundtrip(
     encoder.options = {"crf": str(crf), "preset": preset} | ({"tune": tune} if tune else {})
     if parameters := repeatable():
         encoder.options["x264-params"] = ":".join(parameters)
-    decoder = av.VideoCodecContext.create("h264", "r")
-    decoder.thread_type, decoder.thread_count = "SLICE", threads
-    decoder.options = {"export_side_data": "venc_params"}
-    packets = []
+    frames, sizes = through(encoder, pictures, threads=threads)
+    quantisers = [mean_qp(frame) for frame in frames]
+    assert all(qp is not None for qp in quantisers)
+    return [picture_planes(frame) for frame in frames], cast("list[float]", quantisers), sum(sizes)
+
+
+def through(
+    encoder: av.VideoCodecContext, pictures: Sequence[Planes], *, threads: int = 1
+) -> tuple[list[av.VideoFrame], list[int]]:
+    """Encode 8-bit 4:2:0 pictures with an H.264 encoder that is set up, and decode them.
+
+    Returns:
+        The decoded pictures in order of display, and the bytes of each packet in order of coding.
+    """
+    decoder, packets = h264_decoder(threads), []
     for index, planes in enumerate(pictures):
         frame = pack(planes, "yuv420p")
         frame.pts = index
         packets += encoder.encode(frame)
     packets += encoder.encode(None)
     frames = [frame for packet in [*packets, None] for frame in decoder.decode(packet)]
-    quantisers = [mean_qp(frame) for frame in frames]
-    assert all(qp is not None for qp in quantisers)
-    return [picture_planes(frame) for frame in frames], cast("list[float]", quantisers), sum(p.size for p in packets)
+    return frames, [packet.size for packet in packets]
+
+
+def h264_decoder(threads: int = 0, extradata: bytes | None = None) -> av.VideoCodecContext:
+    """A decoder that tells quantisers exactly, see `VideoReader`; `extradata` where packets lack parameter sets."""
+    decoder = av.VideoCodecContext.create("h264", "r")
+    decoder.extradata = extradata
+    decoder.thread_type, decoder.thread_count = "SLICE", threads
+    decoder.options = {"export_side_data": "venc_params"}
+    return decoder
 
 
 def picture_planes(frame: av.VideoFrame) -> Planes:

@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from irn_video.pipeline.adaptation.weight_update import LARGEST, MAX_EXPONENT, WeightUpdate
+from irn_video.pipeline.adaptation.weight_update import COARSEST, LARGEST, MAX_EXPONENT, MIDDLE, TAPS, WeightUpdate
 from numpy.typing import NDArray
 
 Matrix = NDArray[np.float64]
 
-TAPS = 9
 _STEP = 0.02  # of a weight, in what it moves the output by, where that is 1 for a large detail
 _PASSES = 5
 _FIRST_BITS = (0.1, 6.0, 2.0)  # of no step, of one, and of each doubling
@@ -60,7 +59,7 @@ def best_update(equations: Equations, price: Matrix) -> WeightUpdate:
     seen, rest = equations.seen / equations.count, equations.missing / equations.count
     power = np.maximum(np.diag(seen), 1e-9)
     exponents = _exponents(power)
-    sizes = _spread(np.exp2(2.0 - exponents), rows)
+    sizes = _spread(np.exp2(COARSEST - exponents), rows)
     steps, bits = np.zeros((rows, outputs), np.int64), _first_bits()
     for _ in range(_PASSES):
         for row in np.argsort(-power):
@@ -80,15 +79,17 @@ def best_update(equations: Equations, price: Matrix) -> WeightUpdate:
 
 def change_of(update: WeightUpdate) -> Matrix:
     """An update as a change of the weights in the order of the equations, (rows, outputs)."""
-    sizes = np.exp2(2.0 - update.exponents.astype(np.float64))
-    taps, bias = update.steps[:, :-1] * sizes[:-1, None], update.steps[TAPS // 2, -1] * sizes[-1]
+    change = update.change.astype(np.float64)
+    taps, bias = change[:, :-1], change[MIDDLE, -1]
     return np.concatenate((taps.transpose(1, 0, 2).reshape(-1, taps.shape[2]), bias[None]))
 
 
 def _exponents(power: Matrix) -> NDArray[np.int64]:
     """For each channel and the bias, so that a step moves the output by about the same."""
     strength = np.sqrt(np.append(power[:-1].reshape(-1, TAPS).mean(1), power[-1]))
-    exponents: NDArray[np.int64] = np.clip(np.round(2 - np.log2(_STEP / strength)), 0, MAX_EXPONENT).astype(np.int64)
+    exponents: NDArray[np.int64] = np.clip(np.round(COARSEST - np.log2(_STEP / strength)), 0, MAX_EXPONENT).astype(
+        np.int64
+    )
     return exponents
 
 
@@ -101,7 +102,7 @@ def _by_tap(steps: NDArray[np.int64]) -> NDArray[np.int8]:
     outputs = steps.shape[1]
     result = np.zeros((TAPS, len(steps) // TAPS + 1, outputs), np.int8)
     result[:, :-1] = steps[:-1].reshape(-1, TAPS, outputs).transpose(1, 0, 2)
-    result[TAPS // 2, -1] = steps[-1]
+    result[MIDDLE, -1] = steps[-1]
     return result
 
 

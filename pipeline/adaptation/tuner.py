@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import cast
 
-import av
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -21,12 +20,13 @@ from irn_video.codecs.errors import BadOption
 from irn_video.codecs.picture import ColorSpec, Picture, Plane
 from irn_video.codecs.pixels import unpacker
 from irn_video.codecs.reader import mean_qp
+from irn_video.codecs.roundtrip import h264_decoder
 from irn_video.pipeline.adaptation.equations import Equations, Matrix, best_update, change_of
 from irn_video.pipeline.adaptation.weight_update import MAX_MESSAGE_BYTES, WeightUpdate
 from irn_video.pipeline.engine.rescaler import PackedRescaler, Rescaler
 from irn_video.pipeline.network import CodecAwareRescaler
 from irn_video.pipeline.network.codec_aware import DETAIL, PACKED, QP_CENTRE, pack
-from irn_video.pipeline.planes import resolved_color, to_planes
+from irn_video.pipeline.planes import Samples, convert, to_planes
 
 
 @dataclass(frozen=True)
@@ -115,8 +115,9 @@ class Tuner:
             self._waiting.append(None)
             return
         part = _Part.chosen(height, width, side, self._chance)
-        color = resolved_color(picture.color, picture.height)
-        self._waiting.append((part.of(replace(picture, color=color), 2 * scale), part))
+        # The colour matrix of a picture without tags depends on its height, so nothing is converted after the cut.
+        carried = convert(picture, self._rescaler.carried(Samples.of(picture), picture.height))
+        self._waiting.append((part.of(carried, 2 * scale), part))
 
     def message(self, packets: Sequence[Packet[VideoStream]], extradata: bytes | None) -> bytes:
         """What the receiver should change for a group of pictures: the payload of an SEI message, or nothing.
@@ -229,9 +230,7 @@ def _cut(plane: Plane, part: _Part, height: int, width: int) -> Plane:
 
 def _decoded(packets: Sequence[Packet[VideoStream]], extradata: bytes | None) -> Iterator[Picture]:
     """The pictures that the receiver will have, in order."""
-    decoder = av.VideoCodecContext.create("h264", "r")
-    decoder.extradata = extradata
-    decoder.thread_type, decoder.options = "SLICE", {"export_side_data": "venc_params"}
+    decoder = h264_decoder(extradata=extradata)
     for packet in (*packets, None):
         for frame in decoder.decode(packet):
             how = unpacker(frame.format.name)

@@ -22,13 +22,14 @@ MAX_MESSAGE_BYTES = 65_536
 LARGEST = 15
 """Steps that a weight may change, either way."""
 MAX_EXPONENT = 15
-_COARSEST = 2.0  # log2 of the step of exponent 0
+COARSEST = 2.0
+"""Base-2 logarithm of the step of exponent 0."""
+TAPS = 9
+MIDDLE = TAPS // 2
 Module = TypeVar("Module", bound=nn.Module)
 
 _HEADER = struct.Struct("<BI")  # version, checksum of the changed weights
 _OFTEN, _WEIGHT = 40, 6  # what a model expects before it has seen anything, and how fast it learns
-_TAPS = 9
-_MIDDLE = _TAPS // 2
 
 
 @dataclass(frozen=True)
@@ -45,15 +46,22 @@ class WeightUpdate:
     steps: NDArray[np.int8]
     exponents: NDArray[np.uint8]
 
+    @property
+    def change(self) -> NDArray[np.float32]:
+        """Of the weights, in the shape of the steps."""
+        sizes = np.exp2(COARSEST - self.exponents.astype(np.float32))
+        change: NDArray[np.float32] = self.steps * sizes[:, None]
+        return change
+
     def applied(self, network: CodecAwareRescaler) -> CodecAwareRescaler:
         """A network with the changed layer, which shares everything else with `network`."""
         last = network.restorer.last
         assert last.bias is not None
-        change = torch.from_numpy(self.steps * np.exp2(_COARSEST - self.exponents.astype(np.float32))[None, :, None])
+        change = torch.from_numpy(self.change)
         taps = change[:, :-1].permute(2, 1, 0).reshape(last.weight.shape)
         with torch.no_grad():
             weight = last.weight + taps.to(last.weight)
-            bias = last.bias + change[_MIDDLE, -1].to(last.bias)
+            bias = last.bias + change[MIDDLE, -1].to(last.bias)
         layer = copy.copy(last)
         layer._parameters = {"weight": nn.Parameter(weight, False), "bias": nn.Parameter(bias, False)}
         restorer = _with(network.restorer, "last", layer)
@@ -126,11 +134,11 @@ def _step_models() -> list[_Counts]:
         return _Counts(counts)
 
     middle, side, corner = fresh(), fresh(), fresh()
-    return [middle if tap == _MIDDLE else corner if tap % 2 == 0 else side for tap in range(_TAPS)]
+    return [middle if tap == MIDDLE else corner if tap % 2 == 0 else side for tap in range(TAPS)]
 
 
 def _rows(tap: int, channels: int) -> int:
-    return channels if tap == _MIDDLE else channels - 1
+    return channels if tap == MIDDLE else channels - 1
 
 
 def _decoded(words: NDArray[np.uint32], channels: int, outputs: int) -> tuple[NDArray[np.int8], NDArray[np.uint8]]:
@@ -140,7 +148,7 @@ def _decoded(words: NDArray[np.uint32], channels: int, outputs: int) -> tuple[ND
         exponent = decoder.decode(sizes.model(), 1)
         sizes.learn(exponent)
         exponents[channel] = exponent[0]
-    steps, models = np.zeros((_TAPS, channels, outputs), np.int8), _step_models()
+    steps, models = np.zeros((TAPS, channels, outputs), np.int8), _step_models()
     for tap, model in enumerate(models):
         for channel in range(_rows(tap, channels)):
             symbols = decoder.decode(model.model(), outputs)

@@ -75,7 +75,7 @@ class Received:
 
 
 class Rescaler(ABC):
-    """Shrinks and restores pictures; stateless, so one may be used from several threads.
+    """Shrinks and restores pictures; one may be used from several threads, since no result depends on those before.
 
     Attributes:
         name: of the network or kernel.

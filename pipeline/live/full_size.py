@@ -10,12 +10,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from typing import cast
 
 import av
 from irn_video.codecs.encoders.h264 import repeatable
 from irn_video.codecs.picture import Layout, Picture
-from irn_video.codecs.pixels import pack
-from irn_video.codecs.roundtrip import picture_planes
+from irn_video.codecs.roundtrip import Planes, picture_planes, through
 from irn_video.pipeline.planes import Samples, convert
 from irn_video.pipeline.quality.psnr import compare
 
@@ -82,22 +82,15 @@ class FullSizeRate:
 
     def _coded(self, pictures: Sequence[Picture]) -> Coded:
         """The group as it is coded after one like it: a stream has no bits saved up for its keyframes."""
-        encoder, decoder = self._encoder(pictures[0], len(pictures)), av.VideoCodecContext.create("h264", "r")
-        decoder.thread_type, decoder.thread_count = "SLICE", 1
-        packets = []
-        for index, picture in enumerate((*pictures, *pictures)):
-            frame = pack(picture.planes, "yuv420p")
-            frame.pts = index
-            packets += encoder.encode(frame)
-        packets += encoder.encode(None)
-        frames = [frame for packet in (*packets, None) for frame in decoder.decode(packet)][len(pictures) :]
+        planes = [cast("Planes", picture.planes) for picture in pictures]
+        frames, sizes = through(self._encoder(pictures[0], len(pictures)), [*planes, *planes])
         found = [
             compare(p, replace(p, planes=picture_planes(f))).psnr()["psnr_y"]
-            for p, f in zip(pictures, frames, strict=True)
+            for p, f in zip(pictures, frames[len(pictures) :], strict=True)
         ]
         known = [value for value in found if value is not None]
         mean = sum(known) / len(known) if known else math.inf
-        return Coded(mean, sum(packet.size for packet in packets[len(pictures) :]))
+        return Coded(mean, sum(sizes[len(pictures) :]))
 
     def _encoder(self, picture: Picture, keyint: int) -> av.VideoCodecContext:
         encoder = av.VideoCodecContext.create("libx264", "w")
