@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import re
 import shutil
 import signal
 import socket
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +22,16 @@ from irn_video.codecs.reader import VideoReader
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # A shell starts its background jobs with interrupts ignored, and tests that send themselves one would wait for nothing.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_process_left() -> Iterator[None]:
+    """Python waits for its children when it exits: one that does not end would be a hang after the last test."""
+    yield
+    left = multiprocessing.active_children()
+    for process in left:
+        process.kill()
+    assert not left
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -35,7 +35,7 @@ class CodecTask(Task[Samples]):
     source: SequenceSource
     quality = "luma dB over the plain wavelet"
 
-    def batches(self, shard: int, step: int) -> Iterator[Samples]:
+    def batches(self, shard: int, step: int) -> Generator[Samples, None, None]:
         """Batches of decoded LR and clean HR crops."""
         config, seed = self.config, f"{self.config.seed}/{shard}"
         network = config.network.build()

@@ -6,12 +6,13 @@ import itertools
 import os
 import random
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
+from contextlib import closing
 from itertools import islice
 from typing import Any, Protocol, TypeVar
 
-from irn_video.pipeline.training.task import leave_signals_to_parent
-from torch.utils.data import DataLoader, IterableDataset
+from irn_video.pipeline.training.workers import from_workers
+from torch.utils.data import IterableDataset
 
 # Batches are mixed from so many groups, of which one is replaced after so many batches.
 _GROUPS = 40
@@ -33,7 +34,7 @@ def mixed_batches(
     size: int,
     step: int,
     seed: str,
-) -> Iterator[Group]:
+) -> Generator[Group, None, None]:
     """Endless batches of `size` samples from step `step` on; what a step gets does not depend on where one begins.
 
     Args:
@@ -43,20 +44,12 @@ def mixed_batches(
         step: the first step, from 0.
         seed: of the choice of samples.
     """
-    data = groups_from(step // _BATCHES_PER_GROUP)
-    loader = iter(
-        DataLoader(
-            data,
-            batch_size=None,
-            num_workers=max(1, (os.cpu_count() or 1) // 2),
-            prefetch_factor=4,
-            worker_init_fn=leave_signals_to_parent,
-        )
-    )
-    groups = deque(islice(loader, _GROUPS), maxlen=_GROUPS)
-    for index in itertools.count(step):
-        if index > step and index % _BATCHES_PER_GROUP == 0:
-            groups.append(next(loader))
-        rng = random.Random(f"{seed}/batch/{index}")
-        chosen = [rng.choice(groups) for _ in range(size)]
-        yield join([group[(at := rng.randrange(len(group))) : at + 1] for group in chosen])
+    made = from_workers(groups_from(step // _BATCHES_PER_GROUP), workers=max(1, (os.cpu_count() or 1) // 2), prefetch=4)
+    with closing(made):
+        groups = deque(islice(made, _GROUPS), maxlen=_GROUPS)
+        for index in itertools.count(step):
+            if index > step and index % _BATCHES_PER_GROUP == 0:
+                groups.append(next(made))
+            rng = random.Random(f"{seed}/batch/{index}")
+            chosen = [rng.choice(groups) for _ in range(size)]
+            yield join([group[(at := rng.randrange(len(group))) : at + 1] for group in chosen])

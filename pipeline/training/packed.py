@@ -9,7 +9,8 @@ Nothing imported here, or by the trainer on its way, needs more than PyTorch.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from itertools import islice
@@ -117,7 +118,7 @@ class PackedTask(Task[Any]):
         """That of the other task."""
         return self._task.quality
 
-    def batches(self, shard: int, step: int) -> Iterator[Any]:
+    def batches(self, shard: int, step: int) -> Generator[Any, None, None]:
         """Batches of samples."""
         size, pools = self.source.manifest.samples, self.source.manifest.pools
         first, skipped = divmod(step, POOL_BATCHES)
@@ -164,14 +165,14 @@ class PackedTask(Task[Any]):
 def prepare(task: Task[Any], config: TrainConfig, folder: Path, pools: int) -> Iterator[int]:
     """Write `pools` pools of a task's first batches per shard, then the manifest; yields after each pool."""
     for shard in range(config.shards):
-        stream = task.batches(shard, 0)
         (folder / f"shard-{shard}").mkdir(parents=True)
-        for index in range(pools):
-            tensors = [_to_tensors(batch) for batch in islice(stream, POOL_BATCHES)]
-            pool = {name: torch.cat([t[name] for t in tensors]) for name in tensors[0]}
-            with atomic_path(_pool_path(folder, shard, index)) as temporary:
-                torch.save(pool, temporary)
-            yield shard * pools + index + 1
+        with closing(task.batches(shard, 0)) as stream:
+            for index in range(pools):
+                tensors = [_to_tensors(batch) for batch in islice(stream, POOL_BATCHES)]
+                pool = {name: torch.cat([t[name] for t in tensors]) for name in tensors[0]}
+                with atomic_path(_pool_path(folder, shard, index)) as temporary:
+                    torch.save(pool, temporary)
+                yield shard * pools + index + 1
     how, data = task.describe()
     manifest = Manifest(**_expected(config), pools=pools, how=how, data=data)
     with atomic_path(folder / _MANIFEST) as temporary:

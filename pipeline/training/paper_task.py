@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Generator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,9 +15,10 @@ from irn_video.codecs.errors import TrainingFailed
 from irn_video.pipeline.network import InvertibleRescaler, quantise
 from irn_video.pipeline.opencv import cv2
 from irn_video.pipeline.training.config import TrainConfig
-from irn_video.pipeline.training.task import Loss, Task, leave_signals_to_parent
+from irn_video.pipeline.training.task import Loss, Task
+from irn_video.pipeline.training.workers import from_workers
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 if TYPE_CHECKING:
     from irn_video.pipeline.training.sequences import SequenceSource
@@ -85,7 +87,7 @@ class PaperTask(Task[Tensor]):
     source: SequenceSource
     quality = "dB PSNR of restored crops"
 
-    def batches(self, shard: int, step: int) -> Iterator[Tensor]:
+    def batches(self, shard: int, step: int) -> Generator[Tensor, None, None]:
         """Batches of crops, sixteen at a time made by worker processes."""
         pictures = self.source.photos or self.source.clips
         if not pictures:
@@ -95,19 +97,14 @@ class PaperTask(Task[Tensor]):
             pictures, frozenset(self.source.photos), _POOL_BATCHES * size, self.config.crop, self.config.seed, shard
         )
         first, skipped = divmod(step, _POOL_BATCHES)
-        loader = DataLoader(
-            pools,
-            batch_size=None,
-            sampler=range(first, first + _MANY_POOLS),
-            num_workers=self.config.workers,
-            prefetch_factor=2,
-            worker_init_fn=leave_signals_to_parent,
-        )
-        for pool in loader:
-            if isinstance(pool, TrainingFailed):
-                raise pool
-            yield from pool.split(size)[skipped:]
-            skipped = 0
+        indices = range(first, first + _MANY_POOLS)
+        made = from_workers(pools, workers=self.config.workers, prefetch=2, sampler=indices)
+        with closing(made):
+            for pool in made:
+                if isinstance(pool, TrainingFailed):
+                    raise pool
+                yield from pool.split(size)[skipped:]
+                skipped = 0
 
     def loss(self, network: InvertibleRescaler, batch: Tensor, rng: torch.Generator) -> Loss:
         """Down, rounding, up with a drawn latent."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import random
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -76,7 +76,7 @@ class SenderTask(Task[Tensor]):
     source: SequenceSource
     quality = "luma dB PSNR"
 
-    def batches(self, shard: int, step: int) -> Iterator[Tensor]:
+    def batches(self, shard: int, step: int) -> Generator[Tensor, None, None]:
         """Short clean sequences, (N, frames, 6, crop/2, crop/2)."""
         config, seed = self.config, f"{self.config.seed}/{shard}"
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
@@ -12,15 +11,6 @@ from irn_video.pipeline.network import InvertibleRescaler
 from torch import Tensor, nn
 
 Rates = list[tuple[list[nn.Parameter], float]]
-
-
-def leave_signals_to_parent(_worker: int) -> None:
-    """For data workers: Ctrl-C or a service's stop reach all processes, but only the trainer decides what happens then.
-
-    Workers end when the trainer tells them, or is gone.
-    """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 @dataclass(frozen=True)
@@ -64,7 +54,7 @@ class Task(Protocol, Generic[Batch]):
         """What 10 · log10(reference / error) means, for the log."""
         ...
 
-    def batches(self, shard: int, step: int) -> Iterator[Batch]:
+    def batches(self, shard: int, step: int) -> Generator[Batch, None, None]:
         """Endless batches of config.batch // config.shards samples from step `step` (0-based) on.
 
         A pure function of config.seed, shard and step, so that a resumed run sees what an uninterrupted one would.

@@ -10,8 +10,8 @@ import hashlib
 import math
 import os
 import time
-from collections.abc import Callable, Iterator
-from contextlib import nullcontext
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack, closing, nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -187,7 +187,10 @@ class Trainer:
         if self.budget.spent(self.step, self.seconds):
             return
         try:
-            self._loop(report)
+            with ExitStack() as stack:
+                self._loop(
+                    [stack.enter_context(closing(self.task.batches(shard, self.step))) for shard in self.shards], report
+                )
         except RuntimeError as error:
             if "DataLoader worker" not in str(error):
                 raise
@@ -263,10 +266,9 @@ class Trainer:
     def _device(self) -> torch.device:
         return self.options.device.torch_device
 
-    def _loop(self, report: Callable[[Progress], None]) -> None:
-        groups: Iterator[tuple[Any, ...]] = zip(
-            *(self.task.batches(shard, self.step) for shard in self.shards), strict=True
-        )
+    def _loop(self, batches: list[Generator[Any, None, None]], report: Callable[[Progress], None]) -> None:
+        """Steps until the budget is used up, with endless batches of each shard."""
+        groups: Iterator[tuple[Any, ...]] = zip(*batches, strict=True)
         group = next(groups)  # starts the workers, which is not training time
         mark = saved = validated = before = time.monotonic()
         mark_step, waited = self.step, 0.0

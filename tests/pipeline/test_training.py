@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import random
 from dataclasses import replace
 from itertools import islice
@@ -55,6 +56,18 @@ class TestPaperTask:
         with pytest.raises(TrainingFailed, match=r"^\S*x\.png: not a picture") as caught:
             next(task.batches(0, 0))
         assert "Traceback" not in str(caught.value)
+
+    def test_workers_end_with_the_batches(self, source: SequenceSource) -> None:
+        """Also where something holds on to what runs them, as a cycle does that waits for the garbage collector."""
+        before = set(multiprocessing.active_children())
+        batches = PaperTask(TINY, source).batches(0, 0)
+        next(batches)
+        held = batches.gi_frame.f_locals["made"].gi_yieldfrom
+        workers = set(multiprocessing.active_children()) - before
+        assert workers
+        batches.close()
+        assert not any(worker.is_alive() for worker in workers)
+        del held
 
     def test_clips_will_do(self, moving: Path) -> None:
         batch = next(PaperTask(TINY, SequenceSource((), (moving,), 1.0)).batches(0, 0))
