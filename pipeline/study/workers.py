@@ -63,11 +63,15 @@ class LocalPool:
         waiting, lost = list(cells), set[Cell]()
         running: dict[Future[Measurement], Cell] = {}
         while waiting or running:
-            while waiting and len(running) < self._workers and not (running and lost & {waiting[0], *running.values()}):
-                cell = waiting.pop(0)
-                running[self._executor.submit(_work, cell, self._folder.name)] = cell
-            done, _ = wait(running, return_when=FIRST_COMPLETED)
             broken = False
+            while waiting and len(running) < self._workers and not (running and lost & {waiting[0], *running.values()}):
+                try:
+                    future = self._executor.submit(_work, waiting[0], self._folder.name)
+                except BrokenProcessPool:  # a worker died since; what is in work will say so
+                    broken = True
+                    break
+                running[future] = waiting.pop(0)
+            done, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in done:
                 cell, error = running.pop(future), future.exception()
                 if error is None:
@@ -85,15 +89,19 @@ class LocalPool:
                 waiting[:0] = running.values()
                 lost |= set(running.values())
                 running.clear()
-                self._executor.shutdown()
+                self._stop()
                 self._executor = self._new()
 
     def close(self) -> None:
         """Stop the workers, wherever they are."""
+        self._stop()
+        self._folder.cleanup()
+
+    def _stop(self) -> None:
+        # An executor that breaks waits for all of its workers, but does not tell one that is just being started.
         for process in multiprocessing.active_children():
             process.terminate()
         self._executor.shutdown(cancel_futures=True)
-        self._folder.cleanup()
 
     def _new(self) -> ProcessPoolExecutor:
         return ProcessPoolExecutor(

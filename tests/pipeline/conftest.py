@@ -1,16 +1,24 @@
-"""Pictures to train on, and studies that nobody had to measure."""
+"""Pictures to train on, studies that nobody had to measure, and demonstrations that go on until they are left."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from itertools import takewhile
 from pathlib import Path
 
 import numpy as np
 import pytest
+from irn_video.pipeline.live.demo import DemoOptions, demonstrate
 from irn_video.pipeline.opencv import cv2
 from irn_video.pipeline.study.cells import Measurement
 from irn_video.pipeline.study.cost import Cost, Stage
 from irn_video.pipeline.study.results import MethodFacts, Study
+from irn_video.receiver.live import LiveStatistics
+from irn_video.sender.camera import Camera, Taken
 
 Point = Callable[[str, str, float, float], Measurement]
 MadeUp = Callable[..., Study]
@@ -64,3 +72,49 @@ def point() -> Point:
 def made_up() -> MadeUp:
     """`made_up(0.2)`: full size, Lanczos a quarter dearer, and a network that needs a fifth less for the same."""
     return _made_up
+
+
+class StoppableCamera(Camera):
+    """Takes pictures until it is told not to."""
+
+    stopped = False
+
+    def __iter__(self) -> Iterator[Taken]:
+        return takewhile(lambda _: not self.stopped, super().__iter__())
+
+
+@dataclass
+class Demonstration:
+    """One that runs: where its page is, what takes its pictures, and what it found once it has ended."""
+
+    camera: StoppableCamera
+    address: str = ""
+    found: list[LiveStatistics] = field(default_factory=list)
+
+
+@contextmanager
+def _demonstration(clip: Path, options: DemoOptions) -> Iterator[Demonstration]:
+    with StoppableCamera(str(clip), loop=True, seconds=120) as camera:
+        shown = Demonstration(camera)
+
+        def run() -> None:
+            shown.found.append(demonstrate(camera, options, opened=lambda address: setattr(shown, "address", address)))
+
+        running = threading.Thread(target=run)
+        running.start()
+        deadline = time.monotonic() + 30
+        while not shown.address:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        try:
+            yield shown
+        finally:
+            camera.stopped = True
+            running.join(90)
+    assert not running.is_alive()
+
+
+@pytest.fixture
+def demonstration() -> Callable[[Path, DemoOptions], AbstractContextManager[Demonstration]]:
+    """Runs one in a thread, until it is left."""
+    return _demonstration

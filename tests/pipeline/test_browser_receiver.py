@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from itertools import pairwise, takewhile
+from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +17,12 @@ from irn_video.codecs.errors import BadOption
 from irn_video.codecs.live import Arrival
 from irn_video.pipeline.engine.rescaler import Rescaler
 from irn_video.pipeline.live.cli import main
-from irn_video.pipeline.live.demo import DemoOptions, demonstrate
+from irn_video.pipeline.live.demo import DemoOptions
 from irn_video.pipeline.live.link import LinkConditions
 from irn_video.pipeline.live.runtime import BrowserRuntime
 from irn_video.pipeline.live.server import PageServer, SmallPicture
 from irn_video.pipeline.live.small_stream import SmallStream
 from irn_video.pipeline.restoring import restoration_of
-from irn_video.sender.camera import Camera, Taken
 from irn_video.sender.live import LiveSendOptions
 
 NETWORK = "irn-h264-x2"
@@ -73,7 +70,7 @@ def talk(address: str, what: Callable[[Any], Any], **headers: str) -> Any:
 
     async def run() -> Any:
         async with ClientSession() as session, session.ws_connect(f"{address}/lr", headers=headers) as socket:
-            return await asyncio.wait_for(what(socket), 10)
+            return await asyncio.wait_for(what(socket), 60)
 
     return asyncio.run(run())
 
@@ -213,33 +210,6 @@ class TestStream:
             wait_for(lambda: server.restoring == 0)
 
 
-class Stoppable(Camera):
-    """Takes pictures until it is told not to."""
-
-    stopped = False
-
-    def __iter__(self) -> Iterator[Taken]:
-        return takewhile(lambda _: not self.stopped, super().__iter__())
-
-
-@contextmanager
-def demo(clip: Path, folder: Path) -> Iterator[str]:
-    """A demonstration over a link without faults, until it is left."""
-    send = LiveSendOptions(bitrate=300_000, device="cpu", adapt=False)
-    options = DemoOptions(send, LinkConditions(), temperature=0.0, onnxruntime=folder)
-    address: list[str] = []
-    with Stoppable(str(clip), loop=True, seconds=120) as camera:
-        running = threading.Thread(target=lambda: demonstrate(camera, options, opened=address.append))
-        running.start()
-        wait_for(lambda: address, 30)
-        try:
-            yield address[0]
-        finally:
-            camera.stopped = True
-            running.join(90)
-    assert not running.is_alive()
-
-
 @pytest.fixture
 def arrivals(monkeypatch: pytest.MonkeyPatch) -> dict[int, Arrival]:
     """What has arrived at a demonstration, by its index."""
@@ -271,7 +241,7 @@ def psnr_y(one: np.ndarray, other: np.ndarray) -> float:
 @pytest.mark.slow
 @pytest.mark.timeout(200)
 def test_a_browser_restores_what_the_receiver_does(
-    chromium: str, onnxruntime_web: Path, clips: Any, tmp_path: Path, arrivals: dict[int, Arrival]
+    chromium: str, onnxruntime_web: Path, clips: Any, demonstration: Any, tmp_path: Path, arrivals: dict[int, Arrival]
 ) -> None:
     from playwright.sync_api import sync_playwright
 
@@ -280,7 +250,10 @@ def test_a_browser_restores_what_the_receiver_does(
     errors: list[str] = []
     requests: list[str] = []
     taken: list[tuple[int, np.ndarray]] = []
-    with demo(clip, onnxruntime_web) as address, sync_playwright() as playwright:
+    send = LiveSendOptions(bitrate=300_000, device="cpu", adapt=False)
+    options = DemoOptions(send, LinkConditions(), temperature=0.0, onnxruntime=onnxruntime_web)
+    with demonstration(clip, options) as shown, sync_playwright() as playwright:
+        address = shown.address
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
         page = browser.new_page(viewport={"width": 375, "height": 700})
         page.on("console", lambda message: errors.append(message.text))

@@ -6,19 +6,17 @@ import asyncio
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import ClientSession, WSMsgType, WSServerHandshakeError
 from irn_video.codecs.errors import BadOption, LinkFailed
-from irn_video.pipeline.live.demo import DemoOptions, demonstrate, thin_out
+from irn_video.pipeline.live.demo import DemoOptions, thin_out
 from irn_video.pipeline.live.link import LinkConditions
 from irn_video.pipeline.live.server import PageServer
 from irn_video.pipeline.live.wall import Fragment
-from irn_video.receiver.live import LiveStatistics
 from irn_video.sender.camera import Camera
 from irn_video.sender.live import LiveSendOptions
 
@@ -37,7 +35,7 @@ def talk(address: str, what: Callable[[Any], Any], **headers: str) -> Any:
 
     async def run() -> Any:
         async with ClientSession() as session, session.ws_connect(f"{address}/socket", headers=headers) as socket:
-            return await asyncio.wait_for(what(socket), 10)
+            return await asyncio.wait_for(what(socket), 60)
 
     return asyncio.run(run())
 
@@ -165,25 +163,6 @@ def wait_for(condition: Callable[[], Any], seconds: float = 10) -> None:
         time.sleep(0.05)
 
 
-@contextmanager
-def demo(clip: Path, **send: Any) -> Iterator[tuple[str, list[LiveStatistics]]]:
-    """A demonstration that goes on until it is left; gives the address of its page."""
-    options = DemoOptions(
-        LiveSendOptions(**{"bitrate": 300_000, "device": "cpu", **send}), LinkConditions(loss=0.01, delay=0.02)
-    )
-    address: list[str] = []
-    found: list[LiveStatistics] = []
-    with Camera(str(clip), loop=True, seconds=30) as camera:
-        running = threading.Thread(target=lambda: found.append(demonstrate(camera, options, opened=address.append)))
-        running.start()
-        wait_for(lambda: address)
-        try:
-            yield address[0], found
-        finally:
-            running.join(90)
-    assert not running.is_alive()
-
-
 def test_a_small_machine_shows_fewer_pictures_and_says_so(
     clips: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -200,7 +179,9 @@ def test_a_small_machine_shows_fewer_pictures_and_says_so(
 
 @pytest.mark.slow
 @pytest.mark.timeout(200)
-def test_the_page_in_a_browser(chromium: str, clips: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_page_in_a_browser(
+    chromium: str, clips: Any, demonstration: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from playwright.sync_api import sync_playwright
 
     clip = clips.make(tmp_path / "in.mp4", size="192x108", frames=50, rate=10)
@@ -213,7 +194,8 @@ def test_the_page_in_a_browser(chromium: str, clips: Any, tmp_path: Path, monkey
         return servers[0]
 
     monkeypatch.setattr("irn_video.pipeline.live.demo.PageServer", kept)
-    with demo(clip) as (address, found), sync_playwright() as playwright:
+    options = DemoOptions(LiveSendOptions(bitrate=300_000, device="cpu"), LinkConditions(loss=0.01, delay=0.02))
+    with demonstration(clip, options) as shown, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
 
         def opened(width: int, height: int) -> Any:
@@ -221,7 +203,7 @@ def test_the_page_in_a_browser(chromium: str, clips: Any, tmp_path: Path, monkey
             page.on("console", lambda message: errors.append(message.text))
             page.on("pageerror", lambda error: errors.append(str(error)))
             page.on("request", lambda request: requests.append(request.url))
-            page.goto(address)
+            page.goto(shown.address)
             page.wait_for_selector("html[data-state=playing][data-index]", timeout=30_000)
             return page
 
@@ -259,8 +241,8 @@ def test_the_page_in_a_browser(chromium: str, clips: Any, tmp_path: Path, monkey
         now = index(page)
         wait_for(lambda: index(page) > now + 5)
         assert not errors
-        assert all(url.startswith((address, "blob:")) for url in requests)
+        assert all(url.startswith((shown.address, "blob:")) for url in requests)
+        shown.camera.stopped = True
         page.wait_for_selector("html[data-state=ended]", timeout=60_000)
         browser.close()
-    assert found
-    assert found[0].restored > 50
+    assert shown.found[0].restored > 50

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
+import multiprocessing
 import os
+import random
 import re
 import signal
 import statistics
@@ -32,7 +34,7 @@ from irn_video.pipeline.study.plan import Cell, StudyConfig, load_study
 from irn_video.pipeline.study.results import read_results
 from irn_video.pipeline.study.runner import _further, _level, _missing
 from irn_video.pipeline.study.store import Store
-from irn_video.pipeline.study.workers import Failure
+from irn_video.pipeline.study.workers import Failure, LocalPool
 
 Point = Callable[[str, str, float, float], Measurement]
 LADDER = "20,26,32,38"
@@ -364,10 +366,14 @@ def test_killed_studies_end_like_others(moving: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "irn_video.pipeline.study.cli", str(moving), "--frames", "4", "--crf", LADDER]
     command += ["--metrics", "psnr,vmaf", "--models", "irn-h264-x2", "--anchors", "lanczos", "--workers", "2", "--out"]
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    subprocess.run([*command, whole], check=True, capture_output=True)
-    for seconds in (0.5, 3.0, 3.5, 4.0, 4.5):
+    assert main([*command[3:], str(whole)]) == 0
+    chance = random.Random(0)
+    for finished in (0, 0, 1, 3, 4):  # cells that an earlier attempt, or this one, has measured when it is killed
         process = subprocess.Popen([*command, killed], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        time.sleep(seconds)
+        while len(list(killed.glob("cells/*.json"))) < finished:
+            assert process.poll() is None
+            time.sleep(0.02)
+        time.sleep(chance.uniform(0, 1))
         process.kill()
         process.wait()
     for cell in sorted((killed / "cells").glob("*.json"))[:2]:  # so that something is left to do
@@ -379,6 +385,32 @@ def test_killed_studies_end_like_others(moving: Path, tmp_path: Path) -> None:
     os.kill(workers[-1], signal.SIGKILL)
     assert last.wait() == 0
     assert without_cost(killed) == without_cost(whole)
+
+
+@pytest.mark.slow
+def test_workers_that_die_between_two_cells(moving: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The executor notices before the next cell is given to it: nothing is lost, nothing waits for ever."""
+    cells = StudyConfig((moving,), models=(), anchors=("lanczos",), crfs=(20.0, 24.0, 28.0, 32.0), frames=2).cells()[:2]
+    pool = LocalPool(1)
+    submit, given = pool._executor.submit, []
+
+    def after_a_death(*arguments: Any) -> Any:
+        if given:
+            given[0].exception()
+            for process in multiprocessing.active_children():
+                process.kill()
+            while not pool._executor._broken:
+                time.sleep(0.01)
+        given.append(submit(*arguments))
+        return given[-1]
+
+    monkeypatch.setattr(pool._executor, "submit", after_a_death)
+    try:
+        found = dict(pool.measured(dict.fromkeys(cells, "")))
+    finally:
+        pool.close()
+    assert set(found) == set(cells)
+    assert all(isinstance(measured, Measurement) for measured in found.values())
 
 
 def children(parent: int) -> list[int]:
