@@ -61,7 +61,7 @@ _DEFAULT_MODELS = {1: "irn-h264-x1", 2: "irn-h264-x2", 4: "irn-h264-x4"}
     "--adapt",
     type=click.Choice(["fast", "best"]),
     help="Tune the receiver's network to each group of pictures and send the change with its keyframe, where it "
-    "is worth its bits; H.264 only. best looks at more of every picture.",
+    "is worth its bits; H.264 only. best looks at every picture, and much longer.",
 )
 @click.option(
     "--adapt-budget",

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from irn_video.pipeline.adaptation.weight_update import COARSEST, LARGEST, MAX_EXPONENT, MIDDLE, TAPS, WeightUpdate
+from irn_video.pipeline.adaptation.weight_update import COARSEST, LARGEST, MAX_EXPONENT, MIDDLE, TAPS, LastLayer
 from numpy.typing import NDArray
 
 Matrix = NDArray[np.float64]
@@ -49,8 +49,8 @@ class Equations:
         return gain
 
 
-def best_update(equations: Equations, price: Matrix) -> WeightUpdate:
-    """The update for which the mean squared error of each output, plus its `price` for each bit, is least.
+def best_layer(equations: Equations, price: Matrix) -> LastLayer:
+    """The change for which the mean squared error of each output, plus its `price` for each bit, is least.
 
     Found weight by weight: each takes the number of steps, or one fewer, that costs least given the others and how
     often each number has been taken.
@@ -74,12 +74,12 @@ def best_update(equations: Equations, price: Matrix) -> WeightUpdate:
                 rest -= np.outer(seen[:, row], moved * sizes[row])
                 steps[row] = chosen
         bits = _bits(steps)
-    return WeightUpdate(_by_tap(steps), exponents.astype(np.uint8))
+    return LastLayer(_by_tap(steps), exponents.astype(np.uint8))
 
 
-def change_of(update: WeightUpdate) -> Matrix:
-    """An update as a change of the weights in the order of the equations, (rows, outputs)."""
-    change = update.change.astype(np.float64)
+def change_of(layer: LastLayer) -> Matrix:
+    """It as a change of the weights in the order of the equations, (rows, outputs)."""
+    change = layer.change.astype(np.float64)
     taps, bias = change[:, :-1], change[MIDDLE, -1]
     return np.concatenate((taps.transpose(1, 0, 2).reshape(-1, taps.shape[2]), bias[None]))
 

@@ -21,8 +21,9 @@ from irn_video.codecs.picture import ColorSpec, Picture, Plane
 from irn_video.codecs.pixels import unpacker
 from irn_video.codecs.reader import mean_qp
 from irn_video.codecs.roundtrip import h264_decoder
-from irn_video.pipeline.adaptation.equations import Equations, Matrix, best_update, change_of
-from irn_video.pipeline.adaptation.weight_update import MAX_MESSAGE_BYTES, WeightUpdate
+from irn_video.pipeline.adaptation.equations import Equations, Matrix, best_layer, change_of
+from irn_video.pipeline.adaptation.gradient import Sample, descended, error
+from irn_video.pipeline.adaptation.weight_update import MAX_MESSAGE_BYTES, Modulation, WeightUpdate
 from irn_video.pipeline.engine.rescaler import PackedRescaler, Rescaler
 from irn_video.pipeline.network import CodecAwareRescaler
 from irn_video.pipeline.network.codec_aware import DETAIL, PACKED, QP_CENTRE, pack
@@ -31,15 +32,19 @@ from irn_video.pipeline.planes import Samples, convert, to_planes
 
 @dataclass(frozen=True)
 class Effort:
-    """How much of the pictures is looked at.
+    """How much of the pictures is looked at, and how long.
 
     Attributes:
         side: of a square in a picture, in cells of 2×2 LR samples.
         cells: of a picture, on average: so many pictures are taken, at random.
+        most: of these parts in a group of pictures, so that memory is bounded.
+        steps: of gradient descent, for each picture of a group.
     """
 
     side: int
     cells: int
+    most: int
+    steps: float
 
 
 @dataclass(frozen=True)
@@ -73,7 +78,7 @@ class Budget:
         return min(self.bytes, int(self.share * sum(packet.size for packet in packets)))
 
 
-EFFORTS = {"fast": Effort(96, 96**2 // 4), "best": Effort(160, 160**2)}
+EFFORTS = {"fast": Effort(96, 96**2 // 4, 64, 0.2), "best": Effort(160, 160**2, 96, 3.0)}
 _BUDGET = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?(%|k|kB|KB)?")
 _HALO = 12  # cells around it, which the network sees and whose own results are not used
 _LONGEST = 1000  # pictures of a group after which no more are kept, so that memory is bounded
@@ -82,6 +87,8 @@ _SPARSE = 2  # of cells that lie beside each other, one tells nearly all
 # x264 pays 1.8 to 3.9 (six clips, CRF 22 to 35).
 _PRICE = 3.0
 _THRIFTS = (2.0, 8.0, 32.0)  # more is asked of each weight, since what is found in some cells holds for others in part
+_HELD_OUT = 6  # one of so many samples judges what the others have found
+_EXPONENTS = (7, 8)  # steps of the modulation of 1/32 and 1/64
 _CHROMA = 0.25  # what squared error of chroma counts
 _LEVELS = 255
 
@@ -126,55 +133,91 @@ class Tuner:
             packets: H.264 from one keyframe to the next, as encoded.
             extradata: parameter sets, where they are not in the packets.
         """
-        halves: tuple[list[Equations], list[Equations]] = ([], [])
-        quantisers, cells, kept = [], 0, 0
+        quantisers, cells, samples = [], 0, list[Sample]()
         for picture in _decoded(packets, extradata):
             quantisers.append(QP_CENTRE if picture.qp is None else picture.qp)
             cells += picture.height * picture.width // 4
             if self._waiting and (remembered := self._waiting.popleft()) is not None:
-                half = halves[kept % 2]
-                half[:] = [Equations.total([*half, self._equations(picture, *remembered)])]
-                kept += 1
-        if not kept:
+                self._keep(samples, picture, *remembered)
+        if not samples:
             return b""
         price = _PRICE * 2 ** ((sum(quantisers) / len(quantisers) - 12) / 3) / (_LEVELS * DETAIL) ** 2
-        self._last = self._chosen([*halves[0], *halves[1]], cells, price, self._budget.of(packets))
+        worth = _Worth(self._rescaler.network, cells, price, self._budget.of(packets))
+        modulation = self._modulation(samples, worth, math.ceil(self._effort.steps * len(quantisers)))
+        self._last = self._with_last_layer(modulation, samples, worth)
         return self._last.to_message(self._rescaler.network) if self._last is not None else b""
 
-    def _chosen(self, halves: Sequence[Equations], cells: int, price: float, most: int) -> WeightUpdate | None:
-        """The best of nothing, the update of the last group and new ones."""
-        network, whole = self._rescaler.network, Equations.total(halves)
-        importance = _importance(network)
+    def _keep(self, samples: list[Sample], arrived: Picture, original: Picture, part: _Part) -> None:
+        """Add a sample, or put it in the place of another where there are enough."""
+        if len(samples) < self._effort.most:
+            samples.append(self._sample(arrived, original, part))
+        else:
+            samples[self._chance.randrange(len(samples))] = self._sample(arrived, original, part)
 
-        def worth(gain: Matrix, update: WeightUpdate) -> float:
-            size = len(update.to_message(network))
-            return float(gain @ importance) * cells - 8 * price * size if size <= most else -math.inf
+    def _modulation(self, samples: Sequence[Sample], worth: _Worth, steps: int) -> Modulation | None:
+        """The best of none, that of the last group and new ones, on samples that these have not seen."""
+        network, device = self._rescaler.network, self._rescaler.device
+        last = self._last.modulation if self._last is not None else None
+        held_out, seen = samples[::_HELD_OUT], [s for index, s in enumerate(samples) if index % _HELD_OUT]
+        general = error(network, held_out, device)
 
-        ways: list[tuple[float, WeightUpdate | None]] = [(0.0, None)]
-        if self._last is not None:
-            ways.append((worth(whole.gain(change_of(self._last)), self._last), self._last))
+        def way(modulation: Modulation | None) -> tuple[float, Modulation | None]:
+            if modulation is None:
+                return 0.0, None
+            gain = general - error(modulation.applied(network), held_out, device)
+            return worth(gain, WeightUpdate(modulation)), modulation
+
+        ways = [way(None), way(last)]
+        if seen:
+            start = max(ways, key=lambda found: found[0])[1]
+            change = descended(network, start, seen, worth.importance, steps=steps, device=device, chance=self._chance)
+            ways += [way(Modulation.nearest(change, exponent)) for exponent in _EXPONENTS]
+        return max(ways, key=lambda found: found[0])[1]
+
+    def _with_last_layer(
+        self, modulation: Modulation | None, samples: Sequence[Sample], worth: _Worth
+    ) -> WeightUpdate | None:
+        """The best of no change of the last layer, that of the last group and new ones."""
+        network = self._rescaler.network if modulation is None else modulation.applied(self._rescaler.network)
+        halves = [
+            Equations.total([self._equations(network, sample) for sample in half])
+            for half in (samples[::2], samples[1::2])
+            if half
+        ]
+        whole = Equations.total(halves)
+        alone = None if modulation is None else WeightUpdate(modulation)
+        ways: list[tuple[float, WeightUpdate | None]] = [(worth(np.zeros_like(worth.importance), alone), alone)]
+        if self._last is not None and self._last.last is not None:
+            again = WeightUpdate(modulation, self._last.last)
+            ways.append((worth(whole.gain(change_of(self._last.last)), again), again))
         for thrift in _THRIFTS if len(halves) == 2 else ():
             # What is found in one half of the pictures must hold in the other.
-            prices = thrift * price / cells / importance
+            prices = thrift * worth.price / worth.cells / worth.importance
             one, other = halves
-            crosswise = [b.gain(change_of(best_update(a, prices))) for a, b in ((one, other), (other, one))]
-            new = best_update(whole, prices)
+            crosswise = [b.gain(change_of(best_layer(a, prices))) for a, b in ((one, other), (other, one))]
+            new = WeightUpdate(modulation, best_layer(whole, prices))
             ways.append((worth((crosswise[0] + crosswise[1]) / 2, new), new))
         return max(ways, key=lambda way: way[0])[1]
 
-    def _equations(self, arrived: Picture, original: Picture, part: _Part) -> Equations:
+    def _sample(self, arrived: Picture, original: Picture, part: _Part) -> Sample:
         network, scale, device = self._rescaler.network, self._rescaler.scale, self._rescaler.device
         with torch.inference_mode():
             lr = pack(*to_planes(part.of(arrived, 2), device.torch_device))
             height, width = (2 * scale * length for length in lr.shape[2:])
             clean, latent = network.downscale(self._rescaler.packed(original, height, width))
-        with device.inference():  # as the receiver does
-            restorer, cells = network.restorer, network.cells(lr)
-            quantiser = torch.tensor([0.0 if arrived.qp is None else arrived.qp], device=lr.device)
-            features, condition = restorer.features(cells, quantiser)
-            said = (restorer.last(features) + restorer.shortcut(cells, condition)).float()
-        rows, columns = part.inner
-        missing = (torch.cat((clean - lr, latent), 1) / DETAIL - said)[0, :, rows, columns][..., ::_SPARSE].flatten(1)
+            wanted = torch.cat((clean - lr, latent), 1)[0] / DETAIL
+            cells = network.cells(lr)
+        quantiser = torch.tensor([0.0 if arrived.qp is None else arrived.qp], device=lr.device)
+        # Clones, since what was made in inference mode cannot be descended along.
+        return Sample(cells.half().clone(), wanted.half().clone(), quantiser, part.inner)
+
+    def _equations(self, network: CodecAwareRescaler, sample: Sample) -> Equations:
+        with self._rescaler.device.inference():  # as the receiver does
+            cells, restorer = sample.cells.float(), network.restorer
+            features, condition = restorer.features(cells, sample.quantiser)
+            answer = (restorer.last(features) + restorer.shortcut(cells, condition)).float()
+        rows, columns = sample.inner
+        missing = (sample.wanted - answer[0])[:, rows, columns][..., ::_SPARSE].flatten(1)
         around = F.pad(features[0].float(), (1, 1, 1, 1))[
             :, rows.start : rows.stop + 2, columns.start : columns.stop + 2
         ]
@@ -182,6 +225,26 @@ class Tuner:
         seen = torch.stack([tap[..., ::_SPARSE] for tap in taps], 1).flatten(2).flatten(0, 1)
         seen = torch.cat((seen, seen.new_ones(1, seen.shape[1])))
         return Equations.of(seen.cpu().numpy(), missing.cpu().numpy())
+
+
+class _Worth:
+    """What an update gains for a group of pictures, less what its bits cost; never one that takes too much.
+
+    Args:
+        network: the general one.
+        cells: in the pictures of the group.
+        price: of a bit, in squared error.
+        most: bytes.
+    """
+
+    def __init__(self, network: CodecAwareRescaler, cells: int, price: float, most: int) -> None:
+        self._network, self._most = network, most
+        self.cells, self.price, self.importance = cells, price, _importance(network)
+
+    def __call__(self, gain: Matrix, update: WeightUpdate | None) -> float:
+        """Of an update that lowers the mean squared error of each output by `gain`."""
+        size = 0 if update is None else len(update.to_message(self._network))
+        return float(gain @ self.importance) * self.cells - 8 * self.price * size if size <= self._most else -math.inf
 
 
 @dataclass(frozen=True)

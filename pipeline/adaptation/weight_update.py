@@ -5,8 +5,9 @@ from __future__ import annotations
 import copy
 import struct
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import constriction
 import numpy as np
@@ -14,8 +15,9 @@ import torch
 from irn_video.codecs.errors import BadUpdate
 from irn_video.codecs.sei import with_zeros, without_zeros
 from irn_video.pipeline.network import CodecAwareRescaler
-from numpy.typing import NDArray
-from torch import nn
+from irn_video.pipeline.network.codec_aware import ModulatedConv
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor, nn
 
 VERSION = 1
 MAX_MESSAGE_BYTES = 65_536
@@ -33,8 +35,8 @@ _OFTEN, _WEIGHT = 40, 6  # what a model expects before it has seen anything, and
 
 
 @dataclass(frozen=True)
-class WeightUpdate:
-    """A change of the last layer of a codec-aware network.
+class LastLayer:
+    """A change of the last layer of a codec-aware network's receiver.
 
     Attributes:
         steps: whole numbers from −`LARGEST` to `LARGEST`, (taps, channels, outputs) with nine taps; the last channel
@@ -53,37 +55,89 @@ class WeightUpdate:
         change: NDArray[np.float32] = self.steps * sizes[:, None]
         return change
 
-    def applied(self, network: CodecAwareRescaler) -> CodecAwareRescaler:
-        """A network with the changed layer, which shares everything else with `network`."""
-        last = network.restorer.last
-        assert last.bias is not None
+    def applied(self, layer: nn.Conv2d) -> nn.Conv2d:
+        """A changed layer."""
+        assert layer.bias is not None
         change = torch.from_numpy(self.change)
-        taps = change[:, :-1].permute(2, 1, 0).reshape(last.weight.shape)
+        taps = change[:, :-1].permute(2, 1, 0).reshape(layer.weight.shape)
         with torch.no_grad():
-            weight = last.weight + taps.to(last.weight)
-            bias = last.bias + change[MIDDLE, -1].to(last.bias)
-        layer = copy.copy(last)
-        layer._parameters = {"weight": nn.Parameter(weight, False), "bias": nn.Parameter(bias, False)}
-        restorer = _with(network.restorer, "last", layer)
+            weight = layer.weight + taps.to(layer.weight)
+            bias = layer.bias + change[MIDDLE, -1].to(layer.bias)
+        return _with_parameters(layer, weight=nn.Parameter(weight, False), bias=nn.Parameter(bias, False))
+
+
+@dataclass(frozen=True)
+class Modulation:
+    """A change of how strong the channels of the hidden layers are: gains and shifts, whatever the quantiser.
+
+    Attributes:
+        steps: whole numbers from −`LARGEST` to `LARGEST`, (layers, 2·width).
+        exponent: 0 to `MAX_EXPONENT`: a step is 2^(2 − exponent).
+    """
+
+    steps: NDArray[np.int8]
+    exponent: int
+
+    @classmethod
+    def nearest(cls, change: NDArray[np.float32], exponent: int) -> Modulation:
+        """To a change of this shape."""
+        steps = np.clip(np.round(change * 2 ** (exponent - COARSEST)), -LARGEST, LARGEST)
+        return cls(steps.astype(np.int8), exponent)
+
+    @property
+    def change(self) -> NDArray[np.float32]:
+        """Of the modulation's biases, in the shape of the steps."""
+        change: NDArray[np.float32] = self.steps * np.float32(2 ** (COARSEST - self.exponent))
+        return change
+
+    def applied(self, network: CodecAwareRescaler) -> CodecAwareRescaler:
+        """A network with changed hidden layers."""
+        biases = [
+            (bias + torch.from_numpy(row).to(bias)).detach()
+            for bias, row in zip(modulation_of(network), self.change, strict=True)
+        ]
+        return with_modulation(network, biases)
+
+
+@dataclass(frozen=True)
+class WeightUpdate:
+    """What a receiver's network should change, one part or both.
+
+    Attributes:
+        modulation: of the hidden layers.
+        last: of the last layer, after that.
+    """
+
+    modulation: Modulation | None = None
+    last: LastLayer | None = None
+
+    def applied(self, network: CodecAwareRescaler) -> CodecAwareRescaler:
+        """A changed network, which shares everything else with `network`."""
+        if self.modulation is not None:
+            network = self.modulation.applied(network)
+        if self.last is None:
+            return network
+        restorer = _with(network.restorer, "last", self.last.applied(network.restorer.last))
         return _with(network, "restorer", restorer)
 
     def to_message(self, network: CodecAwareRescaler) -> bytes:
         """Bytes without zeros, for an SEI message."""
-        encoder, sizes, models = (
-            constriction.stream.queue.RangeEncoder(),
-            _Counts.even(MAX_EXPONENT + 1),
-            _step_models(),
-        )
-        for exponent in self.exponents[:, None].astype(np.int32):
-            encoder.encode(exponent, sizes.model())
-            sizes.learn(exponent)
-        for tap, rows in enumerate(self.steps):
-            for row in rows[: _rows(tap, len(rows))]:
-                symbols = row.astype(np.int32) + LARGEST
-                encoder.encode(symbols, models[tap].model())
-                models[tap].learn(symbols)
-        head = _HEADER.pack(VERSION, _checksum(self.applied(network)))
-        return without_zeros(head + encoder.get_compressed().astype("<u4").tobytes())
+        coder = _Encoder()
+        coder.code([self.modulation is not None], _Counts.even(2))
+        if self.modulation is not None:
+            coder.code([self.modulation.exponent], _Counts.even(MAX_EXPONENT + 1))
+            model = _Counts.of_steps()
+            for layer in self.modulation.steps:
+                coder.code(layer + np.int32(LARGEST), model)
+        coder.code([self.last is not None], _Counts.even(2))
+        if self.last is not None:
+            sizes, models = _Counts.even(MAX_EXPONENT + 1), _step_models()
+            for exponent in self.last.exponents:
+                coder.code([exponent], sizes)
+            for tap, rows in enumerate(self.last.steps):
+                for row in rows[: _rows(tap, len(rows))]:
+                    coder.code(row + np.int32(LARGEST), models[tap])
+        return without_zeros(_HEADER.pack(VERSION, _checksum(self.applied(network))) + coder.finished())
 
     @staticmethod
     def from_message(message: bytes, network: CodecAwareRescaler) -> CodecAwareRescaler:
@@ -94,18 +148,35 @@ class WeightUpdate:
         """
         if len(message) > MAX_MESSAGE_BYTES:
             raise BadUpdate(f"the weights in the stream are too long: {len(message)} bytes")
-        content, last = with_zeros(message), network.restorer.last
+        content = with_zeros(message)
         if len(content) < _HEADER.size or (len(content) - _HEADER.size) % 4 or content[0] != VERSION:
             raise BadUpdate("the weights in the stream are damaged or of another version")
         words = np.frombuffer(content, "<u4", offset=_HEADER.size).astype(np.uint32)
         try:
-            steps, exponents = _decoded(words, last.in_channels + 1, last.out_channels)
+            update = _decoded(_Decoder(words), network)
         except (AssertionError, ValueError) as error:  # which is how constriction says so
             raise BadUpdate("the weights in the stream are damaged: they cannot be decoded") from error
-        changed = WeightUpdate(steps, exponents).applied(network)
+        changed = update.applied(network)
         if _checksum(changed) != _HEADER.unpack_from(content)[1]:
             raise BadUpdate("the weights in the stream are damaged: they are not what was sent")
         return changed
+
+
+def modulation_of(network: CodecAwareRescaler) -> list[Tensor]:
+    """Biases of the modulation of each hidden layer, (2·width,): gains, then shifts."""
+    return [layer.modulation.bias for layer in _hidden(network)]
+
+
+def with_modulation(network: CodecAwareRescaler, biases: Sequence[Tensor]) -> CodecAwareRescaler:
+    """A network with other biases there, perhaps some that want gradients; it shares everything else."""
+    layers = [
+        _with(layer, "modulation", _with_parameters(layer.modulation, weight=layer.modulation.weight, bias=bias))
+        for layer, bias in zip(_hidden(network), biases, strict=True)
+    ]
+    body = copy.copy(network.restorer.body)
+    body._modules = {str(index): layer for index, layer in enumerate(layers[1:])}
+    restorer = _with(_with(network.restorer, "first", layers[0]), "body", body)
+    return _with(network, "restorer", restorer)
 
 
 class _Counts:
@@ -118,6 +189,13 @@ class _Counts:
     def even(cls, symbols: int) -> _Counts:
         return cls(np.ones(symbols, np.int64))
 
+    @classmethod
+    def of_steps(cls) -> _Counts:
+        """Most weights stay, and small steps come more often than large ones."""
+        counts = np.ones(2 * LARGEST + 1, np.int64)
+        counts[LARGEST - 1 : LARGEST + 2] = _WEIGHT, _OFTEN, _WEIGHT
+        return cls(counts)
+
     def model(self) -> Any:
         return constriction.stream.model.Categorical(self._counts / self._counts.sum(), perfect=False)
 
@@ -125,15 +203,40 @@ class _Counts:
         self._counts += _WEIGHT * np.bincount(symbols, minlength=len(self._counts))
 
 
+class _Encoder:
+    """Codes symbols with a model that learns them."""
+
+    def __init__(self) -> None:
+        self._coder = constriction.stream.queue.RangeEncoder()
+
+    def code(self, symbols: ArrayLike, model: _Counts) -> None:
+        array = np.asarray(symbols, np.int32)
+        self._coder.encode(array, model.model())
+        model.learn(array)
+
+    def finished(self) -> bytes:
+        words: bytes = self._coder.get_compressed().astype("<u4").tobytes()
+        return words
+
+
+class _Decoder:
+    """Undoes `_Encoder`."""
+
+    def __init__(self, words: NDArray[np.uint32]) -> None:
+        self._coder = constriction.stream.queue.RangeDecoder(words)
+
+    def symbols(self, count: int, model: _Counts) -> NDArray[np.int32]:
+        found: NDArray[np.int32] = self._coder.decode(model.model(), count)
+        model.learn(found)
+        return found
+
+    def symbol(self, model: _Counts) -> int:
+        return int(self.symbols(1, model)[0])
+
+
 def _step_models() -> list[_Counts]:
     """One for each tap: the middle, the sides and the corners of the kernel count apart."""
-
-    def fresh() -> _Counts:
-        counts = np.ones(2 * LARGEST + 1, np.int64)
-        counts[LARGEST - 1 : LARGEST + 2] = _WEIGHT, _OFTEN, _WEIGHT
-        return _Counts(counts)
-
-    middle, side, corner = fresh(), fresh(), fresh()
+    middle, side, corner = (_Counts.of_steps() for _ in range(3))
     return [middle if tap == MIDDLE else corner if tap % 2 == 0 else side for tap in range(TAPS)]
 
 
@@ -141,31 +244,51 @@ def _rows(tap: int, channels: int) -> int:
     return channels if tap == MIDDLE else channels - 1
 
 
-def _decoded(words: NDArray[np.uint32], channels: int, outputs: int) -> tuple[NDArray[np.int8], NDArray[np.uint8]]:
-    decoder, sizes = constriction.stream.queue.RangeDecoder(words), _Counts.even(MAX_EXPONENT + 1)
-    exponents = np.zeros(channels, np.uint8)
-    for channel in range(channels):
-        exponent = decoder.decode(sizes.model(), 1)
-        sizes.learn(exponent)
-        exponents[channel] = exponent[0]
-    steps, models = np.zeros((TAPS, channels, outputs), np.int8), _step_models()
+def _decoded(coder: _Decoder, network: CodecAwareRescaler) -> WeightUpdate:
+    modulation = _decoded_modulation(coder, network) if coder.symbol(_Counts.even(2)) else None
+    return WeightUpdate(modulation, _decoded_last(coder, network) if coder.symbol(_Counts.even(2)) else None)
+
+
+def _decoded_modulation(coder: _Decoder, network: CodecAwareRescaler) -> Modulation:
+    exponent, model = coder.symbol(_Counts.even(MAX_EXPONENT + 1)), _Counts.of_steps()
+    layers = [coder.symbols(len(bias), model) - LARGEST for bias in modulation_of(network)]
+    return Modulation(np.stack(layers).astype(np.int8), exponent)
+
+
+def _decoded_last(coder: _Decoder, network: CodecAwareRescaler) -> LastLayer:
+    last = network.restorer.last
+    channels, outputs = last.in_channels + 1, last.out_channels
+    sizes, models = _Counts.even(MAX_EXPONENT + 1), _step_models()
+    exponents = np.array([coder.symbol(sizes) for _ in range(channels)], np.uint8)
+    steps = np.zeros((TAPS, channels, outputs), np.int8)
     for tap, model in enumerate(models):
         for channel in range(_rows(tap, channels)):
-            symbols = decoder.decode(model.model(), outputs)
-            model.learn(symbols)
-            steps[tap, channel] = symbols - LARGEST
-    return steps, exponents
+            steps[tap, channel] = coder.symbols(outputs, model) - LARGEST
+    return LastLayer(steps, exponents)
 
 
 def _checksum(network: CodecAwareRescaler) -> int:
     last = network.restorer.last
     assert last.bias is not None
-    arrays = (value.detach().cpu().numpy().astype("<f4").tobytes() for value in (last.weight, last.bias))
+    arrays = (
+        value.detach().cpu().numpy().astype("<f4").tobytes()
+        for value in (*modulation_of(network), last.weight, last.bias)
+    )
     return zlib.crc32(b"".join(arrays))
+
+
+def _hidden(network: CodecAwareRescaler) -> list[ModulatedConv]:
+    return [network.restorer.first, *cast("list[ModulatedConv]", list(network.restorer.body))]
 
 
 def _with(module: Module, name: str, child: nn.Module) -> Module:
     """A module that differs from another in one child."""
     changed = copy.copy(module)
     changed._modules = {**module._modules, name: child}
+    return changed
+
+
+def _with_parameters(module: Module, **parameters: Tensor) -> Module:
+    changed = copy.copy(module)
+    changed._parameters = cast("dict[str, nn.Parameter | None]", parameters)
     return changed

@@ -39,12 +39,13 @@ class Device:
     @contextmanager
     def inference(self) -> Iterator[None]:
         """No gradients; convolutions in this precision, everything else in float32."""
-        dtype = _DTYPES[self.precision]
-        with (
-            torch.inference_mode(),
-            torch.autocast(self.torch_device.type, dtype, enabled=dtype is not torch.float32),
-        ):
+        with torch.inference_mode(), self.autocast():
             yield
+
+    def autocast(self) -> torch.autocast:
+        """Convolutions in this precision, everything else in float32."""
+        dtype = _DTYPES[self.precision]
+        return torch.autocast(self.torch_device.type, dtype, enabled=dtype is not torch.float32)
 
 
 def choose_device(device: str = "auto", precision: str = "auto") -> Device:

@@ -16,9 +16,18 @@ from irn_video.codecs.encoders import EncoderSettings
 from irn_video.codecs.errors import BadOption, BadUpdate
 from irn_video.codecs.reader import VideoReader
 from irn_video.codecs.sei import UPDATE_UUID, find_payloads, with_zeros, without_zeros
-from irn_video.pipeline.adaptation.equations import Equations, best_update, change_of
+from irn_video.pipeline.adaptation.equations import Equations, best_layer, change_of
+from irn_video.pipeline.adaptation.gradient import Sample, descended, error, said
 from irn_video.pipeline.adaptation.tuner import Budget
-from irn_video.pipeline.adaptation.weight_update import LARGEST, MAX_EXPONENT, WeightUpdate
+from irn_video.pipeline.adaptation.weight_update import (
+    LARGEST,
+    MAX_EXPONENT,
+    LastLayer,
+    Modulation,
+    WeightUpdate,
+    modulation_of,
+)
+from irn_video.pipeline.engine.device import choose_device
 from irn_video.pipeline.network import CodecAwareRescaler
 from irn_video.receiver import ReceiveOptions, receive
 from irn_video.sender import SendOptions, send
@@ -35,12 +44,16 @@ def network() -> CodecAwareRescaler:
     return network.eval()
 
 
-def some_update(chance: np.random.Generator, share: float, network: CodecAwareRescaler) -> WeightUpdate:
-    """Random steps for a share of the weights."""
+def some_update(chance: np.random.Generator, share: float, network: CodecAwareRescaler, parts: int = 3) -> WeightUpdate:
+    """Random steps for a share of the weights: of the hidden layers (1), the last one (2) or both (3)."""
     shape = 9, network.restorer.last.in_channels + 1, network.restorer.last.out_channels
     steps = chance.integers(-LARGEST, LARGEST + 1, shape).astype(np.int8) * (chance.random(shape) < share)
     steps[np.arange(9) != 4, -1] = 0
-    return WeightUpdate(steps, chance.integers(0, MAX_EXPONENT + 1, shape[1], dtype=np.uint8))
+    last = LastLayer(steps, chance.integers(0, MAX_EXPONENT + 1, shape[1], dtype=np.uint8))
+    layers = 1 + len(network.restorer.body), 2 * network.restorer.last.in_channels
+    gains = chance.integers(-LARGEST, LARGEST + 1, layers) * (chance.random(layers) < share)
+    modulation = Modulation(gains.astype(np.int8), int(chance.integers(0, MAX_EXPONENT + 1)))
+    return WeightUpdate(modulation if parts & 1 else None, last if parts & 2 else None)
 
 
 @given(st.binary(max_size=1000))
@@ -51,11 +64,11 @@ def test_bytes_without_zeros_and_back(content: bytes) -> None:
 
 class TestUpdate:
     @settings(max_examples=30, deadline=None)
-    @given(st.integers(0, 1 << 30), st.floats(0, 1))
+    @given(st.integers(0, 1 << 30), st.floats(0, 1), st.integers(0, 3))
     def test_the_receiver_has_the_weights_of_the_sender(
-        self, network: CodecAwareRescaler, seed: int, share: float
+        self, network: CodecAwareRescaler, seed: int, share: float, parts: int
     ) -> None:
-        update = some_update(np.random.default_rng(seed), share, network)
+        update = some_update(np.random.default_rng(seed), share, network, parts)
         message = update.to_message(network)
         assert 0 not in message
         ours, theirs = update.applied(network), WeightUpdate.from_message(message, network)
@@ -65,10 +78,17 @@ class TestUpdate:
 
     def test_the_general_network_stays_as_it_is(self, network: CodecAwareRescaler) -> None:
         before = network.restorer.last.weight.clone()
-        tuned = some_update(np.random.default_rng(1), 1, network).applied(network)
+        update = some_update(np.random.default_rng(1), 1, network)
+        assert update.last is not None
+        assert update.modulation is not None
+        gains = network.restorer.first.modulation.bias.clone()
+        tuned = update.applied(network).restorer
         assert torch.equal(network.restorer.last.weight, before)
-        assert not torch.equal(tuned.restorer.last.weight, before)
-        assert tuned.restorer.body is network.restorer.body
+        assert torch.equal(network.restorer.first.modulation.bias, gains)
+        assert not torch.equal(tuned.last.weight, before)
+        assert not torch.equal(tuned.first.modulation.bias, gains)
+        assert tuned.shortcut is network.restorer.shortcut
+        assert tuned.first.conv is network.restorer.first.conv
 
     def test_few_changes_take_few_bytes(self, network: CodecAwareRescaler) -> None:
         few, many = (some_update(np.random.default_rng(1), share, network) for share in (0.01, 0.5))
@@ -104,6 +124,44 @@ class TestUpdate:
         assert refused > 9000
 
 
+class TestGradient:
+    @pytest.fixture
+    def samples(self, network: CodecAwareRescaler) -> list[Sample]:
+        """What a network with other gains and shifts says."""
+        chance = np.random.default_rng(1)
+        moved = Modulation(chance.integers(-3, 4, (2, 2 * WIDTH)).astype(np.int8), 5)
+        torch.manual_seed(1)
+        made = []
+        for _ in range(6):
+            cells, quantiser = torch.rand(1, 9, 40, 30), torch.tensor([26.0])
+            with torch.no_grad():
+                wanted = said(moved.applied(network), cells, quantiser)[0]
+            made.append(Sample(cells.half(), wanted.half(), quantiser, (slice(None), slice(None))))
+        return made
+
+    def descended(
+        self, network: CodecAwareRescaler, samples: list[Sample], start: Modulation | None = None, steps: int = 150
+    ) -> NDArray[np.float32]:
+        device, chance = choose_device("cpu", "fp32"), random.Random(0)
+        return descended(network, start, samples, np.ones(24), steps=steps, device=device, chance=chance)
+
+    def test_it_finds_gains_and_shifts(self, network: CodecAwareRescaler, samples: list[Sample]) -> None:
+        device = choose_device("cpu", "fp32")
+        before, general = error(network, samples, device).mean(), modulation_of(network)[0].clone()
+        found = Modulation.nearest(self.descended(network, samples[1:]), 8)
+        assert error(found.applied(network), samples[:1], device).mean() < 0.1 * before
+        assert torch.equal(modulation_of(network)[0], general)
+        assert modulation_of(network)[0].grad is None
+
+    def test_it_begins_where_it_is_told(self, network: CodecAwareRescaler, samples: list[Sample]) -> None:
+        found = Modulation.nearest(self.descended(network, samples), 8)
+        assert np.allclose(self.descended(network, samples, found, steps=0), found.change, atol=1e-6)
+        assert np.abs(self.descended(network, samples, found, steps=5) - found.change).max() < 0.05
+
+    def test_the_same_again(self, network: CodecAwareRescaler, samples: list[Sample]) -> None:
+        assert np.array_equal(self.descended(network, samples), self.descended(network, samples))
+
+
 class TestEquations:
     def problem(self, noise: float) -> tuple[Equations, NDArray[np.float32], NDArray[np.float32]]:
         """Features of different strength, and what depends on a few of them."""
@@ -118,7 +176,7 @@ class TestEquations:
 
     def test_it_finds_what_is_missing(self) -> None:
         equations, seen, missing = self.problem(0.01)
-        change = change_of(best_update(equations, np.full(5, 1e-6)))
+        change = change_of(best_layer(equations, np.full(5, 1e-6)))
         left = missing - change.T @ seen
         assert np.square(left).sum(0).mean() < 0.02 * np.square(missing).sum(0).mean()
         gained = (np.square(missing).sum(0) - np.square(left).sum(0)).mean()
@@ -126,7 +184,7 @@ class TestEquations:
 
     def test_what_is_not_worth_its_bits_is_left(self) -> None:
         equations, _, _ = self.problem(0.3)
-        counts = [np.count_nonzero(best_update(equations, np.full(5, price)).steps) for price in (1e-7, 1e-4, 1e-3, 10)]
+        counts = [np.count_nonzero(best_layer(equations, np.full(5, price)).steps) for price in (1e-7, 1e-4, 1e-3, 10)]
         assert counts == sorted(counts, reverse=True)
         assert counts[0] > 10 > counts[2] >= 3
         assert counts[3] == 0
