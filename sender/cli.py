@@ -59,9 +59,10 @@ _DEFAULT_MODELS = {1: "irn-h264-x1", 2: "irn-h264-x2", 4: "irn-h264-x4"}
 )
 @click.option(
     "--adapt",
-    type=click.Choice(["fast", "best"]),
+    metavar="fast|best|SECONDS",
     help="Tune the receiver's network to each group of pictures and send the change with its keyframe, where it "
-    "is worth its bits; H.264 only. best looks at every picture, and much longer.",
+    "is worth its bits; H.264 only. fast looks at some pictures, best at all and much longer, SECONDS so long for "
+    "each group (not the same bytes each time).",
 )
 @click.option(
     "--adapt-budget",
@@ -125,6 +126,9 @@ def command(source: Path, output: Path, report: Path | None, **options: Any) -> 
             f"{(card.width + card.pad_right) // card.scale}x{(card.height + card.pad_bottom) // card.scale}, "
             f"{stream['bytes']} bytes of video" + (f", {stream['kbps']:.0f} kb/s" if stream["kbps"] else "")
         )
+        if groups := result.report.adaptation:
+            spent, tuned = sum(group.bytes for group in groups), sum(group.bytes > 0 for group in groups)
+            click.echo(f"tuned {tuned} of {len(groups)} groups of pictures, in {spent} of these bytes")
         if summary := result.report.summary():
             click.echo(summary_line(summary))
     if result.report.damage:

@@ -16,7 +16,7 @@ from irn_video.codecs.passthrough import Passthrough
 from irn_video.codecs.picture import Layout
 from irn_video.codecs.reader import VideoInfo, VideoReader
 from irn_video.codecs.writer import VideoWriter, WriteSummary
-from irn_video.pipeline.adaptation.tuner import Budget, Tuner
+from irn_video.pipeline.adaptation.tuner import Budget, Effort, Tuner
 from irn_video.pipeline.engine.rescaler import Rescaler
 from irn_video.pipeline.flow import Advance, ahead, mapped
 from irn_video.pipeline.planes import Samples, carried_color, resolved_color
@@ -39,7 +39,7 @@ class SendOptions:
         frames: only the first so many pictures.
         temperature: default temperature of the receiver's latents; None for the network's own.
         seed: of the receiver's latents.
-        adapt: tune the receiver's network to the pictures, a name in `EFFORTS`; H.264 only. None for no tuning.
+        adapt: tune the receiver's network to the pictures, see `Effort.parse`; H.264 only. None for no tuning.
         adapt_budget: what the tuned weights of a group of pictures may take, see `Budget`; None for what is worth it.
         verify: afterwards decode and restore the LR stream and measure it.
         overwrite: replace an existing output.
@@ -144,6 +144,7 @@ def send(
         frames=frames,
         warnings=tuple(dict.fromkeys((*rescaler.warnings, *plan.warnings, *written.warnings))),
         damage=damage,
+        adaptation=tuple(tuner.groups) if tuner is not None else (),
     )
     return SendResult(written, card, report)
 
@@ -294,7 +295,7 @@ def _tuner(rescaler: Rescaler, options: SendOptions) -> Tuner | None:
         return None
     if options.encoder.codec != "h264" or options.encoder.lossless:
         raise BadOption("only lossy H.264 from x264 can be adapted to", hint="drop --adapt, or use --codec h264")
-    return Tuner(rescaler, options.adapt, options.adapt_budget)
+    return Tuner(rescaler, Effort.parse(options.adapt), options.adapt_budget)
 
 
 def _nothing(_done: int, _total: int | None) -> None:

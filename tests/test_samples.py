@@ -239,10 +239,9 @@ class TestCoring:
 
 
 class TestTuning:
-    def test_a_clip_is_played_there_and_back(self, clip: Path, clips: Any, tmp_path: Path) -> None:
+    def test_a_clip_is_played_there_and_back(self, clip: Path, clips: Any) -> None:
         pictures = clips.read(clip)
-        assert tuning.bounced(clip, tmp_path / "x.mkv", 1) == len(pictures)
-        bounced = clips.read(tmp_path / "x.mkv")
+        bounced = list(tuning.bounced(pictures, 1))
         assert len(bounced) == 25
         last = len(pictures) - 1
         for index, origin in ((0, 0), (last, last), (last + 1, last - 1), (2 * last, 0)):
@@ -253,8 +252,17 @@ class TestTuning:
             tuning.main, [str(clip), "--model", "irn-h264-x2", "--crf", "20,30", "--seconds", "1"]
         )
         assert result.exit_code == 0, result.output
-        general, tuned, figure, mean = result.output.splitlines()
-        assert general.startswith("moving.mkv general: ")
-        assert tuned.startswith("moving.mkv fast: ")
-        assert figure.endswith(" %")
-        assert mean == figure.replace("moving.mkv:", "mean of 1:")
+        general, tuned, *figures, mean_psnr, mean_vmaf = result.output.splitlines()
+        assert general.startswith("moving general: ")
+        assert tuned.startswith("moving fast: ")
+        for name, figure, mean in zip(("psnr_y", "vmaf_neg"), figures, (mean_psnr, mean_vmaf), strict=True):
+            assert figure.startswith(f"moving fast, {name}: ")
+            assert mean == f"mean of 1, fast, {name}, %: {figure.split()[-2]}"
+
+    def test_pictures_that_were_not_tuned_to(self, clip: Path) -> None:
+        words = [str(clip), "--model", "irn-h264-x2", "--crf", "24", "--seconds", "1", "--halves"]
+        result = CliRunner().invoke(tuning.main, words)
+        assert result.exit_code == 0, result.output
+        gain, share = result.output.splitlines()
+        assert gain.startswith("moving fast CRF 24: ")
+        assert share.startswith("mean of 1, fast, others / seen, %: ")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from irn_video.pipeline.adaptation.weight_update import COARSEST, LARGEST, MAX_EXPONENT, MIDDLE, TAPS, LastLayer
 from numpy.typing import NDArray
+from torch import Tensor
 
 Matrix = NDArray[np.float64]
 
@@ -33,9 +34,10 @@ class Equations:
     count: int
 
     @classmethod
-    def of(cls, seen: NDArray[np.float32], missing: NDArray[np.float32]) -> Equations:
+    def of(cls, seen: Tensor, missing: Tensor) -> Equations:
         """From samples: (rows, samples), (outputs, samples)."""
-        return cls((seen @ seen.T).astype(np.float64), (seen @ missing.T).astype(np.float64), seen.shape[1])
+        products = [product.double().cpu().numpy() for product in (seen @ seen.T, seen @ missing.T)]
+        return cls(products[0], products[1], seen.shape[1])
 
     @classmethod
     def total(cls, parts: Sequence[Equations]) -> Equations:

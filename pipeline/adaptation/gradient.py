@@ -1,22 +1,28 @@
-"""The best gains and shifts of the hidden layers' channels for some pictures, by gradient descent."""
+"""The best change of the hidden layers for some pictures, by gradient descent."""
 
 from __future__ import annotations
 
+import math
 import random
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from irn_video.pipeline.adaptation.weight_update import Modulation, modulation_of, with_modulation
+from irn_video.pipeline.adaptation.weight_update import gains_of, kernels_of, with_hidden
 from irn_video.pipeline.engine.device import Device
 from irn_video.pipeline.network import CodecAwareRescaler
 from numpy.typing import NDArray
 from torch import Tensor
 
 # Many small crops: cells at their edges lack neighbours, which costs less than looking at fewer places.
-_BATCH, _SIDE = 16, 24
-_RATE, _WARMUP = 0.008, 10
+_BATCH, _SIDE = 8, 24
+_RATE, _MIXING_RATE, _WARMUP = 0.012, 0.02, 10
+
+Array = NDArray[np.float32]
+Change = tuple[Array, Array, Array]
+"""Of the hidden layers, as `HiddenLayers.nearest` takes it."""
 
 
 @dataclass(frozen=True)
@@ -56,44 +62,79 @@ def error(network: CodecAwareRescaler, samples: Sequence[Sample], device: Device
 
 def descended(
     network: CodecAwareRescaler,
-    start: Modulation | None,
+    start: Change | None,
+    rank: int,
     samples: Sequence[Sample],
     importance: NDArray[np.float64],
     *,
     steps: int,
+    seconds: float = math.inf,
     device: Device,
     chance: random.Random,
-) -> NDArray[np.float32]:
-    """The change of the modulation's biases after so many steps of Adam, (layers, 2·width).
+) -> Change:
+    """The change of the hidden layers after so many steps of Adam, or so long.
 
     Args:
         network: the general one.
         start: where to begin, if not there.
+        rank: of the mixing, at least.
         samples: what it should do well on.
         importance: of the squared error of each output.
-        steps: how many.
+        steps: how many at most.
+        seconds: how long at most; the learning rate falls to nothing by then.
         device: where, and in which precision.
         chance: chooses what each step looks at.
     """
-    general = [bias.detach().clone() for bias in modulation_of(network)]
-    begin = general if start is None else modulation_of(start.applied(network))
+    general, kernels = ([value.detach().clone() for value in of(network)] for of in (gains_of, kernels_of))
+    on = device.torch_device
     with torch.enable_grad():
-        biases = [bias.detach().clone().requires_grad_() for bias in begin]
-        tuned = with_modulation(network, biases)
-        weights = torch.tensor(importance / importance.sum(), dtype=torch.float32, device=biases[0].device)
-        adam = torch.optim.Adam(biases, lr=_RATE)
-        for step in range(steps):
+        gains, left, right = (
+            torch.from_numpy(part).to(on).requires_grad_() for part in _begin(network, start, rank, chance)
+        )
+        weights = torch.tensor(importance / importance.sum(), dtype=torch.float32, device=on)
+        rates = {gains: _RATE} | ({left: _MIXING_RATE, right: _MIXING_RATE} if left.shape[2] else {})
+        adam = torch.optim.Adam([{"params": [part], "rate": rate} for part, rate in rates.items()])
+        begin, step = time.monotonic(), 0
+        while step < steps and (done := max(step / steps, (time.monotonic() - begin) / seconds)) < 1:
+            biases = [bias + change for bias, change in zip(general, gains, strict=True)]
+            mixed = kernels
+            if left.shape[2]:
+                mixed = [
+                    kernel + ((one @ other) @ kernel.flatten(1)).view_as(kernel)
+                    for kernel, one, other in zip(kernels, left, right, strict=True)
+                ]
             cells, wanted, quantiser = _batch(samples, chance)
             with device.autocast():
-                difference = said(tuned, cells, quantiser) - wanted
+                difference = said(with_hidden(network, biases, mixed), cells, quantiser) - wanted
             loss = difference.square().mean((0, 2, 3)) @ weights
-            for bias, gradient in zip(biases, torch.autograd.grad(loss, biases), strict=True):
-                bias.grad = gradient
-            adam.param_groups[0]["lr"] = _RATE * min(1, (step + 1) / _WARMUP) * (1 - step / steps)
+            for part, gradient in zip(rates, torch.autograd.grad(loss, list(rates)), strict=True):
+                part.grad = gradient
+            for group in adam.param_groups:
+                group["lr"] = group["rate"] * min(1, (step + 1) / _WARMUP) * (1 - done)
             adam.step()
-    change = torch.stack([bias.detach() - first for bias, first in zip(biases, general, strict=True)])
-    moved: NDArray[np.float32] = change.cpu().numpy()
-    return moved
+            step += 1
+    return gains.detach().cpu().numpy(), left.detach().cpu().numpy(), right.detach().cpu().numpy()
+
+
+def lowered(change: Change, rank: int) -> Change:
+    """The nearest change with a mixing of this rank, its two factors equally strong."""
+    gains, left, right = change
+    u, sizes, v = np.linalg.svd(left @ right)
+    roots = np.sqrt(sizes[:, None, :rank])
+    return gains, u[:, :, :rank] * roots, v[:, :rank] * roots.transpose(0, 2, 1)
+
+
+def _begin(network: CodecAwareRescaler, start: Change | None, rank: int, chance: random.Random) -> Change:
+    """A start of at least this rank: further rows of `right` are random, columns of `left` nothing."""
+    layers, width = len(gains_of(network)), network.restorer.last.in_channels
+    if start is None:
+        shapes = (layers, 2 * width), (layers, width, 0), (layers, 0, width)
+        start = np.zeros(shapes[0], np.float32), np.zeros(shapes[1], np.float32), np.zeros(shapes[2], np.float32)
+    gains, left, right = start
+    more = max(0, rank - left.shape[2])
+    rows = np.random.default_rng(chance.randrange(1 << 32)).standard_normal((layers, more, width), np.float32)
+    left = np.concatenate((left, np.zeros((layers, width, more), np.float32)), 2)
+    return gains, left, np.concatenate((right, rows / np.float32(math.sqrt(width))), 1)
 
 
 def _batch(samples: Sequence[Sample], chance: random.Random) -> tuple[Tensor, Tensor, Tensor]:
@@ -105,4 +146,5 @@ def _batch(samples: Sequence[Sample], chance: random.Random) -> tuple[Tensor, Te
         top, left = (chance.randrange(sample.wanted.shape[axis] - side + 1) for axis, side in ((1, height), (2, width)))
         cells.append(sample.cells[..., top : top + height, left : left + width])
         wanted.append(sample.wanted[None, :, top : top + height, left : left + width])
-    return torch.cat(cells).float(), torch.cat(wanted).float(), torch.cat([sample.quantiser for sample in chosen])
+    seen = torch.cat(cells).float().contiguous(memory_format=torch.channels_last)
+    return seen, torch.cat(wanted).float(), torch.cat([sample.quantiser for sample in chosen])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 import re
+import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -22,12 +23,13 @@ from irn_video.codecs.pixels import unpacker
 from irn_video.codecs.reader import mean_qp
 from irn_video.codecs.roundtrip import h264_decoder
 from irn_video.pipeline.adaptation.equations import Equations, Matrix, best_layer, change_of
-from irn_video.pipeline.adaptation.gradient import Sample, descended, error
-from irn_video.pipeline.adaptation.weight_update import MAX_MESSAGE_BYTES, Modulation, WeightUpdate
+from irn_video.pipeline.adaptation.gradient import Change, Sample, descended, error, lowered
+from irn_video.pipeline.adaptation.weight_update import MAX_MESSAGE_BYTES, HiddenLayers, WeightUpdate
 from irn_video.pipeline.engine.rescaler import PackedRescaler, Rescaler
 from irn_video.pipeline.network import CodecAwareRescaler
 from irn_video.pipeline.network.codec_aware import DETAIL, PACKED, QP_CENTRE, pack
 from irn_video.pipeline.planes import Samples, convert, to_planes
+from irn_video.pipeline.quality.report import TunedGroup
 
 
 @dataclass(frozen=True)
@@ -38,13 +40,34 @@ class Effort:
         side: of a square in a picture, in cells of 2×2 LR samples.
         cells: of a picture, on average: so many pictures are taken, at random.
         most: of these parts in a group of pictures, so that memory is bounded.
-        steps: of gradient descent, for each picture of a group.
+        solved: so many of the parts, at most, say what the last layer should be.
+        steps: of gradient descent in a round, for each picture of a group.
+        ranks: of the mixing of the hidden layers, one after the other; 0 for gains and shifts alone.
+        rounds: for each of these, as long as one brings something.
+        seconds: for all of these, for each group of pictures.
     """
 
     side: int
     cells: int
     most: int
+    solved: int
     steps: float
+    ranks: tuple[int, ...] = (0,)
+    rounds: int = 1
+    seconds: float = math.inf
+
+    @classmethod
+    def parse(cls, text: str) -> Effort:
+        """From `fast`, `best` or a number of seconds.
+
+        Raises:
+            BadOption: none of these.
+        """
+        if text in EFFORTS:
+            return EFFORTS[text]
+        if _SECONDS.fullmatch(text) and 0 < (seconds := float(text)) <= _MOST_SECONDS:
+            return replace(EFFORTS["best"], rounds=_MANY, seconds=seconds)
+        raise BadOption(f"{text!r} is no effort", hint="write fast, best or a number of seconds")
 
 
 @dataclass(frozen=True)
@@ -78,40 +101,47 @@ class Budget:
         return min(self.bytes, int(self.share * sum(packet.size for packet in packets)))
 
 
-EFFORTS = {"fast": Effort(96, 96**2 // 4, 64, 0.2), "best": Effort(160, 160**2, 96, 3.0)}
+EFFORTS = {
+    "fast": Effort(side=96, cells=96**2 // 4, most=64, solved=16, steps=0.25),
+    "best": Effort(side=128, cells=128**2, most=96, solved=64, steps=1.0, ranks=(0, 8), rounds=4),
+}
+_SECONDS = re.compile(r"[0-9]{1,6}(\.[0-9]{1,3})?")
+_MOST_SECONDS, _MANY = 86_400, 10_000
 _BUDGET = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?(%|k|kB|KB)?")
-_HALO = 12  # cells around it, which the network sees and whose own results are not used
+_HALO = 8  # cells around it, which the network sees and whose own results are not used
 _LONGEST = 1000  # pictures of a group after which no more are kept, so that memory is bounded
-_SPARSE = 2  # of cells that lie beside each other, one tells nearly all
-# Squared error, in luma levels of HR samples, that a bit must save at quantiser 12, twice as much three quantisers on:
-# x264 pays 1.8 to 3.9 (six clips, CRF 22 to 35).
-_PRICE = 3.0
-_THRIFTS = (2.0, 8.0, 32.0)  # more is asked of each weight, since what is found in some cells holds for others in part
+_SPARSE = 2  # of cells that lie beside or below each other, one tells nearly all
+# Squared error, in luma levels of HR samples, that a bit must save at quantiser 12 and scale 1: what one more of video
+# saves (tennis, camel, baseball, CRF 22 to 32: 1.6 to 2.7 at scales 2 and 4). It doubles every three quantisers.
+_PRICE = 2.0
+_THRIFTS = (2.0, 8.0)  # more is asked of each weight, since what is found in some cells holds for others in part
 _HELD_OUT = 6  # one of so many samples judges what the others have found
-_EXPONENTS = (7, 8)  # steps of the modulation of 1/32 and 1/64
+_EXPONENTS = (7, 8)  # steps of the gains of 1/32 and 1/64
+_LEAST = 0.002  # of a group's bits that a round must save, or it is the last one of its rank
 _CHROMA = 0.25  # what squared error of chroma counts
 _LEVELS = 255
 
 
 class Tuner:
-    """Give it every picture before it is encoded, and every group of packets after.
+    """Give it every picture before it is encoded, and every group of packets after; `groups` tells what it did.
 
     Args:
         rescaler: the sender's.
-        effort: a name in `EFFORTS`.
+        effort: how hard to try.
         budget: of each group of pictures.
 
     Raises:
         BadOption: only codec-aware networks that shrink have a layer to tune.
     """
 
-    def __init__(self, rescaler: Rescaler, effort: str, budget: Budget | None = None) -> None:
+    def __init__(self, rescaler: Rescaler, effort: Effort, budget: Budget | None = None) -> None:
         if not isinstance(rescaler, PackedRescaler) or rescaler.scale == 1:
             raise BadOption(f"{rescaler.name} cannot be tuned to a clip", hint="use irn-h264-x2, -base or -x4")
-        self._rescaler, self._effort, self._budget = rescaler, EFFORTS[effort], budget or Budget()
+        self._rescaler, self._effort, self._budget = rescaler, effort, budget or Budget()
         self._waiting: deque[tuple[Picture, _Part] | None] = deque()
         self._chance = random.Random(0)
-        self._last: WeightUpdate | None = None
+        self._last = WeightUpdate()
+        self.groups: list[TunedGroup] = []
 
     def remember(self, picture: Picture) -> None:
         """Keep a part of a picture of the source, or nothing of it; all come here, in the order of their display."""
@@ -141,11 +171,15 @@ class Tuner:
                 self._keep(samples, picture, *remembered)
         if not samples:
             return b""
-        price = _PRICE * 2 ** ((sum(quantisers) / len(quantisers) - 12) / 3) / (_LEVELS * DETAIL) ** 2
+        price = _PRICE * self._rescaler.scale**2 / (_LEVELS * DETAIL) ** 2
+        price *= 2 ** ((sum(quantisers) / len(quantisers) - 12) / 3)
         worth = _Worth(self._rescaler.network, cells, price, self._budget.of(packets))
-        modulation = self._modulation(samples, worth, math.ceil(self._effort.steps * len(quantisers)))
-        self._last = self._with_last_layer(modulation, samples, worth)
-        return self._last.to_message(self._rescaler.network) if self._last is not None else b""
+        least = _LEAST * price * 8 * sum(packet.size for packet in packets)
+        hidden = self._hidden(samples, worth, math.ceil(self._effort.steps * len(quantisers)), least)
+        whole = self._with_last_layer(hidden.update, samples, worth)
+        self._last = whole.update
+        self.groups.append(worth.report(len(quantisers), whole, hidden.gain + whole.gain))
+        return whole.update.to_message(self._rescaler.network) if whole.update else b""
 
     def _keep(self, samples: list[Sample], arrived: Picture, original: Picture, part: _Part) -> None:
         """Add a sample, or put it in the place of another where there are enough."""
@@ -154,50 +188,63 @@ class Tuner:
         else:
             samples[self._chance.randrange(len(samples))] = self._sample(arrived, original, part)
 
-    def _modulation(self, samples: Sequence[Sample], worth: _Worth, steps: int) -> Modulation | None:
-        """The best of none, that of the last group and new ones, on samples that these have not seen."""
-        network, device = self._rescaler.network, self._rescaler.device
-        last = self._last.modulation if self._last is not None else None
+    def _hidden(self, samples: Sequence[Sample], worth: _Worth, steps: int, least: float) -> _Way:
+        """The best of no change, that of the last group and new ones, on samples that these have not seen.
+
+        Args:
+            samples: of the group.
+            worth: tells what they gain.
+            steps: of a round.
+            least: that a round should gain.
+        """
+        network, device, effort = self._rescaler.network, self._rescaler.device, self._effort
         held_out, seen = samples[::_HELD_OUT], [s for index, s in enumerate(samples) if index % _HELD_OUT]
         general = error(network, held_out, device)
 
-        def way(modulation: Modulation | None) -> tuple[float, Modulation | None]:
-            if modulation is None:
-                return 0.0, None
-            gain = general - error(modulation.applied(network), held_out, device)
-            return worth(gain, WeightUpdate(modulation)), modulation
+        def way(hidden: HiddenLayers | None) -> _Way:
+            gain = general - general if hidden is None else general - error(hidden.applied(network), held_out, device)
+            return worth(gain, WeightUpdate(hidden))
 
-        ways = [way(None), way(last)]
-        if seen:
-            start = max(ways, key=lambda found: found[0])[1]
-            change = descended(network, start, seen, worth.importance, steps=steps, device=device, chance=self._chance)
-            ways += [way(Modulation.nearest(change, exponent)) for exponent in _EXPONENTS]
-        return max(ways, key=lambda found: found[0])[1]
+        best = max(way(None), way(self._last.hidden), key=_value)
+        change: Change | None = best.update.hidden.change if best.update.hidden is not None else None
+        for rank in effort.ranks if seen else ():
+            gained, until = -math.inf, time.monotonic() + effort.seconds / len(effort.ranks)
+            for _ in range(effort.rounds):
+                left = max(0.0, until - time.monotonic())
+                change = descended(
+                    *(network, change, rank, seen, worth.importance),
+                    steps=steps,
+                    seconds=left,
+                    device=device,
+                    chance=self._chance,
+                )
+                before, gained = gained, way(HiddenLayers.nearest(*change, _EXPONENTS[-1])).gain
+                if gained < before + least or time.monotonic() >= until:
+                    break
+            assert change is not None
+            ranks = sorted({rank, rank // 2})
+            tried = [HiddenLayers.nearest(*lowered(change, r), e) for r in ranks for e in _EXPONENTS]
+            best = max(best, *(way(hidden) for hidden in tried), key=_value)
+        return best
 
-    def _with_last_layer(
-        self, modulation: Modulation | None, samples: Sequence[Sample], worth: _Worth
-    ) -> WeightUpdate | None:
-        """The best of no change of the last layer, that of the last group and new ones."""
-        network = self._rescaler.network if modulation is None else modulation.applied(self._rescaler.network)
-        halves = [
-            Equations.total([self._equations(network, sample) for sample in half])
-            for half in (samples[::2], samples[1::2])
-            if half
-        ]
+    def _with_last_layer(self, update: WeightUpdate, samples: Sequence[Sample], worth: _Worth) -> _Way:
+        """The best of no change of the last layer, that of the last group and new ones; what these gain alone."""
+        network, hidden = update.applied(self._rescaler.network), update.hidden
+        solved = samples[:: math.ceil(len(samples) / self._effort.solved)]  # from the first to the last picture
+        # Each half has cells of its own, so that what holds only for some cells of a still scene does not hold in both.
+        parts = [self._equations(network, sample, k % 2, k // 2 % 2) for k, sample in enumerate(solved)]
+        halves = [Equations.total(half) for half in (parts[::2], parts[1::2]) if half]
         whole = Equations.total(halves)
-        alone = None if modulation is None else WeightUpdate(modulation)
-        ways: list[tuple[float, WeightUpdate | None]] = [(worth(np.zeros_like(worth.importance), alone), alone)]
-        if self._last is not None and self._last.last is not None:
-            again = WeightUpdate(modulation, self._last.last)
-            ways.append((worth(whole.gain(change_of(self._last.last)), again), again))
+        ways = [worth(np.zeros_like(worth.importance), update)]
+        if self._last.last is not None:
+            ways.append(worth(whole.gain(change_of(self._last.last)), WeightUpdate(hidden, self._last.last)))
         for thrift in _THRIFTS if len(halves) == 2 else ():
             # What is found in one half of the pictures must hold in the other.
             prices = thrift * worth.price / worth.cells / worth.importance
             one, other = halves
             crosswise = [b.gain(change_of(best_layer(a, prices))) for a, b in ((one, other), (other, one))]
-            new = WeightUpdate(modulation, best_layer(whole, prices))
-            ways.append((worth((crosswise[0] + crosswise[1]) / 2, new), new))
-        return max(ways, key=lambda way: way[0])[1]
+            ways.append(worth((crosswise[0] + crosswise[1]) / 2, WeightUpdate(hidden, best_layer(whole, prices))))
+        return max(ways, key=_value)
 
     def _sample(self, arrived: Picture, original: Picture, part: _Part) -> Sample:
         network, scale, device = self._rescaler.network, self._rescaler.scale, self._rescaler.device
@@ -209,26 +256,29 @@ class Tuner:
             cells = network.cells(lr)
         quantiser = torch.tensor([0.0 if arrived.qp is None else arrived.qp], device=lr.device)
         # Clones, since what was made in inference mode cannot be descended along.
-        return Sample(cells.half().clone(), wanted.half().clone(), quantiser, part.inner)
+        return Sample(
+            cells.half().clone(memory_format=torch.channels_last), wanted.half().clone(), quantiser, part.inner
+        )
 
-    def _equations(self, network: CodecAwareRescaler, sample: Sample) -> Equations:
+    def _equations(self, network: CodecAwareRescaler, sample: Sample, top: int, left: int) -> Equations:
         with self._rescaler.device.inference():  # as the receiver does
             cells, restorer = sample.cells.float(), network.restorer
             features, condition = restorer.features(cells, sample.quantiser)
             answer = (restorer.last(features) + restorer.shortcut(cells, condition)).float()
         rows, columns = sample.inner
-        missing = (sample.wanted - answer[0])[:, rows, columns][..., ::_SPARSE].flatten(1)
+        some = (..., slice(top, None, _SPARSE), slice(left, None, _SPARSE))
+        missing = (sample.wanted - answer[0])[:, rows, columns][some].flatten(1)
         around = F.pad(features[0].float(), (1, 1, 1, 1))[
             :, rows.start : rows.stop + 2, columns.start : columns.stop + 2
         ]
         taps = (around[:, dy : dy - 2 or None, dx : dx - 2 or None] for dy in range(3) for dx in range(3))
-        seen = torch.stack([tap[..., ::_SPARSE] for tap in taps], 1).flatten(2).flatten(0, 1)
+        seen = torch.stack([tap[some] for tap in taps], 1).flatten(2).flatten(0, 1)
         seen = torch.cat((seen, seen.new_ones(1, seen.shape[1])))
-        return Equations.of(seen.cpu().numpy(), missing.cpu().numpy())
+        return Equations.of(seen, missing)
 
 
 class _Worth:
-    """What an update gains for a group of pictures, less what its bits cost; never one that takes too much.
+    """Tells what an update is worth for a group of pictures; minus infinity where it takes too much.
 
     Args:
         network: the general one.
@@ -241,10 +291,33 @@ class _Worth:
         self._network, self._most = network, most
         self.cells, self.price, self.importance = cells, price, _importance(network)
 
-    def __call__(self, gain: Matrix, update: WeightUpdate | None) -> float:
-        """Of an update that lowers the mean squared error of each output by `gain`."""
-        size = 0 if update is None else len(update.to_message(self._network))
-        return float(gain @ self.importance) * self.cells - 8 * self.price * size if size <= self._most else -math.inf
+    def __call__(self, gain: Matrix, update: WeightUpdate) -> _Way:
+        """An update that lowers the mean squared error of each output by `gain`."""
+        size = len(update.to_message(self._network)) if update else 0
+        total = float(gain @ self.importance) * self.cells
+        return _Way(update, total, size, total - 8 * self.price * size if size <= self._most else -math.inf)
+
+    def report(self, frames: int, way: _Way, gain: float) -> TunedGroup:
+        """Of a group of so many pictures that gains so much in all."""
+        hidden, scale = way.update.hidden, (_LEVELS * DETAIL) ** 2
+        return TunedGroup(
+            frames=frames,
+            bytes=way.bytes,
+            rank=None if hidden is None else hidden.rank,
+            last_layer=way.update.last is not None,
+            saved_per_bit=gain * scale / (8 * way.bytes) if way.bytes else None,
+            video_saves_per_bit=self.price * scale,
+        )
+
+
+@dataclass(frozen=True)
+class _Way:
+    """An update, the squared error it saves in the group, its bytes, and the former less the price of the latter."""
+
+    update: WeightUpdate
+    gain: float
+    bytes: int
+    value: float
 
 
 @dataclass(frozen=True)
@@ -269,10 +342,14 @@ class _Part:
         return replace(picture, planes=cast("tuple[Plane, Plane, Plane]", planes))
 
 
+def _value(way: _Way) -> float:
+    return way.value
+
+
 def _importance(network: CodecAwareRescaler) -> Matrix:
     """What the squared error of each output is worth: by the samples of the HR picture it is spread over, and plane."""
-    parts = [(1, 4 ** (network.levels - 1))]  # of the LR picture; then details, the finest first
-    parts += [(3 * 4**level, 4 ** (network.levels - 1 - level)) for level in reversed(range(network.levels))]
+    parts = [(1, 4**network.levels)]  # of the LR picture; then details, the finest first
+    parts += [(3 * 4**level, 4 ** (network.levels - level)) for level in reversed(range(network.levels))]
     of_planes = np.append(np.ones(PACKED - 2), [_CHROMA] * 2)
     importance: Matrix = np.concatenate([spread * np.repeat(of_planes, count) for count, spread in parts])
     return importance

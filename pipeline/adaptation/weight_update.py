@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import struct
 import zlib
 from collections.abc import Sequence
@@ -19,11 +20,13 @@ from irn_video.pipeline.network.codec_aware import ModulatedConv
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
-VERSION = 1
+VERSION = 2
 MAX_MESSAGE_BYTES = 65_536
 LARGEST = 15
 """Steps that a weight may change, either way."""
 MAX_EXPONENT = 15
+MAX_RANK = 15
+"""Of the mixing of a hidden layer's channels."""
 COARSEST = 2.0
 """Base-2 logarithm of the step of exponent 0."""
 TAPS = 9
@@ -31,6 +34,7 @@ MIDDLE = TAPS // 2
 Module = TypeVar("Module", bound=nn.Module)
 
 _HEADER = struct.Struct("<BI")  # version, checksum of the changed weights
+_FINE = 2.0**24  # kernels are rounded to so fine a grid for the mixing
 _OFTEN, _WEIGHT = 40, 6  # what a model expects before it has seen anything, and how fast it learns
 
 
@@ -67,54 +71,83 @@ class LastLayer:
 
 
 @dataclass(frozen=True)
-class Modulation:
-    """A change of how strong the channels of the hidden layers are: gains and shifts, whatever the quantiser.
+class HiddenLayers:
+    """A change of the hidden layers: how strong their channels are, whatever the quantiser, and how these mix.
+
+    Kernels W of a layer become (I + left · right) · W, which costs the receiver nothing per picture.
 
     Attributes:
-        steps: whole numbers from −`LARGEST` to `LARGEST`, (layers, 2·width).
-        exponent: 0 to `MAX_EXPONENT`: a step is 2^(2 − exponent).
+        gains: whole numbers from −`LARGEST` to `LARGEST`, (layers, 2·width): gains, then shifts.
+        left: likewise, (layers, width, rank), with a rank from 0 to `MAX_RANK`.
+        right: likewise, (layers, rank, width).
+        exponent: 1 to `MAX_EXPONENT`: a step of the gains is 2^(2 − exponent), of `left` and `right` twice that.
     """
 
-    steps: NDArray[np.int8]
+    gains: NDArray[np.int8]
+    left: NDArray[np.int8]
+    right: NDArray[np.int8]
     exponent: int
 
     @classmethod
-    def nearest(cls, change: NDArray[np.float32], exponent: int) -> Modulation:
-        """To a change of this shape."""
-        steps = np.clip(np.round(change * 2 ** (exponent - COARSEST)), -LARGEST, LARGEST)
-        return cls(steps.astype(np.int8), exponent)
+    def nearest(
+        cls, gains: NDArray[np.float32], left: NDArray[np.float32], right: NDArray[np.float32], exponent: int
+    ) -> HiddenLayers:
+        """To a change of these shapes."""
+        step = 2 ** (COARSEST - exponent)
+        return cls(_whole(gains, step), _whole(left, 2 * step), _whole(right, 2 * step), exponent)
 
     @property
-    def change(self) -> NDArray[np.float32]:
-        """Of the modulation's biases, in the shape of the steps."""
-        change: NDArray[np.float32] = self.steps * np.float32(2 ** (COARSEST - self.exponent))
-        return change
+    def rank(self) -> int:
+        """Of the mixing."""
+        rank: int = self.left.shape[2]
+        return rank
+
+    @property
+    def change(self) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+        """Of gains and shifts, and the two factors."""
+        step = np.float32(2 ** (COARSEST - self.exponent))
+        return self.gains * step, self.left * (2 * step), self.right * (2 * step)
 
     def applied(self, network: CodecAwareRescaler) -> CodecAwareRescaler:
         """A network with changed hidden layers."""
         biases = [
             (bias + torch.from_numpy(row).to(bias)).detach()
-            for bias, row in zip(modulation_of(network), self.change, strict=True)
+            for bias, row in zip(gains_of(network), self.change[0], strict=True)
         ]
-        return with_modulation(network, biases)
+        kernels = kernels_of(network)
+        if self.rank:
+            kernels = [self._mixed(layer, kernel.detach()) for layer, kernel in enumerate(kernels)]
+        return with_hidden(network, biases, kernels)
+
+    def _mixed(self, layer: int, kernels: Tensor) -> Tensor:
+        """All numbers until the last rounding are whole and below 2^53, so that the result is the same everywhere."""
+        left, right = (torch.from_numpy(factor[layer].astype(np.float64)) for factor in (self.left, self.right))
+        exact = kernels.cpu().double().flatten(1)
+        change = (left @ right) @ (exact * _FINE).round()
+        mixed = exact + change * (4.0 ** (1 + COARSEST - self.exponent) / _FINE)
+        result: Tensor = mixed.reshape(kernels.shape).to(kernels)
+        return result
 
 
 @dataclass(frozen=True)
 class WeightUpdate:
-    """What a receiver's network should change, one part or both.
+    """What a receiver's network should change: one part, both or (false) nothing.
 
     Attributes:
-        modulation: of the hidden layers.
+        hidden: of the hidden layers.
         last: of the last layer, after that.
     """
 
-    modulation: Modulation | None = None
+    hidden: HiddenLayers | None = None
     last: LastLayer | None = None
+
+    def __bool__(self) -> bool:
+        return self.hidden is not None or self.last is not None
 
     def applied(self, network: CodecAwareRescaler) -> CodecAwareRescaler:
         """A changed network, which shares everything else with `network`."""
-        if self.modulation is not None:
-            network = self.modulation.applied(network)
+        if self.hidden is not None:
+            network = self.hidden.applied(network)
         if self.last is None:
             return network
         restorer = _with(network.restorer, "last", self.last.applied(network.restorer.last))
@@ -123,12 +156,14 @@ class WeightUpdate:
     def to_message(self, network: CodecAwareRescaler) -> bytes:
         """Bytes without zeros, for an SEI message."""
         coder = _Encoder()
-        coder.code([self.modulation is not None], _Counts.even(2))
-        if self.modulation is not None:
-            coder.code([self.modulation.exponent], _Counts.even(MAX_EXPONENT + 1))
-            model = _Counts.of_steps()
-            for layer in self.modulation.steps:
-                coder.code(layer + np.int32(LARGEST), model)
+        coder.code([self.hidden is not None], _Counts.even(2))
+        if self.hidden is not None:
+            coder.code([self.hidden.exponent], _Counts.even(MAX_EXPONENT + 1))
+            coder.code([self.hidden.rank], _Counts.even(MAX_RANK + 1))
+            for steps in (self.hidden.gains, self.hidden.left, self.hidden.right):
+                model = _Counts.of_steps()
+                for layer in steps:
+                    coder.code(layer.ravel() + np.int32(LARGEST), model)
         coder.code([self.last is not None], _Counts.even(2))
         if self.last is not None:
             sizes, models = _Counts.even(MAX_EXPONENT + 1), _step_models()
@@ -162,17 +197,23 @@ class WeightUpdate:
         return changed
 
 
-def modulation_of(network: CodecAwareRescaler) -> list[Tensor]:
+def gains_of(network: CodecAwareRescaler) -> list[Tensor]:
     """Biases of the modulation of each hidden layer, (2·width,): gains, then shifts."""
     return [layer.modulation.bias for layer in _hidden(network)]
 
 
-def with_modulation(network: CodecAwareRescaler, biases: Sequence[Tensor]) -> CodecAwareRescaler:
-    """A network with other biases there, perhaps some that want gradients; it shares everything else."""
-    layers = [
-        _with(layer, "modulation", _with_parameters(layer.modulation, weight=layer.modulation.weight, bias=bias))
-        for layer, bias in zip(_hidden(network), biases, strict=True)
-    ]
+def kernels_of(network: CodecAwareRescaler) -> list[Tensor]:
+    """Kernels of each hidden layer, (width, in, 3, 3)."""
+    return [layer.conv.weight for layer in _hidden(network)]
+
+
+def with_hidden(network: CodecAwareRescaler, biases: Sequence[Tensor], kernels: Sequence[Tensor]) -> CodecAwareRescaler:
+    """A network with others of both, perhaps some that want gradients; it shares everything else."""
+    layers = []
+    for layer, bias, kernel in zip(_hidden(network), biases, kernels, strict=True):
+        modulation = _with_parameters(layer.modulation, weight=layer.modulation.weight, bias=bias)
+        conv = _with_parameters(layer.conv, weight=kernel, bias=cast("Tensor", layer.conv.bias))
+        layers.append(_with(_with(layer, "modulation", modulation), "conv", conv))
     body = copy.copy(network.restorer.body)
     body._modules = {str(index): layer for index, layer in enumerate(layers[1:])}
     restorer = _with(_with(network.restorer, "first", layers[0]), "body", body)
@@ -234,6 +275,10 @@ class _Decoder:
         return int(self.symbols(1, model)[0])
 
 
+def _whole(change: NDArray[np.float32], step: float) -> NDArray[np.int8]:
+    return np.clip(np.round(change / step), -LARGEST, LARGEST).astype(np.int8)
+
+
 def _step_models() -> list[_Counts]:
     """One for each tap: the middle, the sides and the corners of the kernel count apart."""
     middle, side, corner = (_Counts.of_steps() for _ in range(3))
@@ -245,14 +290,20 @@ def _rows(tap: int, channels: int) -> int:
 
 
 def _decoded(coder: _Decoder, network: CodecAwareRescaler) -> WeightUpdate:
-    modulation = _decoded_modulation(coder, network) if coder.symbol(_Counts.even(2)) else None
-    return WeightUpdate(modulation, _decoded_last(coder, network) if coder.symbol(_Counts.even(2)) else None)
+    hidden = _decoded_hidden(coder, network) if coder.symbol(_Counts.even(2)) else None
+    return WeightUpdate(hidden, _decoded_last(coder, network) if coder.symbol(_Counts.even(2)) else None)
 
 
-def _decoded_modulation(coder: _Decoder, network: CodecAwareRescaler) -> Modulation:
-    exponent, model = coder.symbol(_Counts.even(MAX_EXPONENT + 1)), _Counts.of_steps()
-    layers = [coder.symbols(len(bias), model) - LARGEST for bias in modulation_of(network)]
-    return Modulation(np.stack(layers).astype(np.int8), exponent)
+def _decoded_hidden(coder: _Decoder, network: CodecAwareRescaler) -> HiddenLayers:
+    exponent, rank = coder.symbol(_Counts.even(MAX_EXPONENT + 1)), coder.symbol(_Counts.even(MAX_RANK + 1))
+    layers, width = len(gains_of(network)), network.restorer.last.in_channels
+
+    def steps(*shape: int) -> NDArray[np.int8]:
+        model = _Counts.of_steps()
+        found = [coder.symbols(math.prod(shape), model) - LARGEST for _ in range(layers)]
+        return np.stack(found).astype(np.int8).reshape(layers, *shape)
+
+    return HiddenLayers(steps(2 * width), steps(width, rank), steps(rank, width), exponent)
 
 
 def _decoded_last(coder: _Decoder, network: CodecAwareRescaler) -> LastLayer:
@@ -272,7 +323,7 @@ def _checksum(network: CodecAwareRescaler) -> int:
     assert last.bias is not None
     arrays = (
         value.detach().cpu().numpy().astype("<f4").tobytes()
-        for value in (*modulation_of(network), last.weight, last.bias)
+        for value in (*gains_of(network), *kernels_of(network), last.weight, last.bias)
     )
     return zlib.crc32(b"".join(arrays))
 

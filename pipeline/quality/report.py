@@ -69,6 +69,28 @@ class StreamReport:
 
 
 @dataclass(frozen=True)
+class TunedGroup:
+    """What was sent to tune the receiver's network to a group of pictures, and whether it was worth its bits.
+
+    Attributes:
+        frames: pictures of the group.
+        bytes: of the message, 0 where nothing was worth it.
+        rank: of the mixing of the hidden layers' channels, 0 for gains and shifts alone, None where these stay.
+        last_layer: whether it changes.
+        saved_per_bit: squared error (luma levels of 255, summed over the group) that a bit of the message saves,
+            estimated on parts of pictures that were not tuned to; None without one.
+        video_saves_per_bit: what a bit more of video would save there, by its quantiser.
+    """
+
+    frames: int
+    bytes: int
+    rank: int | None
+    last_layer: bool
+    saved_per_bit: float | None
+    video_saves_per_bit: float
+
+
+@dataclass(frozen=True)
 class Report:
     """What a command did and measured.
 
@@ -81,6 +103,7 @@ class Report:
         frames: measured pictures, empty without a source.
         warnings: what was converted, concealed or left out.
         damage: what was broken in the input, empty if nothing.
+        adaptation: of each group of pictures, if the network was tuned to them.
     """
 
     command: str
@@ -91,6 +114,7 @@ class Report:
     frames: Sequence[FrameReport]
     warnings: Sequence[str] = field(default_factory=tuple)
     damage: str = ""
+    adaptation: Sequence[TunedGroup] = field(default_factory=tuple)
 
     def summary(self) -> dict[str, dict[str, float | None]]:
         """Mean, minimum and maximum of each metric over the pictures that have one, and PSNR of the mean error."""
@@ -118,6 +142,7 @@ class Report:
             "summary": self.summary(),
             "warnings": list(self.warnings),
             "damage": self.damage or None,
+            **({"adaptation": [asdict(group) for group in self.adaptation]} if self.adaptation else {}),
         }
 
     def write(self, path: Path, *, overwrite: bool = False) -> None:

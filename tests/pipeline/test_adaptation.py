@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import random
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,23 +19,25 @@ from irn_video.codecs.errors import BadOption, BadUpdate
 from irn_video.codecs.reader import VideoReader
 from irn_video.codecs.sei import UPDATE_UUID, find_payloads, with_zeros, without_zeros
 from irn_video.pipeline.adaptation.equations import Equations, best_layer, change_of
-from irn_video.pipeline.adaptation.gradient import Sample, descended, error, said
+from irn_video.pipeline.adaptation.gradient import Change, Sample, descended, error, lowered, said
 from irn_video.pipeline.adaptation.tuner import Budget
 from irn_video.pipeline.adaptation.weight_update import (
     LARGEST,
     MAX_EXPONENT,
+    HiddenLayers,
     LastLayer,
-    Modulation,
     WeightUpdate,
-    modulation_of,
+    gains_of,
+    kernels_of,
 )
 from irn_video.pipeline.engine.device import choose_device
 from irn_video.pipeline.network import CodecAwareRescaler
 from irn_video.receiver import ReceiveOptions, receive
-from irn_video.sender import SendOptions, send
+from irn_video.sender import SendOptions, SendResult, send
 from numpy.typing import NDArray
 
 WIDTH = 4
+LIMITS = {"steps": 150, "seconds": math.inf, "rank": 0}
 
 
 @pytest.fixture(scope="module")
@@ -50,10 +54,13 @@ def some_update(chance: np.random.Generator, share: float, network: CodecAwareRe
     steps = chance.integers(-LARGEST, LARGEST + 1, shape).astype(np.int8) * (chance.random(shape) < share)
     steps[np.arange(9) != 4, -1] = 0
     last = LastLayer(steps, chance.integers(0, MAX_EXPONENT + 1, shape[1], dtype=np.uint8))
-    layers = 1 + len(network.restorer.body), 2 * network.restorer.last.in_channels
-    gains = chance.integers(-LARGEST, LARGEST + 1, layers) * (chance.random(layers) < share)
-    modulation = Modulation(gains.astype(np.int8), int(chance.integers(0, MAX_EXPONENT + 1)))
-    return WeightUpdate(modulation if parts & 1 else None, last if parts & 2 else None)
+    layers, width, rank = 1 + len(network.restorer.body), network.restorer.last.in_channels, int(chance.integers(4))
+    shapes = (layers, 2 * width), (layers, width, rank), (layers, rank, width)
+    hidden = HiddenLayers(
+        *((chance.integers(-LARGEST, LARGEST + 1, s) * (chance.random(s) < share)).astype(np.int8) for s in shapes),
+        exponent=int(chance.integers(1, MAX_EXPONENT + 1)),
+    )
+    return WeightUpdate(hidden if parts & 1 else None, last if parts & 2 else None)
 
 
 @given(st.binary(max_size=1000))
@@ -78,17 +85,19 @@ class TestUpdate:
 
     def test_the_general_network_stays_as_it_is(self, network: CodecAwareRescaler) -> None:
         before = network.restorer.last.weight.clone()
-        update = some_update(np.random.default_rng(1), 1, network)
+        update = some_update(np.random.default_rng(2), 1, network)
         assert update.last is not None
-        assert update.modulation is not None
-        gains = network.restorer.first.modulation.bias.clone()
-        tuned = update.applied(network).restorer
+        assert update.hidden is not None
+        assert update.hidden.rank
+        gains, kernels = gains_of(network)[0].clone(), kernels_of(network)[1].clone()
+        tuned = update.applied(network)
         assert torch.equal(network.restorer.last.weight, before)
-        assert torch.equal(network.restorer.first.modulation.bias, gains)
-        assert not torch.equal(tuned.last.weight, before)
-        assert not torch.equal(tuned.first.modulation.bias, gains)
-        assert tuned.shortcut is network.restorer.shortcut
-        assert tuned.first.conv is network.restorer.first.conv
+        assert torch.equal(gains_of(network)[0], gains)
+        assert torch.equal(kernels_of(network)[1], kernels)
+        assert not torch.equal(tuned.restorer.last.weight, before)
+        assert not torch.equal(gains_of(tuned)[0], gains)
+        assert not torch.equal(kernels_of(tuned)[1], kernels)
+        assert tuned.restorer.shortcut is network.restorer.shortcut
 
     def test_few_changes_take_few_bytes(self, network: CodecAwareRescaler) -> None:
         few, many = (some_update(np.random.default_rng(1), share, network) for share in (0.01, 0.5))
@@ -99,7 +108,7 @@ class TestUpdate:
         with pytest.raises(BadUpdate, match="not what was sent"):
             WeightUpdate.from_message(message, CodecAwareRescaler(WIDTH, 1))
 
-    @pytest.mark.parametrize("message", [b"", b"\1", b"\1" * 70_000, without_zeros(b"\2" + bytes(40))])
+    @pytest.mark.parametrize("message", [b"", b"\1", b"\2" * 70_000, without_zeros(b"\2" + bytes(40))])
     def test_nonsense(self, network: CodecAwareRescaler, message: bytes) -> None:
         with pytest.raises(BadUpdate):
             WeightUpdate.from_message(message, network)
@@ -129,7 +138,9 @@ class TestGradient:
     def samples(self, network: CodecAwareRescaler) -> list[Sample]:
         """What a network with other gains and shifts says."""
         chance = np.random.default_rng(1)
-        moved = Modulation(chance.integers(-3, 4, (2, 2 * WIDTH)).astype(np.int8), 5)
+        steps = chance.integers(-3, 4, (2, 2 * WIDTH)), chance.integers(-1, 2, (2, WIDTH, 1))
+        gains, left = (part.astype(np.int8) for part in steps)
+        moved = HiddenLayers(gains, left, left.transpose(0, 2, 1), 5)
         torch.manual_seed(1)
         made = []
         for _ in range(6):
@@ -140,26 +151,51 @@ class TestGradient:
         return made
 
     def descended(
-        self, network: CodecAwareRescaler, samples: list[Sample], start: Modulation | None = None, steps: int = 150
-    ) -> NDArray[np.float32]:
+        self, network: CodecAwareRescaler, samples: list[Sample], start: Change | None = None, **limits: float
+    ) -> Change:
         device, chance = choose_device("cpu", "fp32"), random.Random(0)
-        return descended(network, start, samples, np.ones(24), steps=steps, device=device, chance=chance)
+        steps, seconds, rank = (limits.get(name, usual) for name, usual in LIMITS.items())
+        ones = np.ones(24)
+        return descended(
+            network, start, int(rank), samples, ones, steps=int(steps), seconds=seconds, device=device, chance=chance
+        )
 
-    def test_it_finds_gains_and_shifts(self, network: CodecAwareRescaler, samples: list[Sample]) -> None:
+    @pytest.mark.parametrize(("rank", "left"), [(0, 0.35), (1, 0.1)])
+    def test_it_finds_the_change(
+        self, network: CodecAwareRescaler, samples: list[Sample], rank: int, left: float
+    ) -> None:
         device = choose_device("cpu", "fp32")
-        before, general = error(network, samples, device).mean(), modulation_of(network)[0].clone()
-        found = Modulation.nearest(self.descended(network, samples[1:]), 8)
-        assert error(found.applied(network), samples[:1], device).mean() < 0.1 * before
-        assert torch.equal(modulation_of(network)[0], general)
-        assert modulation_of(network)[0].grad is None
+        before, general = error(network, samples, device).mean(), gains_of(network)[0].clone()
+        found = HiddenLayers.nearest(*self.descended(network, samples[1:], rank=rank), 8)
+        assert found.rank == rank
+        assert error(found.applied(network), samples[:1], device).mean() < left * before
+        assert torch.equal(gains_of(network)[0], general)
+        assert all(parameter.grad is None for parameter in network.parameters())
 
     def test_it_begins_where_it_is_told(self, network: CodecAwareRescaler, samples: list[Sample]) -> None:
-        found = Modulation.nearest(self.descended(network, samples), 8)
-        assert np.allclose(self.descended(network, samples, found, steps=0), found.change, atol=1e-6)
-        assert np.abs(self.descended(network, samples, found, steps=5) - found.change).max() < 0.05
+        found = HiddenLayers.nearest(*self.descended(network, samples), 8).change
+        assert np.array_equal(self.descended(network, samples, found, steps=0)[0], found[0])
+        more = self.descended(network, samples, found, steps=5, rank=2)
+        assert np.abs(more[0] - found[0]).max() < 0.05
+        assert more[1].shape == (2, WIDTH, 2)
 
     def test_the_same_again(self, network: CodecAwareRescaler, samples: list[Sample]) -> None:
-        assert np.array_equal(self.descended(network, samples), self.descended(network, samples))
+        one, other = (self.descended(network, samples, rank=1, steps=20) for _ in range(2))
+        assert all(np.array_equal(*parts) for parts in zip(one, other, strict=True))
+
+    def test_time_is_limited(self, network: CodecAwareRescaler, samples: list[Sample]) -> None:
+        begin = time.monotonic()
+        self.descended(network, samples, steps=1_000_000, seconds=0.2)
+        assert 0.2 < time.monotonic() - begin < 5
+
+    def test_a_mixing_of_lower_rank(self) -> None:
+        chance = np.random.default_rng(1)
+        one = tuple(chance.standard_normal(shape).astype(np.float32) for shape in ((2, 8), (2, 4, 1), (2, 1, 4)))
+        gains, left, right = one
+        padded = gains, np.concatenate((left, left), 2), np.concatenate((right, right), 1)
+        same = lowered(padded, 1)
+        assert np.allclose(same[1] @ same[2], 2 * left @ right, atol=1e-5)
+        assert lowered(padded, 0)[1].shape == (2, 4, 0)
 
 
 class TestEquations:
@@ -172,7 +208,7 @@ class TestEquations:
         truth = np.zeros((37, 5), np.float32)
         truth[[2, 14, 30, 36], [0, 1, 2, 3]] = 0.08, 2.0, -0.3, 0.25
         missing = truth.T @ seen + noise * chance.standard_normal((5, 4000)).astype(np.float32)
-        return Equations.of(seen, missing.astype(np.float32)), seen, missing
+        return Equations.of(torch.from_numpy(seen), torch.from_numpy(missing.astype(np.float32))), seen, missing
 
     def test_it_finds_what_is_missing(self) -> None:
         equations, seen, missing = self.problem(0.01)
@@ -192,7 +228,8 @@ class TestEquations:
     def test_parts_make_a_whole(self) -> None:
         whole, seen, missing = self.problem(0.1)
         parts = [
-            Equations.of(seen[:, part], missing[:, part].astype(np.float32)) for part in (slice(900), slice(900, None))
+            Equations.of(*(torch.from_numpy(x[:, part].astype(np.float32)) for x in (seen, missing)))
+            for part in (slice(900), slice(900, None))
         ]
         total = Equations.total(parts)
         assert total.count == whole.count
@@ -217,12 +254,17 @@ ENCODER = EncoderSettings(crf=20, preset="veryfast", keyint=24)
 
 
 @pytest.fixture(scope="module")
-def sent(source: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+def results(source: Path, tmp_path_factory: pytest.TempPathFactory) -> list[SendResult]:
     """Without and with tuning."""
     folder = tmp_path_factory.mktemp("sent")
-    for name, adapt in (("plain", None), ("tuned", "fast")):
-        send(source, folder / f"{name}.mkv", SendOptions(encoder=ENCODER, adapt=adapt))
-    return folder / "plain.mkv", folder / "tuned.mkv"
+    options = {"plain": None, "tuned": "fast"}
+    return [send(source, folder / f"{n}.mkv", SendOptions(encoder=ENCODER, adapt=a)) for n, a in options.items()]
+
+
+@pytest.fixture(scope="module")
+def sent(results: list[SendResult]) -> tuple[Path, Path]:
+    """Without and with tuning."""
+    return results[0].written.path, results[1].written.path
 
 
 def psnr(lr: Path, source: Path, tmp_path: Path) -> list[float]:
@@ -281,6 +323,8 @@ class TestStream:
         ("options", "message"),
         [
             (SendOptions(adapt="fast", encoder=EncoderSettings(codec="h265")), "only lossy H.264"),
+            (SendOptions(adapt="0"), "'0' is no effort"),
+            (SendOptions(adapt="nan"), "'nan' is no effort"),
             (SendOptions(adapt_budget=Budget()), "weights that are not sent"),
             (SendOptions(adapt="fast", model="lanczos-x2"), "lanczos-x2 cannot be tuned"),
             (SendOptions(adapt="fast", model="irn-h264-x1"), "irn-h264-x1 cannot be tuned"),
@@ -291,6 +335,22 @@ class TestStream:
             send(source, tmp_path / "x.mkv", options)
         assert not list(tmp_path.iterdir())
 
+    def test_the_report_tells_what_the_bits_save(self, results: list[SendResult]) -> None:
+        plain, tuned = (result.report.as_json() for result in results)
+        assert "adaptation" not in plain
+        groups = tuned["adaptation"]
+        assert [group["frames"] for group in groups] == [24, 24]
+        assert [group["bytes"] for group in groups] == [len(m) for m in updates(results[1].written.path)[::24]]
+        assert all(group["saved_per_bit"] > group["video_saves_per_bit"] > 0 for group in groups)
+
+    @pytest.mark.parametrize("adapt", ["best", "1.5"])
+    def test_more_effort_and_a_limit_of_time(self, source: Path, tmp_path: Path, adapt: str) -> None:
+        (found,) = send(
+            source, tmp_path / "x.mkv", SendOptions(encoder=ENCODER, adapt=adapt, frames=12)
+        ).report.adaptation
+        assert found.bytes
+        assert found.rank is not None
+
     def test_a_budget_is_kept(self, sent: tuple[Path, Path], source: Path, tmp_path: Path) -> None:
         within = len(updates(sent[1])[0]) // 2
         options = SendOptions(encoder=ENCODER, adapt="fast", adapt_budget=Budget(within), frames=24)
@@ -299,11 +359,12 @@ class TestStream:
 
     def test_the_command(self, run: Callable[..., Any], source: Path, tmp_path: Path) -> None:
         done = run(
-            "send", source, tmp_path / "x.mp4", "--adapt", "fast", "--adapt-budget", "2%", "--frames", "8", "--verify"
+            "send", source, tmp_path / "x.mp4", "--adapt", "fast", "--adapt-budget", "20%", "--frames", "24", "--verify"
         )
         assert done.code == 0, done.err
+        assert "tuned 1 of 1 groups of pictures, in " in done.out
         with VideoReader(tmp_path / "x.mp4") as reader:
-            assert reader.info.frames == 8
+            assert reader.info.frames == 24
 
 
 @pytest.mark.parametrize(
