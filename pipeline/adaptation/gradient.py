@@ -42,7 +42,7 @@ class Sample:
     inner: tuple[slice, slice]
 
 
-def said(network: CodecAwareRescaler, cells: Tensor, quantiser: Tensor) -> Tensor:
+def predicted(network: CodecAwareRescaler, cells: Tensor, quantiser: Tensor) -> Tensor:
     """What a network says of cells, (N, outputs, h, w)."""
     features, condition = network.restorer.features(cells, quantiser)
     result: Tensor = network.restorer.last(features) + network.restorer.shortcut(cells, condition)
@@ -53,14 +53,14 @@ def error(network: CodecAwareRescaler, samples: Sequence[Sample], device: Device
     """Mean squared error of each output."""
     with device.inference():
         parts = [
-            (said(network, sample.cells.float(), sample.quantiser)[0] - sample.wanted)[:, *sample.inner].flatten(1)
+            (predicted(network, sample.cells.float(), sample.quantiser)[0] - sample.wanted)[:, *sample.inner].flatten(1)
             for sample in samples
         ]
         mean: NDArray[np.float64] = torch.cat(parts, 1).square().mean(1).double().cpu().numpy()
     return mean
 
 
-def descended(
+def fine_tuned(
     network: CodecAwareRescaler,
     start: Change | None,
     rank: int,
@@ -95,7 +95,7 @@ def descended(
         rates = {gains: _RATE} | ({left: _MIXING_RATE, right: _MIXING_RATE} if left.shape[2] else {})
         adam = torch.optim.Adam([{"params": [part], "rate": rate} for part, rate in rates.items()])
         begin, step = time.monotonic(), 0
-        while step < steps and (done := max(step / steps, (time.monotonic() - begin) / seconds)) < 1:
+        while step < steps and seconds > 0 and (done := max(step / steps, (time.monotonic() - begin) / seconds)) < 1:
             biases = [bias + change for bias, change in zip(general, gains, strict=True)]
             mixed = kernels
             if left.shape[2]:
@@ -105,7 +105,7 @@ def descended(
                 ]
             cells, wanted, quantiser = _batch(samples, chance)
             with device.autocast():
-                difference = said(with_hidden(network, biases, mixed), cells, quantiser) - wanted
+                difference = predicted(with_hidden(network, biases, mixed), cells, quantiser) - wanted
             loss = difference.square().mean((0, 2, 3)) @ weights
             for part, gradient in zip(rates, torch.autograd.grad(loss, list(rates)), strict=True):
                 part.grad = gradient
@@ -116,7 +116,7 @@ def descended(
     return gains.detach().cpu().numpy(), left.detach().cpu().numpy(), right.detach().cpu().numpy()
 
 
-def lowered(change: Change, rank: int) -> Change:
+def of_lower_rank(change: Change, rank: int) -> Change:
     """The nearest change with a mixing of this rank, its two factors equally strong."""
     gains, left, right = change
     u, sizes, v = np.linalg.svd(left @ right)

@@ -7,7 +7,7 @@ import random
 import re
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import cast
@@ -23,7 +23,7 @@ from irn_video.codecs.pixels import unpacker
 from irn_video.codecs.reader import mean_qp
 from irn_video.codecs.roundtrip import h264_decoder
 from irn_video.pipeline.adaptation.equations import Equations, Matrix, best_layer, change_of
-from irn_video.pipeline.adaptation.gradient import Change, Sample, descended, error, lowered
+from irn_video.pipeline.adaptation.gradient import Change, Sample, error, fine_tuned, of_lower_rank
 from irn_video.pipeline.adaptation.weight_update import MAX_MESSAGE_BYTES, HiddenLayers, WeightUpdate
 from irn_video.pipeline.engine.rescaler import PackedRescaler, Rescaler
 from irn_video.pipeline.network import CodecAwareRescaler
@@ -112,7 +112,8 @@ _HALO = 8  # cells around it, which the network sees and whose own results are n
 _LONGEST = 1000  # pictures of a group after which no more are kept, so that memory is bounded
 _SPARSE = 2  # of cells that lie beside or below each other, one tells nearly all
 # Squared error, in luma levels of HR samples, that a bit must save at quantiser 12 and scale 1: what one more of video
-# saves (tennis, camel, baseball, CRF 22 to 32: 1.6 to 2.7 at scales 2 and 4). It doubles every three quantisers.
+# saves (tennis, camel, baseball, CRF 22 to 32: 1.6 to 2.7 at scales 2 and 4). It doubles every three quantisers. The
+# Lagrange multiplier of rate–distortion optimisation, that is.
 _PRICE = 2.0
 _THRIFTS = (2.0, 8.0)  # more is asked of each weight, since what is found in some cells holds for others in part
 _HELD_OUT = 6  # one of so many samples judges what the others have found
@@ -169,17 +170,18 @@ class Tuner:
             cells += picture.height * picture.width // 4
             if self._waiting and (remembered := self._waiting.popleft()) is not None:
                 self._keep(samples, picture, *remembered)
-        if not samples:
-            return b""
         price = _PRICE * self._rescaler.scale**2 / (_LEVELS * DETAIL) ** 2
         price *= 2 ** ((sum(quantisers) / len(quantisers) - 12) / 3)
-        worth = _Worth(self._rescaler.network, cells, price, self._budget.of(packets))
+        pricing = _Pricing(self._rescaler.network, cells, price, self._budget.of(packets))
+        if not samples:
+            self.groups.append(pricing.report(len(quantisers), _NOTHING))
+            return b""
         least = _LEAST * price * 8 * sum(packet.size for packet in packets)
-        hidden = self._hidden(samples, worth, math.ceil(self._effort.steps * len(quantisers)), least)
-        whole = self._with_last_layer(hidden.update, samples, worth)
+        hidden = self._hidden(samples, pricing, math.ceil(self._effort.steps * len(quantisers)), least)
+        whole = self._with_last_layer(hidden.update, samples, pricing)
         self._last = whole.update
-        self.groups.append(worth.report(len(quantisers), whole, hidden.gain + whole.gain))
-        return whole.update.to_message(self._rescaler.network) if whole.update else b""
+        self.groups.append(pricing.report(len(quantisers), replace(whole, gain=hidden.gain + whole.gain)))
+        return whole.message
 
     def _keep(self, samples: list[Sample], arrived: Picture, original: Picture, part: _Part) -> None:
         """Add a sample, or put it in the place of another where there are enough."""
@@ -188,12 +190,12 @@ class Tuner:
         else:
             samples[self._chance.randrange(len(samples))] = self._sample(arrived, original, part)
 
-    def _hidden(self, samples: Sequence[Sample], worth: _Worth, steps: int, least: float) -> _Way:
+    def _hidden(self, samples: Sequence[Sample], pricing: _Pricing, steps: int, least: float) -> _Candidate:
         """The best of no change, that of the last group and new ones, on samples that these have not seen.
 
         Args:
             samples: of the group.
-            worth: tells what they gain.
+            pricing: tells what they gain.
             steps: of a round.
             least: that a round should gain.
         """
@@ -201,33 +203,53 @@ class Tuner:
         held_out, seen = samples[::_HELD_OUT], [s for index, s in enumerate(samples) if index % _HELD_OUT]
         general = error(network, held_out, device)
 
-        def way(hidden: HiddenLayers | None) -> _Way:
+        def candidate(hidden: HiddenLayers | None) -> _Candidate:
             gain = general - general if hidden is None else general - error(hidden.applied(network), held_out, device)
-            return worth(gain, WeightUpdate(hidden))
+            return pricing(gain, WeightUpdate(hidden))
 
-        best = max(way(None), way(self._last.hidden), key=_value)
+        best = max(candidate(None), candidate(self._last.hidden), key=_value)
         change: Change | None = best.update.hidden.change if best.update.hidden is not None else None
+
+        def gain_of(change: Change) -> float:
+            return candidate(HiddenLayers.nearest(*change, _EXPONENTS[-1])).gain
+
         for rank in effort.ranks if seen else ():
-            gained, until = -math.inf, time.monotonic() + effort.seconds / len(effort.ranks)
-            for _ in range(effort.rounds):
-                left = max(0.0, until - time.monotonic())
-                change = descended(
-                    *(network, change, rank, seen, worth.importance),
-                    steps=steps,
-                    seconds=left,
-                    device=device,
-                    chance=self._chance,
-                )
-                before, gained = gained, way(HiddenLayers.nearest(*change, _EXPONENTS[-1])).gain
-                if gained < before + least or time.monotonic() >= until:
-                    break
-            assert change is not None
+            change = self._rounds(change, rank, seen, pricing, steps, least, gain_of)
             ranks = sorted({rank, rank // 2})
-            tried = [HiddenLayers.nearest(*lowered(change, r), e) for r in ranks for e in _EXPONENTS]
-            best = max(best, *(way(hidden) for hidden in tried), key=_value)
+            tried = [HiddenLayers.nearest(*of_lower_rank(change, r), e) for r in ranks for e in _EXPONENTS]
+            best = max(best, *(candidate(hidden) for hidden in tried), key=_value)
         return best
 
-    def _with_last_layer(self, update: WeightUpdate, samples: Sequence[Sample], worth: _Worth) -> _Way:
+    def _rounds(
+        self,
+        change: Change | None,
+        rank: int,
+        samples: Sequence[Sample],
+        pricing: _Pricing,
+        steps: int,
+        least: float,
+        gain_of: Callable[[Change], float],
+    ) -> Change:
+        """Go on from a change, with a mixing of this rank, as long as a round gains enough and there is time."""
+        effort, rescaler = self._effort, self._rescaler
+        gained, until = -math.inf, time.monotonic() + effort.seconds / len(effort.ranks)
+        for further in reversed(range(effort.rounds)):
+            change = fine_tuned(
+                *(rescaler.network, change, rank, samples, pricing.importance),
+                steps=steps,
+                seconds=until - time.monotonic(),
+                device=rescaler.device,
+                chance=self._chance,
+            )
+            if not further or time.monotonic() >= until:
+                break
+            before, gained = gained, gain_of(change)
+            if gained < before + least:
+                break
+        assert change is not None
+        return change
+
+    def _with_last_layer(self, update: WeightUpdate, samples: Sequence[Sample], pricing: _Pricing) -> _Candidate:
         """The best of no change of the last layer, that of the last group and new ones; what these gain alone."""
         network, hidden = update.applied(self._rescaler.network), update.hidden
         solved = samples[:: math.ceil(len(samples) / self._effort.solved)]  # from the first to the last picture
@@ -235,16 +257,18 @@ class Tuner:
         parts = [self._equations(network, sample, k % 2, k // 2 % 2) for k, sample in enumerate(solved)]
         halves = [Equations.total(half) for half in (parts[::2], parts[1::2]) if half]
         whole = Equations.total(halves)
-        ways = [worth(np.zeros_like(worth.importance), update)]
+        candidates = [pricing(np.zeros_like(pricing.importance), update)]
         if self._last.last is not None:
-            ways.append(worth(whole.gain(change_of(self._last.last)), WeightUpdate(hidden, self._last.last)))
+            candidates.append(pricing(whole.gain(change_of(self._last.last)), WeightUpdate(hidden, self._last.last)))
         for thrift in _THRIFTS if len(halves) == 2 else ():
             # What is found in one half of the pictures must hold in the other.
-            prices = thrift * worth.price / worth.cells / worth.importance
+            prices = thrift * pricing.price / pricing.cells / pricing.importance
             one, other = halves
             crosswise = [b.gain(change_of(best_layer(a, prices))) for a, b in ((one, other), (other, one))]
-            ways.append(worth((crosswise[0] + crosswise[1]) / 2, WeightUpdate(hidden, best_layer(whole, prices))))
-        return max(ways, key=_value)
+            candidates.append(
+                pricing((crosswise[0] + crosswise[1]) / 2, WeightUpdate(hidden, best_layer(whole, prices)))
+            )
+        return max(candidates, key=_value)
 
     def _sample(self, arrived: Picture, original: Picture, part: _Part) -> Sample:
         network, scale, device = self._rescaler.network, self._rescaler.scale, self._rescaler.device
@@ -255,7 +279,7 @@ class Tuner:
             wanted = torch.cat((clean - lr, latent), 1)[0] / DETAIL
             cells = network.cells(lr)
         quantiser = torch.tensor([0.0 if arrived.qp is None else arrived.qp], device=lr.device)
-        # Clones, since what was made in inference mode cannot be descended along.
+        # Clones, since what was made in inference mode has no gradients.
         return Sample(
             cells.half().clone(memory_format=torch.channels_last), wanted.half().clone(), quantiser, part.inner
         )
@@ -277,7 +301,7 @@ class Tuner:
         return Equations.of(seen, missing)
 
 
-class _Worth:
+class _Pricing:
     """Tells what an update is worth for a group of pictures; minus infinity where it takes too much.
 
     Args:
@@ -291,33 +315,36 @@ class _Worth:
         self._network, self._most = network, most
         self.cells, self.price, self.importance = cells, price, _importance(network)
 
-    def __call__(self, gain: Matrix, update: WeightUpdate) -> _Way:
+    def __call__(self, gain: Matrix, update: WeightUpdate) -> _Candidate:
         """An update that lowers the mean squared error of each output by `gain`."""
-        size = len(update.to_message(self._network)) if update else 0
-        total = float(gain @ self.importance) * self.cells
-        return _Way(update, total, size, total - 8 * self.price * size if size <= self._most else -math.inf)
+        message = update.to_message(self._network) if update else b""
+        total, cost = float(gain @ self.importance) * self.cells, 8 * self.price * len(message)
+        return _Candidate(update, message, total, total - cost if len(message) <= self._most else -math.inf)
 
-    def report(self, frames: int, way: _Way, gain: float) -> TunedGroup:
-        """Of a group of so many pictures that gains so much in all."""
-        hidden, scale = way.update.hidden, (_LEVELS * DETAIL) ** 2
+    def report(self, frames: int, candidate: _Candidate) -> TunedGroup:
+        """Of a group of so many pictures."""
+        hidden, scale = candidate.update.hidden, (_LEVELS * DETAIL) ** 2
         return TunedGroup(
             frames=frames,
-            bytes=way.bytes,
+            bytes=len(candidate.message),
             rank=None if hidden is None else hidden.rank,
-            last_layer=way.update.last is not None,
-            saved_per_bit=gain * scale / (8 * way.bytes) if way.bytes else None,
+            last_layer=candidate.update.last is not None,
+            saved_per_bit=candidate.gain * scale / (8 * len(candidate.message)) if candidate.message else None,
             video_saves_per_bit=self.price * scale,
         )
 
 
 @dataclass(frozen=True)
-class _Way:
-    """An update, the squared error it saves in the group, its bytes, and the former less the price of the latter."""
+class _Candidate:
+    """An update, its message, the squared error it saves in the group, and this less the price of the message."""
 
     update: WeightUpdate
+    message: bytes
     gain: float
-    bytes: int
     value: float
+
+
+_NOTHING = _Candidate(WeightUpdate(), b"", 0.0, 0.0)
 
 
 @dataclass(frozen=True)
@@ -342,8 +369,8 @@ class _Part:
         return replace(picture, planes=cast("tuple[Plane, Plane, Plane]", planes))
 
 
-def _value(way: _Way) -> float:
-    return way.value
+def _value(candidate: _Candidate) -> float:
+    return candidate.value
 
 
 def _importance(network: CodecAwareRescaler) -> Matrix:

@@ -6,6 +6,7 @@ import math
 import random
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,14 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from irn_video.codecs.card import find_card
 from irn_video.codecs.encoders import EncoderSettings
 from irn_video.codecs.errors import BadOption, BadUpdate
+from irn_video.codecs.picture import Picture
 from irn_video.codecs.reader import VideoReader
 from irn_video.codecs.sei import UPDATE_UUID, find_payloads, with_zeros, without_zeros
 from irn_video.pipeline.adaptation.equations import Equations, best_layer, change_of
-from irn_video.pipeline.adaptation.gradient import Change, Sample, descended, error, lowered, said
+from irn_video.pipeline.adaptation.gradient import Change, Sample, error, fine_tuned, of_lower_rank, predicted
 from irn_video.pipeline.adaptation.tuner import Budget
 from irn_video.pipeline.adaptation.weight_update import (
     LARGEST,
@@ -31,7 +34,9 @@ from irn_video.pipeline.adaptation.weight_update import (
     kernels_of,
 )
 from irn_video.pipeline.engine.device import choose_device
+from irn_video.pipeline.engine.rescaler import PackedRescaler, Rescaler
 from irn_video.pipeline.network import CodecAwareRescaler
+from irn_video.pipeline.restoring import restoration_of
 from irn_video.receiver import ReceiveOptions, receive
 from irn_video.sender import SendOptions, SendResult, send
 from numpy.typing import NDArray
@@ -146,17 +151,17 @@ class TestGradient:
         for _ in range(6):
             cells, quantiser = torch.rand(1, 9, 40, 30), torch.tensor([26.0])
             with torch.no_grad():
-                wanted = said(moved.applied(network), cells, quantiser)[0]
+                wanted = predicted(moved.applied(network), cells, quantiser)[0]
             made.append(Sample(cells.half(), wanted.half(), quantiser, (slice(None), slice(None))))
         return made
 
-    def descended(
+    def fine_tuned(
         self, network: CodecAwareRescaler, samples: list[Sample], start: Change | None = None, **limits: float
     ) -> Change:
         device, chance = choose_device("cpu", "fp32"), random.Random(0)
         steps, seconds, rank = (limits.get(name, usual) for name, usual in LIMITS.items())
         ones = np.ones(24)
-        return descended(
+        return fine_tuned(
             network, start, int(rank), samples, ones, steps=int(steps), seconds=seconds, device=device, chance=chance
         )
 
@@ -166,26 +171,26 @@ class TestGradient:
     ) -> None:
         device = choose_device("cpu", "fp32")
         before, general = error(network, samples, device).mean(), gains_of(network)[0].clone()
-        found = HiddenLayers.nearest(*self.descended(network, samples[1:], rank=rank), 8)
+        found = HiddenLayers.nearest(*self.fine_tuned(network, samples[1:], rank=rank), 8)
         assert found.rank == rank
         assert error(found.applied(network), samples[:1], device).mean() < left * before
         assert torch.equal(gains_of(network)[0], general)
         assert all(parameter.grad is None for parameter in network.parameters())
 
     def test_it_begins_where_it_is_told(self, network: CodecAwareRescaler, samples: list[Sample]) -> None:
-        found = HiddenLayers.nearest(*self.descended(network, samples), 8).change
-        assert np.array_equal(self.descended(network, samples, found, steps=0)[0], found[0])
-        more = self.descended(network, samples, found, steps=5, rank=2)
+        found = HiddenLayers.nearest(*self.fine_tuned(network, samples), 8).change
+        assert np.array_equal(self.fine_tuned(network, samples, found, steps=0)[0], found[0])
+        more = self.fine_tuned(network, samples, found, steps=5, rank=2)
         assert np.abs(more[0] - found[0]).max() < 0.05
         assert more[1].shape == (2, WIDTH, 2)
 
     def test_the_same_again(self, network: CodecAwareRescaler, samples: list[Sample]) -> None:
-        one, other = (self.descended(network, samples, rank=1, steps=20) for _ in range(2))
+        one, other = (self.fine_tuned(network, samples, rank=1, steps=20) for _ in range(2))
         assert all(np.array_equal(*parts) for parts in zip(one, other, strict=True))
 
     def test_time_is_limited(self, network: CodecAwareRescaler, samples: list[Sample]) -> None:
         begin = time.monotonic()
-        self.descended(network, samples, steps=1_000_000, seconds=0.2)
+        self.fine_tuned(network, samples, steps=1_000_000, seconds=0.2)
         assert 0.2 < time.monotonic() - begin < 5
 
     def test_a_mixing_of_lower_rank(self) -> None:
@@ -193,9 +198,9 @@ class TestGradient:
         one = tuple(chance.standard_normal(shape).astype(np.float32) for shape in ((2, 8), (2, 4, 1), (2, 1, 4)))
         gains, left, right = one
         padded = gains, np.concatenate((left, left), 2), np.concatenate((right, right), 1)
-        same = lowered(padded, 1)
+        same = of_lower_rank(padded, 1)
         assert np.allclose(same[1] @ same[2], 2 * left @ right, atol=1e-5)
-        assert lowered(padded, 0)[1].shape == (2, 4, 0)
+        assert of_lower_rank(padded, 0)[1].shape == (2, 4, 0)
 
 
 class TestEquations:
@@ -318,6 +323,30 @@ class TestStream:
         plain, tuned = (psnr(path, source, tmp_path) for path in sent)
         found = [frame.error.psnr()["psnr_y"] for frame in result.report.frames]
         assert found == pytest.approx(plain[:24] + tuned[24:])
+
+    @pytest.mark.parametrize("precision", ["fp32", "bf16"])
+    def test_weights_from_an_enemy_make_some_picture(self, sent: tuple[Path, Path], clips: Any, precision: str) -> None:
+        """As large as a message can say and with the right checksum: no error, and the next picture is as ever."""
+        rescaler = Rescaler.load("irn-h264-x2", device="cpu", precision=precision)
+        assert isinstance(rescaler, PackedRescaler)
+        network, (card, picture) = rescaler.network, (find_card(sent[0]), clips.read(sent[0])[0])
+        assert card is not None
+        width, outputs, layers = network.restorer.last.in_channels, network.restorer.last.out_channels, 1
+        layers += len(network.restorer.body)
+        hidden = (np.full(s, LARGEST, np.int8) for s in ((layers, 2 * width), (layers, width, 15), (layers, 15, width)))
+        last = np.full((9, width + 1, outputs), LARGEST, np.int8)
+        last[np.arange(9) != 4, -1] = 0
+        update = WeightUpdate(HiddenLayers(*hidden, exponent=0), LastLayer(last, np.zeros(width + 1, np.uint8)))
+        to = restoration_of(card, temperature=1.0, seed=None)
+
+        def restored(message: bytes) -> Picture:
+            return rescaler.reverse(rescaler.predict(replace(picture, update=message), to), to)
+
+        before, enemy, after = (restored(message) for message in (b"", update.to_message(network), b""))
+        assert [plane.shape for plane in enemy.planes] == [plane.shape for plane in before.planes]
+        assert not all(np.array_equal(*planes) for planes in zip(enemy.planes, before.planes, strict=True))
+        assert all(np.array_equal(*planes) for planes in zip(after.planes, before.planes, strict=True))
+        assert not rescaler.warnings
 
     @pytest.mark.parametrize(
         ("options", "message"),
