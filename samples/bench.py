@@ -1,10 +1,10 @@
 """How fast the receiver and the sender are, and how much memory they take. Run it on an idle machine.
 
-python samples/bench.py [--json FILE] [--memory]
+python samples/bench.py [--json FILE] [--memory] [--adapt fast]
 
 The receiver's stages run one after the other here, each alone, and then together as in irn-receive: with perfect
 overlap the whole takes as long as its slowest stage. Memory (Linux only) is the peak of irn-send and irn-receive at
-1080p after 100 and after 1000 pictures, which must not differ.
+1080p after 100 and after 1000 pictures, which must not differ. With --adapt, what tuning to the clip costs both.
 """
 
 from __future__ import annotations
@@ -80,6 +80,25 @@ class Speed:
         """The same with the halves of the network as stages of their own: what more cores could still win."""
         stages = self.stage_seconds | self.network_seconds
         return self.receive_seconds / max(seconds for name, seconds in stages.items() if name != "network")
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Seconds for a clip, without and with tuning to it: the best of several runs of each, in turns.
+
+    Attributes:
+        adapt: the effort.
+        video_seconds: length of the clip.
+        send_seconds: of time.
+        send_cpu_seconds: of all cores together.
+        receive_seconds: of time.
+    """
+
+    adapt: str
+    video_seconds: float
+    send_seconds: tuple[float, float]
+    send_cpu_seconds: tuple[float, float]
+    receive_seconds: tuple[float, float]
 
 
 def moving_clip(path: Path, width: int, height: int, frames: int) -> None:
@@ -174,7 +193,29 @@ def measure_speed(clip: Path, folder: Path, model: str, frames: int, repeat: int
     )
 
 
-def measure_memory(folder: Path, model: str, counts: tuple[int, int], size: tuple[int, int]) -> dict[str, list[int]]:
+def measure_cost(clip: Path, folder: Path, model: str, frames: int, repeat: int, adapt: str) -> Cost:
+    """Send and receive without and with tuning."""
+    weights = model if Path(model).is_file() else None
+    lr, restored = (folder / "general.mp4", folder / "tuned.mp4"), folder / "restored.mp4"
+    times: list[tuple[list[float], list[float], list[float]]] = [([], [], []), ([], [], [])]
+    for _ in range(repeat):
+        for path, effort, (sending, working, receiving) in zip(lr, (None, adapt), times, strict=True):
+            options = SendOptions(model=model, frames=frames, adapt=effort, overwrite=True)
+            before = time.process_time()
+            sending.append(_seconds(partial(send, clip, path, options)))
+            working.append(time.process_time() - before)
+            back = ReceiveOptions(model=weights, source=clip, frames=frames, overwrite=True)
+            receiving.append(_seconds(partial(receive, path, restored, back)))
+    with VideoReader(lr[0]) as reader:
+        pictures = list(reader)
+    best = [(min(one), min(other)) for one, other in zip(*times, strict=True)]
+    length = float((pictures[-1].pts - pictures[0].pts + (pictures[-1].duration or 0)) * pictures[0].time_base)
+    return Cost(adapt, length, *best)
+
+
+def measure_memory(
+    folder: Path, model: str, counts: tuple[int, int], size: tuple[int, int], adapt: str | None = None
+) -> dict[str, list[int]]:
     """Peak resident bytes of irn-send and irn-receive after each number of pictures, in processes of their own."""
     clip, lr, restored = folder / "large.mp4", folder / "large_lr.mp4", folder / "large_restored.mp4"
     moving_clip(clip, *size, max(counts))
@@ -182,7 +223,8 @@ def measure_memory(folder: Path, model: str, counts: tuple[int, int], size: tupl
     weights = ["--model", model] if Path(model).is_file() else []
     for count in counts:
         limit = ["--frames", str(count), "--overwrite"]
-        sending = ["irn_video.sender.cli", clip, lr, "--model", model, *limit]
+        tuned = ["--adapt", adapt] if adapt is not None else []
+        sending = ["irn_video.sender.cli", clip, lr, "--model", model, *limit, *tuned]
         result["irn-send"].append(_peak_bytes([str(word) for word in sending]))
         receiving = ["irn_video.receiver.cli", lr, restored, *weights, "--source", clip, *limit]
         result["irn-receive"].append(_peak_bytes([str(word) for word in receiving]))
@@ -203,6 +245,21 @@ def speed_table(speed: Speed) -> str:
         f"  {speed.thread_overlap:.2f} times as long as its slowest thread, the halves of the network counted apart",
     ]
     return "\n".join(lines)
+
+
+def cost_table(cost: Cost) -> str:
+    """The figures for people."""
+    parts = {
+        "irn-send": cost.send_seconds,
+        "irn-send, all cores": cost.send_cpu_seconds,
+        "irn-receive": cost.receive_seconds,
+    }
+    rows = []
+    for name, (general, tuned) in parts.items():
+        more = (tuned - general) / cost.video_seconds, 100 * (tuned / general - 1)
+        text = f"{name:<20}{tuned:6.2f} instead of {general:6.2f} s"
+        rows.append(f"{text} ({more[0]:+.2f} a second of video, {more[1]:+.1f} %)")
+    return "\n".join([f"--adapt {cost.adapt}, {cost.video_seconds:g} s of video", *rows])
 
 
 def memory_table(peaks: dict[str, list[int]], counts: tuple[int, int], size: tuple[int, int]) -> str:
@@ -305,6 +362,7 @@ def _size(_: click.Context, option: click.Parameter, text: str) -> tuple[int, in
 @click.option("--memory", is_flag=True, help="Also measure peak memory; takes minutes.")
 @click.option("--memory-frames", type=click.IntRange(2), default=1000, show_default=True, help="Of the long run.")
 @click.option("--memory-size", callback=_size, default="1920x1080", show_default=True, help="Of its pictures.")
+@click.option("--adapt", metavar="EFFORT", help="Also measure what irn-send --adapt costs: fast, best or seconds.")
 @click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write the figures here.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing JSON file.")
 def main(
@@ -315,6 +373,7 @@ def main(
     memory: bool,
     memory_frames: int,
     memory_size: tuple[int, int],
+    adapt: str | None,
     json_path: Path | None,
     overwrite: bool,
 ) -> None:
@@ -339,9 +398,13 @@ def main(
                 "overlap": speed.overlap,
                 "thread_overlap": speed.thread_overlap,
             }
+            if adapt is not None:
+                cost = measure_cost(clip, folder, model, frames, repeat, adapt)
+                click.echo(cost_table(cost))
+                result["adaptation"] = asdict(cost)
             if memory:
                 counts = (min(100, memory_frames // 2), memory_frames)
-                peaks = measure_memory(folder, model, counts, memory_size)
+                peaks = measure_memory(folder, model, counts, memory_size, adapt)
                 click.echo(memory_table(peaks, counts, memory_size))
                 result["memory"] = {"frames": counts, "size": memory_size, "peak_bytes": peaks}
             if json_path is not None:

@@ -167,6 +167,15 @@ class TestOnARealClip:
         assert all(seconds > 0 for seconds in (*speed.stage_seconds.values(), speed.overlap, speed.send_seconds))
         assert "8 pictures" in bench.speed_table(speed)
 
+    def test_tuning_is_timed(self, clip: Path, tmp_path: Path) -> None:
+        cost = bench.measure_cost(clip, tmp_path, "irn-h264-x2", frames=8, repeat=1, adapt="fast")
+        assert cost.video_seconds == pytest.approx(0.32)
+        assert all(min(times) > 0 for times in (cost.send_seconds, cost.send_cpu_seconds, cost.receive_seconds))
+        assert cost.send_seconds[1] > cost.send_seconds[0]
+        lines = bench.cost_table(cost).splitlines()
+        assert lines[0] == "--adapt fast, 0.32 s of video"
+        assert [line.split("  ")[0] for line in lines[1:]] == ["irn-send", "irn-send, all cores", "irn-receive"]
+
     def test_the_benchmark_clip_moves(self, clip: Path) -> None:
         with VideoReader(clip) as reader:
             first, second, *_ = reader

@@ -26,24 +26,26 @@ class Equations:
     Attributes:
         seen: sum over samples of seen · seenᵀ, (rows, rows).
         missing: sum of seen · (what it should have said − what it said)ᵀ, (rows, outputs).
+        sought: likewise, where it should say what to aim at, see `Sample.aim`.
         count: samples.
     """
 
     seen: Matrix
     missing: Matrix
+    sought: Matrix
     count: int
 
     @classmethod
-    def of(cls, seen: Tensor, missing: Tensor) -> Equations:
-        """From samples: (rows, samples), (outputs, samples)."""
-        products = [product.double().cpu().numpy() for product in (seen @ seen.T, seen @ missing.T)]
-        return cls(products[0], products[1], seen.shape[1])
+    def of(cls, seen: Tensor, missing: Tensor, sought: Tensor) -> Equations:
+        """From samples: (rows, samples), (outputs, samples), (outputs, samples)."""
+        products = [product.double().cpu().numpy() for product in (seen @ seen.T, seen @ missing.T, seen @ sought.T)]
+        return cls(products[0], products[1], products[2], seen.shape[1])
 
     @classmethod
     def total(cls, parts: Sequence[Equations]) -> Equations:
         """Of all samples together."""
-        seen, missing = (np.sum([getattr(part, name) for part in parts], 0) for name in ("seen", "missing"))
-        return cls(seen, missing, sum(part.count for part in parts))
+        sums = [np.sum([getattr(part, name) for part in parts], 0) for name in ("seen", "missing", "sought")]
+        return cls(sums[0], sums[1], sums[2], sum(part.count for part in parts))
 
     def gain(self, change: Matrix) -> Matrix:
         """By how much a change of the weights, (rows, outputs), lowers the mean squared error of each output."""
@@ -52,13 +54,13 @@ class Equations:
 
 
 def best_layer(equations: Equations, price: Matrix) -> LastLayer:
-    """The change for which the mean squared error of each output, plus its `price` for each bit, is least.
+    """The change for which each output's mean squared distance from its aim, plus its `price` for each bit, is least.
 
     Found weight by weight: each takes the number of steps, or one fewer, that costs least given the others and how
     often each number has been taken.
     """
-    rows, outputs = equations.missing.shape
-    seen, rest = equations.seen / equations.count, equations.missing / equations.count
+    rows, outputs = equations.sought.shape
+    seen, rest = equations.seen / equations.count, equations.sought / equations.count
     power = np.maximum(np.diag(seen), 1e-9)
     exponents = _exponents(power)
     sizes = _spread(np.exp2(COARSEST - exponents), rows)

@@ -32,14 +32,21 @@ class Sample:
     Attributes:
         cells: what the network sees, (1, seen, h, w), float16.
         wanted: (outputs, h, w), float16, 1 for a large detail.
+        contrast: to add to the first outputs, (some, h, w), float16, for a picture that looks somewhat stronger.
         quantiser: (1,).
         inner: rows and columns that count; the others are neighbours.
     """
 
     cells: Tensor
     wanted: Tensor
+    contrast: Tensor
     quantiser: Tensor
     inner: tuple[slice, slice]
+
+    def aim(self, place: tuple[slice, slice]) -> Tensor:
+        """What tuning aims at, (outputs, rows, columns) of a place: the least error alone would make details faint."""
+        wanted, contrast = (part[:, *place].float() for part in (self.wanted, self.contrast))
+        return torch.cat((wanted[: len(contrast)] + contrast, wanted[len(contrast) :]))
 
 
 def predicted(network: CodecAwareRescaler, cells: Tensor, quantiser: Tensor) -> Tensor:
@@ -103,9 +110,9 @@ def fine_tuned(
                     kernel + ((one @ other) @ kernel.flatten(1)).view_as(kernel)
                     for kernel, one, other in zip(kernels, left, right, strict=True)
                 ]
-            cells, wanted, quantiser = _batch(samples, chance)
+            cells, aim, quantiser = _batch(samples, chance)
             with device.autocast():
-                difference = predicted(with_hidden(network, biases, mixed), cells, quantiser) - wanted
+                difference = predicted(with_hidden(network, biases, mixed), cells, quantiser) - aim
             loss = difference.square().mean((0, 2, 3)) @ weights
             for part, gradient in zip(rates, torch.autograd.grad(loss, list(rates)), strict=True):
                 part.grad = gradient
@@ -138,13 +145,14 @@ def _begin(network: CodecAwareRescaler, start: Change | None, rank: int, chance:
 
 
 def _batch(samples: Sequence[Sample], chance: random.Random) -> tuple[Tensor, Tensor, Tensor]:
-    """Crops of one size at random."""
+    """Crops of one size at random: what the network sees, what to aim at, quantisers."""
     chosen = [chance.choice(samples) for _ in range(_BATCH)]
     height, width = (min(_SIDE, *(sample.wanted.shape[axis] for sample in chosen)) for axis in (1, 2))
-    cells, wanted = [], []
+    cells, aims = [], []
     for sample in chosen:
         top, left = (chance.randrange(sample.wanted.shape[axis] - side + 1) for axis, side in ((1, height), (2, width)))
-        cells.append(sample.cells[..., top : top + height, left : left + width])
-        wanted.append(sample.wanted[None, :, top : top + height, left : left + width])
+        place = slice(top, top + height), slice(left, left + width)
+        cells.append(sample.cells[..., *place])
+        aims.append(sample.aim(place))
     seen = torch.cat(cells).float().contiguous(memory_format=torch.channels_last)
-    return seen, torch.cat(wanted).float(), torch.cat([sample.quantiser for sample in chosen])
+    return seen, torch.stack(aims), torch.cat([sample.quantiser for sample in chosen])

@@ -42,6 +42,7 @@ from irn_video.sender import SendOptions, SendResult, send
 from numpy.typing import NDArray
 
 WIDTH = 4
+EVERYWHERE = slice(None), slice(None)
 LIMITS = {"steps": 150, "seconds": math.inf, "rank": 0}
 
 
@@ -152,7 +153,7 @@ class TestGradient:
             cells, quantiser = torch.rand(1, 9, 40, 30), torch.tensor([26.0])
             with torch.no_grad():
                 wanted = predicted(moved.applied(network), cells, quantiser)[0]
-            made.append(Sample(cells.half(), wanted.half(), quantiser, (slice(None), slice(None))))
+            made.append(Sample(cells.half(), wanted.half(), torch.zeros(4, 40, 30), quantiser, EVERYWHERE))
         return made
 
     def fine_tuned(
@@ -176,6 +177,15 @@ class TestGradient:
         assert error(found.applied(network), samples[:1], device).mean() < left * before
         assert torch.equal(gains_of(network)[0], general)
         assert all(parameter.grad is None for parameter in network.parameters())
+
+    def test_it_aims_at_contrast(self, network: CodecAwareRescaler, samples: list[Sample]) -> None:
+        device = choose_device("cpu", "fp32")
+        strong = [replace(sample, contrast=sample.wanted[:4] * 0.5) for sample in samples]
+        weak, found = (
+            HiddenLayers.nearest(*self.fine_tuned(network, some), 8).applied(network) for some in (samples, strong)
+        )
+        stronger = [replace(sample, wanted=sample.aim(EVERYWHERE)) for sample in strong[:1]]
+        assert error(found, stronger, device)[:4].mean() < 0.8 * error(weak, stronger, device)[:4].mean()
 
     def test_it_begins_where_it_is_told(self, network: CodecAwareRescaler, samples: list[Sample]) -> None:
         found = HiddenLayers.nearest(*self.fine_tuned(network, samples), 8).change
@@ -213,7 +223,10 @@ class TestEquations:
         truth = np.zeros((37, 5), np.float32)
         truth[[2, 14, 30, 36], [0, 1, 2, 3]] = 0.08, 2.0, -0.3, 0.25
         missing = truth.T @ seen + noise * chance.standard_normal((5, 4000)).astype(np.float32)
-        return Equations.of(torch.from_numpy(seen), torch.from_numpy(missing.astype(np.float32))), seen, missing
+        return self.equations(seen, missing, missing), seen, missing.astype(np.float32)
+
+    def equations(self, *parts: NDArray[np.float32]) -> Equations:
+        return Equations.of(*(torch.from_numpy(part.astype(np.float32)) for part in parts))
 
     def test_it_finds_what_is_missing(self) -> None:
         equations, seen, missing = self.problem(0.01)
@@ -222,6 +235,13 @@ class TestEquations:
         assert np.square(left).sum(0).mean() < 0.02 * np.square(missing).sum(0).mean()
         gained = (np.square(missing).sum(0) - np.square(left).sum(0)).mean()
         assert equations.gain(change).sum() == pytest.approx(gained, rel=1e-3)
+
+    def test_it_aims_elsewhere_and_tells_what_is_gained(self) -> None:
+        _, seen, missing = self.problem(0.01)
+        equations, prices = self.equations(seen, missing, 1.25 * missing), np.full(5, 1e-6)
+        strong, plain = (change_of(best_layer(e, prices)) for e in (equations, self.equations(seen, missing, missing)))
+        assert strong[14, 1] == pytest.approx(1.25 * plain[14, 1], rel=0.05)
+        assert equations.gain(strong)[1] == pytest.approx(0.9375 * equations.gain(plain)[1], rel=0.02)
 
     def test_what_is_not_worth_its_bits_is_left(self) -> None:
         equations, _, _ = self.problem(0.3)
@@ -233,8 +253,7 @@ class TestEquations:
     def test_parts_make_a_whole(self) -> None:
         whole, seen, missing = self.problem(0.1)
         parts = [
-            Equations.of(*(torch.from_numpy(x[:, part].astype(np.float32)) for x in (seen, missing)))
-            for part in (slice(900), slice(900, None))
+            self.equations(*(x[:, part] for x in (seen, missing, missing))) for part in (slice(900), slice(900, None))
         ]
         total = Equations.total(parts)
         assert total.count == whole.count
