@@ -4,8 +4,9 @@ python samples/tuning.py CLIP... [--model irn-h264-x2-base] [--adapt fast,best] 
 python samples/tuning.py CLIP... --halves [--crf 26]
 
 Each clip is played forward and backward until it has this length. Bytes are those of all its video packets, with the
-weights; PSNR-Y and VMAF-NEG are means over its first pictures, once forward. With --halves the network is tuned to a
-clip of every second picture alone, and used for a stream of all: what do the pictures gain that it has not seen?
+weights; PSNR-Y and VMAF-NEG are means over its first pictures, once forward. With --halves the network is tuned to as
+many parts of every second picture alone: what do the others gain, beside those, and beside what they gain when it is
+tuned to all? (Many of them are B pictures, which gain less.)
 """
 
 from __future__ import annotations
@@ -18,12 +19,14 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import click
 from irn_video.codecs.card import find_card
 from irn_video.codecs.encoders import EncoderSettings
 from irn_video.codecs.picture import Picture
 from irn_video.codecs.reader import VideoInfo, VideoReader
 from irn_video.codecs.writer import VideoWriter
+from irn_video.pipeline.adaptation.tuner import Effort, Tuner
 from irn_video.pipeline.engine.rescaler import Rescaler
 from irn_video.pipeline.quality.curves import Curve, bd_rate
 from irn_video.pipeline.quality.libvmaf import measure_files
@@ -85,34 +88,48 @@ def point(source: Path, frames: int, model: str, adapt: str | None, crf: float) 
     return Point(size, report.summary()["psnr_y"]["mean"] or 99.0, statistics.fmean(v["vmaf_neg"] or 0 for v in vmaf))
 
 
-def gains(source: Path, model: str, adapt: str, crf: float, frames: int, half: Path) -> tuple[float, float]:
-    """In dB PSNR-Y: of the first pictures with even index, which weights tuned to `half` know, and of the others."""
-    rescaler = Rescaler.load(model)
-    with VideoReader(sent(half, model, adapt, crf)[0], quantiser=True) as reader:
-        update = next(iter(reader)).update
+def tuned_to(source: Path, lr_file: Path, rescaler: Rescaler, effort: Effort, every: int) -> bytes:
+    """Weights for the first group of pictures, tuned to so many parts of every so many pictures of it."""
+    tuner = Tuner(rescaler, replace(effort, cells=every * effort.cells))
+    with av.open(lr_file) as container, VideoReader(source) as reader:
+        video = container.streams.video[0]
+        packets = [packet for packet in container.demux(video) if packet.size]
+        keyframes = [index for index, packet in enumerate(packets) if packet.is_keyframe]
+        group = packets[: keyframes[1] if len(keyframes) > 1 else None]
+        for index, picture in enumerate(itertools.islice(reader, len(group))):
+            if index % every:
+                tuner.skip()
+            else:
+                tuner.remember(picture)
+        return tuner.message(group, video.codec_context.extradata)
+
+
+def gains(source: Path, lr_file: Path, rescaler: Rescaler, frames: int, updates: Sequence[bytes]) -> list[list[float]]:
+    """In dB PSNR-Y, of the first pictures with each of these weights."""
     values = []
-    lr_file, _ = sent(source, model, None, crf)
     card = find_card(lr_file)
     assert card is not None
     to = restoration_of(card, temperature=None, seed=None)
-    for weights in (b"", update):
+    for weights in (b"", *updates):
         with VideoReader(lr_file, quantiser=True) as lr, VideoReader(source) as original:
-            values.append(
-                [
-                    compare(wanted, rescaler.reverse(rescaler.predict(replace(small, update=weights), to), to))
-                    for small, wanted in itertools.islice(zip(lr, original, strict=True), frames)
-                ]
-            )
-    gain = [(b.psnr()["psnr_y"] or 99.0) - (a.psnr()["psnr_y"] or 99.0) for a, b in zip(*values, strict=True)]
-    return statistics.fmean(gain[::2]), statistics.fmean(gain[1::2])
+            restored = (rescaler.reverse(rescaler.predict(replace(small, update=weights), to), to) for small in lr)
+            pairs = itertools.islice(zip(original, restored, strict=True), frames)
+            values.append([compare(*pair).psnr()["psnr_y"] or 99.0 for pair in pairs])
+    return [[b - a for a, b in zip(values[0], tuned, strict=True)] for tuned in values[1:]]
 
 
-def of_halves(source: Path, half: Path, frames: int, model: str, efforts: list[str], rates: list[float]) -> Found:
-    """What pictures that were not tuned to gain, for 100 that those gain that were."""
-    for effort, rate in itertools.product(efforts, rates):
-        seen, others = gains(source, model, effort, rate, frames, half)
-        click.echo(f"{half.stem} {effort} CRF {rate:g}: {seen:+.3f} dB, others {others:+.3f} dB")
-        yield f"{effort}, others / seen, %", 100 * others / seen
+def of_halves(source: Path, frames: int, model: str, efforts: list[str], rates: list[float]) -> Found:
+    """What pictures that were not tuned to gain, for 100 that the others gain, and for 100 of their own."""
+    rescaler = Rescaler.load(model)
+    for name, rate in itertools.product(efforts, rates):
+        lr_file, _ = sent(source, model, None, rate)
+        updates = [tuned_to(source, lr_file, rescaler, Effort.parse(name), every) for every in (2, 1)]
+        half, every = gains(source, lr_file, rescaler, frames, updates)
+        seen, others, best = (statistics.fmean(part) for part in (half[::2], half[1::2], every[1::2]))
+        text = f"{seen:+.3f} dB, others {others:+.3f} dB, others when tuned to all {best:+.3f} dB"
+        click.echo(f"{source.stem} {name} CRF {rate:g}: {text}")
+        yield f"{name}, others / seen, %", 100 * others / seen
+        yield f"{name}, others / when tuned to all, %", 100 * others / best
 
 
 def of_curves(source: Path, frames: int, model: str, efforts: list[str], rates: list[float]) -> Found:
@@ -144,12 +161,9 @@ def main(clips: tuple[Path, ...], model: str, adapt: str, crf: str, halves: bool
     for clip in clips:
         with tempfile.TemporaryDirectory() as folder, VideoReader(clip) as reader:
             info, pictures, place = reader.info, list(reader), Path(folder) / f"{clip.stem}.mkv"
-            source = write(bounced(pictures, seconds), info, place.with_stem(f"{clip.stem}_whole") if halves else place)
-            if halves:
-                half = write(bounced(pictures[::2], seconds), info, place)
-                figures = of_halves(source, half, len(pictures), model, efforts, rates)
-            else:
-                figures = of_curves(source, len(pictures), model, efforts, rates)
+            source = write(bounced(pictures, seconds), info, place)
+            measured = of_halves if halves else of_curves
+            figures = measured(source, len(pictures), model, efforts, rates)
             for name, value in figures:
                 found.setdefault(name, []).append(value)
     for name, values in found.items():

@@ -149,17 +149,21 @@ class Tuner:
         self.groups: list[TunedGroup] = []
 
     def remember(self, picture: Picture) -> None:
-        """Keep a part of a picture of the source, or nothing of it; all come here, in the order of their display."""
+        """Keep a part of a picture of the source, or nothing of it; all come here or are skipped, in display order."""
         scale, side = self._rescaler.scale, self._effort.side
         height, width = (length // (2 * scale) for length in self._rescaler.padded(picture.height, picture.width))
         share = self._effort.cells / (min(height, side) * min(width, side))
         if self._chance.random() >= share or len(self._waiting) > _LONGEST:
-            self._waiting.append(None)
+            self.skip()
             return
         part = _Part.chosen(height, width, side, self._chance)
         # The colour matrix of a picture without tags depends on its height, so nothing is converted after the cut.
         carried = convert(picture, self._rescaler.carried(Samples.of(picture), picture.height))
         self._waiting.append((part.of(carried, 2 * scale), part))
+
+    def skip(self) -> None:
+        """Keep nothing of a picture."""
+        self._waiting.append(None)
 
     def message(self, packets: Sequence[Packet[VideoStream]], extradata: bytes | None) -> bytes:
         """What the receiver should change for a group of pictures: the payload of an SEI message, or nothing.
