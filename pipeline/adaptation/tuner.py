@@ -144,7 +144,7 @@ class Tuner:
             raise BadOption(f"{rescaler.name} cannot be tuned to a clip", hint="use irn-h264-x2, -base or -x4")
         self._rescaler, self._effort, self._budget = rescaler, effort, budget or Budget()
         self._waiting: deque[tuple[Picture, _Part] | None] = deque()
-        self._chance = random.Random(0)
+        self._chance, self._owed = random.Random(0), 0.0
         self._last = WeightUpdate()
         self.groups: list[TunedGroup] = []
 
@@ -152,10 +152,12 @@ class Tuner:
         """Keep a part of a picture of the source, or nothing of it; all come here or are skipped, in display order."""
         scale, side = self._rescaler.scale, self._effort.side
         height, width = (length // (2 * scale) for length in self._rescaler.padded(picture.height, picture.width))
-        share = self._effort.cells / (min(height, side) * min(width, side))
-        if self._chance.random() >= share or len(self._waiting) > _LONGEST:
+        # Evenly, so that a short group is not left without, and at random, so that no type of picture is.
+        self._owed = min(1.0, self._owed + self._effort.cells / (min(height, side) * min(width, side)))
+        if self._chance.random() >= self._owed or len(self._waiting) > _LONGEST:
             self.skip()
             return
+        self._owed -= 1
         part = _Part.chosen(height, width, side, self._chance)
         # The colour matrix of a picture without tags depends on its height, so nothing is converted after the cut.
         carried = convert(picture, self._rescaler.carried(Samples.of(picture), picture.height))

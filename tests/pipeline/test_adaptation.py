@@ -23,7 +23,7 @@ from irn_video.codecs.reader import VideoReader
 from irn_video.codecs.sei import UPDATE_UUID, find_payloads, with_zeros, without_zeros
 from irn_video.pipeline.adaptation.equations import Equations, best_layer, change_of
 from irn_video.pipeline.adaptation.gradient import Change, Sample, error, fine_tuned, of_lower_rank, predicted
-from irn_video.pipeline.adaptation.tuner import Budget
+from irn_video.pipeline.adaptation.tuner import EFFORTS, Budget, Tuner
 from irn_video.pipeline.adaptation.weight_update import (
     LARGEST,
     MAX_EXPONENT,
@@ -413,6 +413,18 @@ class TestStream:
         assert "tuned 1 of 1 groups of pictures, in " in done.out
         with VideoReader(tmp_path / "x.mp4") as reader:
             assert reader.info.frames == 24
+
+
+@pytest.mark.parametrize(("effort", "share"), [("fast", 0.25), ("best", 1)])
+def test_parts_are_taken_evenly(clips: Any, tmp_path: Path, effort: str, share: float) -> None:
+    """By chance alone a short group of pictures can be left without any."""
+    path = clips.make(tmp_path / "x.mkv", "-c:v", "ffv1", "-pix_fmt", "yuv420p", size="768x768", frames=1)
+    (picture,), tuner = clips.read(path), Tuner(Rescaler.load("irn-h264-x2", device="cpu"), EFFORTS[effort])
+    for count in range(1, 41):
+        tuner.remember(picture)
+        taken = [index for index, part in enumerate(tuner._waiting) if part is not None]
+        assert count * share - 1 <= len(taken) <= count * share + 1
+    assert share == 1 or len(set(np.diff(taken))) > 1  # not always the same type of picture
 
 
 @pytest.mark.parametrize(
