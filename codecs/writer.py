@@ -9,6 +9,7 @@ with VideoWriter("out.mp4", EncoderSettings(crf=26), width=640, …) as writer:
 from __future__ import annotations
 
 import contextlib
+import io
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -26,8 +27,9 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from .card import MAX_COMMENT, StreamCard
+from .coarser import CoarserStream, CodedGroup, coarser_settings
 from .containers import container_for
-from .encoders import EncoderSettings, make_encoder
+from .encoders import Encoder, EncoderSettings, make_encoder
 from .errors import BadOption, IrnError, UnwritableOutput
 from .hdr import HdrMetadata
 from .opening import open_input
@@ -37,7 +39,7 @@ from .picture import ColorSpec, Layout, Picture
 from .picture_stream import PictureStream
 from .sei import UPDATE_UUID, sei_nal
 
-Tune = Callable[["Sequence[Packet[VideoStream]]", bytes | None], bytes]
+Tune = Callable[[CodedGroup, CodedGroup | None], bytes]
 
 # MP4 holds at most 2³¹ units between two pictures; a faster clock than this would make that a few minutes.
 _FASTEST_CLOCK, _FINEST_BASE = 5_000_000, Fraction(1, 1_000_000)
@@ -83,8 +85,9 @@ class VideoWriter:
         hdr: mastering display and light level, carried by H.264, H.265 and AV1.
         passthrough: the source of audio, subtitles, chapters, attachments and tags.
         card: the stream card of an LR stream.
-        tune: called with the packets of each group of pictures, as encoded, and the codec's extradata: what goes
-            in with the group's keyframe as an SEI message (`sei.UPDATE_UUID`), if anything. Groups wait for it.
+        tune: called with each group of pictures, as encoded, and with the same pictures in fewer bits where they can
+            be had: what goes in with the group's keyframe as an SEI message (`sei.UPDATE_UUID`), if anything. Groups
+            wait for it. With it every picture is encoded twice.
         overwrite: replace an existing file.
         inputs: files that the output must not be; the passthrough's is added.
 
@@ -133,7 +136,8 @@ class VideoWriter:
         with ExitStack() as stack:
             self._part = stack.enter_context(atomic_path(self._path, sources, overwrite))
             self._output = self._open_container(stack)
-            self._pictures = self._add_video(frame_rate)
+            self._coarser = self._second_stream(frame_rate, stack) if tune is not None else None
+            self._pictures = self._add_video(self._output, self._encoder, frame_rate)
             self._video = self._pictures.stream
             self._set_display(rotation, sample_aspect_ratio)
             self._pictures.open()
@@ -167,6 +171,8 @@ class VideoWriter:
         self._end = pts + (self._pictures.duration_of(picture) or self._pictures.period)
         self._frames += 1
         with self._writing():
+            if self._coarser is not None:
+                self._coarser.encode(picture, pts)
             self._mux(self._pictures.encode(picture, pts))
 
     def finish(self) -> WriteSummary:
@@ -184,6 +190,8 @@ class VideoWriter:
             if not self._frames:
                 raise UnwritableOutput("there were no pictures to write", path=self._path)
             with self._writing():
+                if self._coarser is not None:
+                    self._coarser.flush()
                 self._mux(self._with_decode_times(self._pictures.flush()))
                 self._mux_group()
                 if self._copier is not None:
@@ -235,11 +243,19 @@ class VideoWriter:
         stack.callback(_close_quietly, output)
         return output
 
-    def _add_video(self, frame_rate: Fraction | None) -> PictureStream:
+    def _second_stream(self, frame_rate: Fraction | None, stack: ExitStack) -> CoarserStream | None:
+        settings = coarser_settings(self._encoder)
+        if settings is None:
+            return None
+        output = av.open(io.BytesIO(), "w", format=self._kind.name)  # never begun: only the encoder is used
+        stack.callback(_close_quietly, output)
+        return CoarserStream(self._add_video(output, make_encoder(settings, self._encoder.hdr), frame_rate))
+
+    def _add_video(self, output: OutputContainer, encoder: Encoder, frame_rate: Fraction | None) -> PictureStream:
         (width, height), (layout, depth) = self._size, self._samples
         pictures = PictureStream(
-            self._output,
-            self._encoder,
+            output,
+            encoder,
             width=width,
             height=height,
             layout=layout,
@@ -248,7 +264,7 @@ class VideoWriter:
             time_base=self._time_base,
             frame_rate=frame_rate,
         )
-        if self._encoder.syntax == "hevc" and self._kind.name in ("mp4", "mov"):
+        if encoder.syntax == "hevc" and self._kind.name in ("mp4", "mov"):
             pictures.stream.codec_context.codec_tag = "hvc1"  # Apple's players show nothing else
         return pictures
 
@@ -316,8 +332,8 @@ class VideoWriter:
         """What has waited for its message."""
         if self._group and self._tune is not None:
             group, self._group = self._group, []
-            message = self._tune(group, self._video.codec_context.extradata)
-            self._mux_tuned(group, message)
+            coarser = self._coarser.group(group) if self._coarser is not None else None
+            self._mux_tuned(group, self._tune(CodedGroup(group, self._video.codec_context.extradata), coarser))
 
     def _mux_tuned(self, packets: Sequence[Packet[VideoStream]], message: bytes) -> None:
         syntax = self._encoder.syntax

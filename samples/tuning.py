@@ -22,6 +22,7 @@ from pathlib import Path
 import av
 import click
 from irn_video.codecs.card import find_card
+from irn_video.codecs.coarser import CodedGroup
 from irn_video.codecs.encoders import EncoderSettings
 from irn_video.codecs.picture import Picture
 from irn_video.codecs.reader import VideoInfo, VideoReader
@@ -101,7 +102,7 @@ def tuned_to(source: Path, lr_file: Path, rescaler: Rescaler, effort: Effort, ev
                 tuner.skip()
             else:
                 tuner.remember(picture)
-        return tuner.message(group, video.codec_context.extradata)
+        return tuner.message(CodedGroup(group, video.codec_context.extradata))
 
 
 def gains(source: Path, lr_file: Path, rescaler: Rescaler, frames: int, updates: Sequence[bytes]) -> list[list[float]]:

@@ -66,6 +66,7 @@ def best_layer(equations: Equations, price: Matrix) -> LastLayer:
     sizes = _spread(np.exp2(COARSEST - exponents), rows)
     steps, bits = np.zeros((rows, outputs), np.int64), _first_bits()
     for _ in range(_PASSES):
+        settled = True
         for row in np.argsort(-power):
             best = rest[row] / power[row] + steps[row] * sizes[row]
             if not steps[row].any() and (power[row] * best**2 < price * bits[1]).all():
@@ -76,7 +77,9 @@ def best_layer(equations: Equations, price: Matrix) -> LastLayer:
             chosen = np.take_along_axis(choices, costs.argmin(0)[None], 0)[0]
             if (moved := chosen - steps[row]).any():
                 rest -= np.outer(seen[:, row], moved * sizes[row])
-                steps[row] = chosen
+                steps[row], settled = chosen, False
+        if settled:
+            break
         bits = _bits(steps)
     return LastLayer(_by_tap(steps), exponents.astype(np.uint8))
 

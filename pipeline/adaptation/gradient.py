@@ -19,6 +19,9 @@ from torch import Tensor
 # Many small crops: cells at their edges lack neighbours, which costs less than looking at fewer places.
 _BATCH, _SIDE = 8, 24
 _RATE, _MIXING_RATE, _WARMUP = 0.012, 0.02, 10
+# The least squared error makes faint what is not sure, which VMAF-NEG takes for blur. So tuning aims at an LR picture
+# of so much more contrast in its fine luma; at most at so much, where it would come out fainter than untuned.
+_CONTRAST, _MOST_CONTRAST, _FIRMNESS = 0.02, 0.1, 20
 
 Array = NDArray[np.float32]
 Change = tuple[Array, Array, Array]
@@ -32,21 +35,21 @@ class Sample:
     Attributes:
         cells: what the network sees, (1, seen, h, w), float16.
         wanted: (outputs, h, w), float16, 1 for a large detail.
-        contrast: to add to the first outputs, (some, h, w), float16, for a picture that looks somewhat stronger.
+        fine: the fine luma of the LR picture as it was shrunk, in units of the first outputs, (some, h, w), float16.
         quantiser: (1,).
         inner: rows and columns that count; the others are neighbours.
     """
 
     cells: Tensor
     wanted: Tensor
-    contrast: Tensor
+    fine: Tensor
     quantiser: Tensor
     inner: tuple[slice, slice]
 
     def aim(self, place: tuple[slice, slice]) -> Tensor:
-        """What tuning aims at, (outputs, rows, columns) of a place: the least error alone would make details faint."""
-        wanted, contrast = (part[:, *place].float() for part in (self.wanted, self.contrast))
-        return torch.cat((wanted[: len(contrast)] + contrast, wanted[len(contrast) :]))
+        """What tuning aims at, (outputs, rows, columns) of a place: a picture of somewhat more contrast."""
+        wanted, fine = (part[:, *place].float() for part in (self.wanted, self.fine))
+        return stronger(wanted[None], fine[None], _CONTRAST)[0]
 
 
 def predicted(network: CodecAwareRescaler, cells: Tensor, quantiser: Tensor) -> Tensor:
@@ -54,6 +57,12 @@ def predicted(network: CodecAwareRescaler, cells: Tensor, quantiser: Tensor) -> 
     features, condition = network.restorer.features(cells, quantiser)
     result: Tensor = network.restorer.last(features) + network.restorer.shortcut(cells, condition)
     return result.float()
+
+
+def stronger(wanted: Tensor, fine: Tensor, contrast: float | Tensor) -> Tensor:
+    """What to say, (N, outputs, h, w), for a picture of so much more contrast in its fine luma, (N, some, h, w)."""
+    some = fine.shape[1]
+    return torch.cat((wanted[:, :some] + contrast * fine, wanted[:, some:]), 1)
 
 
 def error(network: CodecAwareRescaler, samples: Sequence[Sample], device: Device) -> NDArray[np.float64]:
@@ -110,10 +119,13 @@ def fine_tuned(
                     kernel + ((one @ other) @ kernel.flatten(1)).view_as(kernel)
                     for kernel, one, other in zip(kernels, left, right, strict=True)
                 ]
-            cells, aim, quantiser = _batch(samples, chance)
+            cells, wanted, fine, quantiser = _batch(samples, chance)
             with device.autocast():
-                difference = predicted(with_hidden(network, biases, mixed), cells, quantiser) - aim
-            loss = difference.square().mean((0, 2, 3)) @ weights
+                said = predicted(with_hidden(network, biases, mixed), cells, quantiser)
+                with torch.no_grad():
+                    before = predicted(network, cells, quantiser)
+            aim = stronger(wanted, fine, _contrast(said.detach(), before, fine))
+            loss = (said - aim).square().mean((0, 2, 3)) @ weights
             for part, gradient in zip(rates, torch.autograd.grad(loss, list(rates)), strict=True):
                 part.grad = gradient
             for group in adam.param_groups:
@@ -144,15 +156,23 @@ def _begin(network: CodecAwareRescaler, start: Change | None, rank: int, chance:
     return gains, left, np.concatenate((right, rows / np.float32(math.sqrt(width))), 1)
 
 
-def _batch(samples: Sequence[Sample], chance: random.Random) -> tuple[Tensor, Tensor, Tensor]:
-    """Crops of one size at random: what the network sees, what to aim at, quantisers."""
+def _contrast(said: Tensor, before: Tensor, fine: Tensor) -> Tensor:
+    """How much more to aim at, by how much less of the fine luma is there than before; a picture of it has 1."""
+    lost = ((before - said)[:, : fine.shape[1]] * fine).sum() / fine.square().sum().clamp_min(1e-9)
+    return (_FIRMNESS * lost).clamp(_CONTRAST, _MOST_CONTRAST)
+
+
+def _batch(samples: Sequence[Sample], chance: random.Random) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Crops of one size at random: what the network sees, what it should say, fine luma, quantisers."""
     chosen = [chance.choice(samples) for _ in range(_BATCH)]
     height, width = (min(_SIDE, *(sample.wanted.shape[axis] for sample in chosen)) for axis in (1, 2))
-    cells, aims = [], []
+    cells, wanted, fine = [], [], []
     for sample in chosen:
         top, left = (chance.randrange(sample.wanted.shape[axis] - side + 1) for axis, side in ((1, height), (2, width)))
         place = slice(top, top + height), slice(left, left + width)
         cells.append(sample.cells[..., *place])
-        aims.append(sample.aim(place))
+        wanted.append(sample.wanted[:, *place])
+        fine.append(sample.fine[:, *place])
     seen = torch.cat(cells).float().contiguous(memory_format=torch.channels_last)
-    return seen, torch.stack(aims), torch.cat([sample.quantiser for sample in chosen])
+    quantisers = torch.cat([sample.quantiser for sample in chosen])
+    return seen, torch.stack(wanted).float(), torch.stack(fine).float(), quantisers

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import random
 import re
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import cast
@@ -15,8 +17,7 @@ from typing import cast
 import numpy as np
 import torch
 import torch.nn.functional as F
-from av.packet import Packet
-from av.video.stream import VideoStream
+from irn_video.codecs.coarser import CodedGroup
 from irn_video.codecs.errors import BadOption
 from irn_video.codecs.picture import ColorSpec, Picture, Plane
 from irn_video.codecs.pixels import unpacker
@@ -25,6 +26,7 @@ from irn_video.codecs.roundtrip import h264_decoder
 from irn_video.pipeline.adaptation.equations import Equations, Matrix, best_layer, change_of
 from irn_video.pipeline.adaptation.gradient import Change, Sample, error, fine_tuned, of_lower_rank
 from irn_video.pipeline.adaptation.weight_update import MAX_MESSAGE_BYTES, HiddenLayers, WeightUpdate
+from irn_video.pipeline.cores import usable_cores
 from irn_video.pipeline.engine.rescaler import PackedRescaler, Rescaler
 from irn_video.pipeline.network import CodecAwareRescaler
 from irn_video.pipeline.network.codec_aware import DETAIL, PACKED, QP_CENTRE, pack
@@ -41,7 +43,7 @@ class Effort:
         side: of a square in a picture, in cells of 2×2 LR samples.
         cells: of a picture, on average: so many pictures are taken, at random.
         most: of these parts in a group of pictures, so that memory is bounded.
-        solved: so many of the parts, at most, say what the last layer should be.
+        solved: of these say what the last layer should be, at most, in cells.
         steps: of gradient descent in a round, for each picture of a group.
         ranks: of the mixing of the hidden layers, one after the other; 0 for gains and shifts alone.
         rounds: for each of these, as long as one brings something.
@@ -97,14 +99,14 @@ class Budget:
             return cls(share=number / 100)
         return cls(bytes=min(MAX_MESSAGE_BYTES, round(number * (1000 if match[2] else 1))))
 
-    def of(self, packets: Sequence[Packet[VideoStream]]) -> int:
+    def of(self, group: CodedGroup) -> int:
         """In bytes, for a group of pictures."""
-        return min(self.bytes, int(self.share * sum(packet.size for packet in packets)))
+        return min(self.bytes, int(self.share * group.bytes))
 
 
 EFFORTS = {
-    "fast": Effort(side=96, cells=96**2 // 4, most=64, solved=16, steps=0.25),
-    "best": Effort(side=128, cells=128**2, most=96, solved=64, steps=1.0, ranks=(0, 8), rounds=4),
+    "fast": Effort(side=96, cells=96**2 // 4, most=64, solved=16 * 96**2, steps=0.25),
+    "best": Effort(side=128, cells=128**2, most=96, solved=64 * 128**2, steps=1.0, ranks=(0, 8), rounds=4),
 }
 _SECONDS = re.compile(r"[0-9]{1,6}(\.[0-9]{1,3})?")
 _MOST_SECONDS, _MANY = 86_400, 10_000
@@ -112,19 +114,17 @@ _BUDGET = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?(%|k|kB|KB)?")
 _HALO = 8  # cells around it, which the network sees and whose own results are not used
 _LONGEST = 1000  # pictures of a group after which no more are kept, so that memory is bounded
 _SPARSE = 2  # of cells that lie beside or below each other, one tells nearly all
-# Squared error, in luma levels of HR samples, that a bit must save at quantiser 12 and scale 1: what one more of video
-# saves (tennis, camel, baseball, CRF 22 to 32: 1.6 to 2.7 at scales 2 and 4). It doubles every three quantisers. The
-# Lagrange multiplier of rate–distortion optimisation, that is.
-_PRICE = 2.0
-_THRIFTS = (2.0, 8.0)  # more is asked of each weight, since what is found in some cells holds for others in part
+# Squared error, in luma levels of HR samples, that a bit of video saves at quantiser 12 and scale 1, where that cannot
+# be measured: 2 to 12 on seven clips at CRF 22 and 32. It doubles every three quantisers: the Lagrange multiplier of
+# rate–distortion optimisation, that is.
+_PRICE = 4.0
+_THRIFTS = (8.0, 2.0)  # more is asked of each weight, since what is found in some cells holds for others in part
 _HELD_OUT = 6  # one of so many samples judges what the others have found
 _EXPONENTS = (7, 8)  # steps of the gains of 1/32 and 1/64
 _LEAST = 0.002  # of a group's bits that a round must save, or it is the last one of its rank
 _CHROMA = 0.25  # what squared error of chroma counts
 _LEVELS = 255
-# The least squared error makes faint what is not sure, which VMAF-NEG takes for blur. So tuning aims at an LR picture
-# whose luma differs by so much more from the mean of so many samples around, either way.
-_CONTRAST, _AROUND = 0.02, 9
+_AROUND = 9  # samples across: what differs from their mean is fine
 
 
 class Tuner:
@@ -143,22 +143,26 @@ class Tuner:
         if not isinstance(rescaler, PackedRescaler) or rescaler.scale == 1:
             raise BadOption(f"{rescaler.name} cannot be tuned to a clip", hint="use irn-h264-x2, -base or -x4")
         self._rescaler, self._effort, self._budget = rescaler, effort, budget or Budget()
-        self._waiting: deque[tuple[Picture, _Part] | None] = deque()
+        self._waiting: deque[_Remembered | None] = deque()
         self._chance, self._owed = random.Random(0), 0.0
-        self._last = WeightUpdate()
+        self._parts: list[_Part] = []  # to come next, so that all places are looked at alike
+        self._last, self._price_of_bit = WeightUpdate(), _PRICE
         self.groups: list[TunedGroup] = []
 
     def remember(self, picture: Picture) -> None:
         """Keep a part of a picture of the source, or nothing of it; all come here or are skipped, in display order."""
         scale, side = self._rescaler.scale, self._effort.side
         height, width = (length // (2 * scale) for length in self._rescaler.padded(picture.height, picture.width))
+        parts = _Part.all(height, width, side)
         # Evenly, so that a short group is not left without, and at random, so that no type of picture is.
-        self._owed = min(1.0, self._owed + self._effort.cells / (min(height, side) * min(width, side)))
+        self._owed = min(1.0, self._owed + self._effort.cells * len(parts) / (height * width))
         if self._chance.random() >= self._owed or len(self._waiting) > _LONGEST:
             self.skip()
             return
         self._owed -= 1
-        part = _Part.chosen(height, width, side, self._chance)
+        if not self._parts:
+            self._parts = self._chance.sample(parts, len(parts))
+        part = self._parts.pop()
         # The colour matrix of a picture without tags depends on its height, so nothing is converted after the cut.
         carried = convert(picture, self._rescaler.carried(Samples.of(picture), picture.height))
         self._waiting.append((part.of(carried, 2 * scale), part))
@@ -167,38 +171,72 @@ class Tuner:
         """Keep nothing of a picture."""
         self._waiting.append(None)
 
-    def message(self, packets: Sequence[Packet[VideoStream]], extradata: bytes | None) -> bytes:
+    def message(self, group: CodedGroup, coarser: CodedGroup | None = None) -> bytes:
         """What the receiver should change for a group of pictures: the payload of an SEI message, or nothing.
 
         Args:
-            packets: H.264 from one keyframe to the next, as encoded.
-            extradata: parameter sets, where they are not in the packets.
+            group: H.264.
+            coarser: the same pictures in fewer bits, if there are any: they tell what a bit of video saves.
         """
-        quantisers, cells, samples = [], 0, list[Sample]()
-        for picture in _decoded(packets, extradata):
+        remembered = self._taken(len(group.packets))
+        with _all_cores():
+            quantisers, cells, samples = self._samples(group, remembered)
+            price = self._price(group, coarser, remembered, samples, cells, sum(quantisers) / len(quantisers))
+            pricing = _Pricing(self._rescaler.network, cells, price, self._budget.of(group))
+            best = self._best(samples, pricing, len(quantisers), _LEAST * price * 8 * group.bytes)
+        self._last = best.update
+        self.groups.append(pricing.report(len(quantisers), best))
+        return best.message
+
+    def _best(self, samples: Sequence[Sample], pricing: _Pricing, frames: int, least: float) -> _Candidate:
+        """Hidden layers, then the last one; `least` is what a round should gain."""
+        if not samples:
+            return _NOTHING
+        hidden = self._hidden(samples, pricing, math.ceil(self._effort.steps * frames), least)
+        whole = self._with_last_layer(hidden.update, samples, pricing)
+        return replace(whole, gain=hidden.gain + whole.gain)
+
+    def _taken(self, frames: int) -> dict[int, _Remembered]:
+        """What is remembered of the next so many pictures, by their place among them: not too much of it."""
+        entries = [self._waiting.popleft() for _ in range(min(frames, len(self._waiting)))]
+        found = [(index, entry) for index, entry in enumerate(entries) if entry is not None]
+        if len(found) > self._effort.most:
+            found = sorted(self._chance.sample(found, self._effort.most), key=lambda item: item[0])
+        return dict(found)
+
+    def _samples(
+        self, group: CodedGroup, remembered: Mapping[int, _Remembered]
+    ) -> tuple[list[float], int, list[Sample]]:
+        """Of the pictures of a group: their quantisers, cells in all, and what is remembered of some with what came."""
+        quantisers, cells, samples = [], 0, []
+        for index, picture in enumerate(_decoded(group)):
             quantisers.append(QP_CENTRE if picture.qp is None else picture.qp)
             cells += picture.height * picture.width // 4
-            if self._waiting and (remembered := self._waiting.popleft()) is not None:
-                self._keep(samples, picture, *remembered)
-        price = _PRICE * self._rescaler.scale**2 / (_LEVELS * DETAIL) ** 2
-        price *= 2 ** ((sum(quantisers) / len(quantisers) - 12) / 3)
-        pricing = _Pricing(self._rescaler.network, cells, price, self._budget.of(packets))
-        if not samples:
-            self.groups.append(pricing.report(len(quantisers), _NOTHING))
-            return b""
-        least = _LEAST * price * 8 * sum(packet.size for packet in packets)
-        hidden = self._hidden(samples, pricing, math.ceil(self._effort.steps * len(quantisers)), least)
-        whole = self._with_last_layer(hidden.update, samples, pricing)
-        self._last = whole.update
-        self.groups.append(pricing.report(len(quantisers), replace(whole, gain=hidden.gain + whole.gain)))
-        return whole.message
+            if index in remembered:
+                samples.append(self._sample(picture, *remembered[index]))
+        return quantisers, cells, samples
 
-    def _keep(self, samples: list[Sample], arrived: Picture, original: Picture, part: _Part) -> None:
-        """Add a sample, or put it in the place of another where there are enough."""
-        if len(samples) < self._effort.most:
-            samples.append(self._sample(arrived, original, part))
-        else:
-            samples[self._chance.randrange(len(samples))] = self._sample(arrived, original, part)
+    def _price(
+        self,
+        group: CodedGroup,
+        coarser: CodedGroup | None,
+        remembered: Mapping[int, _Remembered],
+        samples: Sequence[Sample],
+        cells: int,
+        qp: float,
+    ) -> float:
+        """Squared error that a bit more of video would save: measured, or as where it was last, at this quantiser."""
+        usual = self._rescaler.scale**2 / (_LEVELS * DETAIL) ** 2 * 2 ** ((qp - 12) / 3)
+        if coarser is not None and (bits := 8 * (group.bytes - coarser.bytes)) > 0 and samples:
+            network, device = self._rescaler.network, self._rescaler.device
+            some = dict(list(remembered.items())[::_HELD_OUT])
+            errors = [
+                float(error(network, part, device) @ _importance(network))
+                for part in (self._samples(coarser, some)[2], samples[::_HELD_OUT])
+            ]
+            if errors[0] > errors[1]:
+                self._price_of_bit = (errors[0] - errors[1]) * cells / bits / usual
+        return self._price_of_bit * usual
 
     def _hidden(self, samples: Sequence[Sample], pricing: _Pricing, steps: int, least: float) -> _Candidate:
         """The best of no change, that of the last group and new ones, on samples that these have not seen.
@@ -262,7 +300,8 @@ class Tuner:
     def _with_last_layer(self, update: WeightUpdate, samples: Sequence[Sample], pricing: _Pricing) -> _Candidate:
         """The best of no change of the last layer, that of the last group and new ones; what these gain alone."""
         network, hidden = update.applied(self._rescaler.network), update.hidden
-        solved = samples[:: math.ceil(len(samples) / self._effort.solved)]  # from the first to the last picture
+        cells = sum(sample.wanted[0, *sample.inner].numel() for sample in samples)
+        solved = samples[:: math.ceil(cells / self._effort.solved)]  # from the first to the last picture
         # Each half has cells of its own, so that what holds only for some cells of a still scene does not hold in both.
         parts = [self._equations(network, sample, k % 2, k // 2 % 2) for k, sample in enumerate(solved)]
         halves = [Equations.total(half) for half in (parts[::2], parts[1::2]) if half]
@@ -275,9 +314,10 @@ class Tuner:
             prices = thrift * pricing.price / pricing.cells / pricing.importance
             one, other = halves
             crosswise = [b.gain(change_of(best_layer(a, prices))) for a, b in ((one, other), (other, one))]
-            candidates.append(
-                pricing((crosswise[0] + crosswise[1]) / 2, WeightUpdate(hidden, best_layer(whole, prices)))
-            )
+            gain = (crosswise[0] + crosswise[1]) / 2
+            if gain @ pricing.importance < 0:
+                break  # with less thrift it would lose more
+            candidates.append(pricing(gain, WeightUpdate(hidden, best_layer(whole, prices))))
         return max(candidates, key=_value)
 
     def _sample(self, arrived: Picture, original: Picture, part: _Part) -> Sample:
@@ -287,11 +327,11 @@ class Tuner:
             height, width = (2 * scale * length for length in lr.shape[2:])
             clean, latent = network.downscale(self._rescaler.packed(original, height, width))
             wanted = torch.cat((clean - lr, latent), 1)[0] / DETAIL
-            cells, contrast = network.cells(lr), _CONTRAST * _fine_luma(clean)[0] / DETAIL
+            cells, fine = network.cells(lr), _fine_luma(clean)[0] / DETAIL
         quantiser = torch.tensor([0.0 if arrived.qp is None else arrived.qp], device=lr.device)
         # Clones, since what was made in inference mode has no gradients.
         seen = cells.half().clone(memory_format=torch.channels_last)
-        return Sample(seen, wanted.half().clone(), contrast.half().clone(), quantiser, part.inner)
+        return Sample(seen, wanted.half().clone(), fine.half().clone(), quantiser, part.inner)
 
     def _equations(self, network: CodecAwareRescaler, sample: Sample, top: int, left: int) -> Equations:
         with self._rescaler.device.inference():  # as the receiver does
@@ -366,10 +406,12 @@ class _Part:
     inner: tuple[slice, slice]
 
     @classmethod
-    def chosen(cls, height: int, width: int, side: int, chance: random.Random) -> _Part:
-        """One of `side`² cells at random, in a picture of so many."""
-        (rows, inner_rows), (columns, inner_columns) = (_span(length, side, chance) for length in (height, width))
-        return cls(rows, columns, (inner_rows, inner_columns))
+    def all(cls, height: int, width: int, side: int) -> list[_Part]:
+        """A picture of so many cells in parts of nearly `side`², so that each cell is as likely as any other."""
+        places = itertools.product(_spans(height, side), _spans(width, side))
+        return [
+            cls(rows, columns, (inner_rows, inner_columns)) for (rows, inner_rows), (columns, inner_columns) in places
+        ]
 
     def of(self, picture: Picture, cell: int) -> Picture:
         """A copy of it, where a cell has `cell`² luma samples; cut where the picture ends."""
@@ -377,6 +419,10 @@ class _Part:
         luma, *chroma = picture.planes
         planes = (_cut(luma, self, cell, cell), *(_cut(plane, self, cell // down, cell // right) for plane in chroma))
         return replace(picture, planes=cast("tuple[Plane, Plane, Plane]", planes))
+
+
+_Remembered = tuple[Picture, _Part]
+"""A part of a picture of the source, and where it lies."""
 
 
 def _value(candidate: _Candidate) -> float:
@@ -399,12 +445,23 @@ def _fine_luma(lr: Tensor) -> Tensor:
     return F.pixel_unshuffle(luma - around, 2)
 
 
-def _span(length: int, side: int, chance: random.Random) -> tuple[slice, slice]:
-    """A stretch with its halo, and where it begins and ends in that."""
-    begin = chance.randrange(max(1, length - side + 1))
-    end = min(length, begin + side)
-    first, last = max(0, begin - _HALO), min(length, end + _HALO)
-    return slice(first, last), slice(begin - first, end - first)
+def _spans(length: int, side: int) -> Iterator[tuple[slice, slice]]:
+    """Stretches of nearly equal length, each with its halo, and where it begins and ends in that."""
+    count = max(1, round(length / side))
+    for begin, end in itertools.pairwise(length * index // count for index in range(count + 1)):
+        first, last = max(0, begin - _HALO), min(length, end + _HALO)
+        yield slice(first, last), slice(begin - first, end - first)
+
+
+@contextmanager
+def _all_cores() -> Iterator[None]:
+    """The other stages wait for the tuner, so it need not leave a core to them."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(usable_cores())
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _cut(plane: Plane, part: _Part, height: int, width: int) -> Plane:
@@ -412,10 +469,10 @@ def _cut(plane: Plane, part: _Part, height: int, width: int) -> Plane:
     return plane[rows.start * height : rows.stop * height, columns.start * width : columns.stop * width].copy()
 
 
-def _decoded(packets: Sequence[Packet[VideoStream]], extradata: bytes | None) -> Iterator[Picture]:
+def _decoded(group: CodedGroup) -> Iterator[Picture]:
     """The pictures that the receiver will have, in order."""
-    decoder = h264_decoder(extradata=extradata)
-    for packet in (*packets, None):
+    decoder = h264_decoder(extradata=group.extradata)
+    for packet in (*group.packets, None):
         for frame in decoder.decode(packet):
             how = unpacker(frame.format.name)
             yield Picture(
