@@ -79,7 +79,8 @@ class TunedGroup:
         last_layer: whether it changes.
         saved_per_bit: squared error (luma levels of 255, summed over the group) that a bit of the message saves,
             estimated on parts of pictures that were not tuned to; None without one.
-        video_saves_per_bit: what a bit more of video would save there, by its quantiser.
+        video_saves_per_bit: what a bit more of video would save there, measured likewise with a second encoder that
+            takes a CRF of 2 more, or 4/5 of the bit rate; where there is none, as in the group before.
     """
 
     frames: int

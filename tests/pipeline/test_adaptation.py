@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 import torch
@@ -23,7 +24,7 @@ from irn_video.codecs.reader import VideoReader
 from irn_video.codecs.sei import UPDATE_UUID, find_payloads, with_zeros, without_zeros
 from irn_video.pipeline.adaptation.equations import Equations, best_layer, change_of
 from irn_video.pipeline.adaptation.gradient import Change, Sample, error, fine_tuned, of_lower_rank, predicted
-from irn_video.pipeline.adaptation.tuner import EFFORTS, Budget, Tuner
+from irn_video.pipeline.adaptation.tuner import EFFORTS, Budget, Tuner, _Part
 from irn_video.pipeline.adaptation.weight_update import (
     LARGEST,
     MAX_EXPONENT,
@@ -405,6 +406,26 @@ class TestStream:
         assert [group["bytes"] for group in groups] == [len(m) for m in updates(results[1].written.path)[::24]]
         assert all(group["saved_per_bit"] > group["video_saves_per_bit"] > 0 for group in groups)
 
+    def test_what_a_bit_of_video_saves_is_measured(
+        self, results: list[SendResult], sent: tuple[Path, Path], source: Path, tmp_path: Path
+    ) -> None:
+        """Against whole streams with this CRF and with two more."""
+        coarse = send(source, tmp_path / "coarse.mkv", SendOptions(encoder=replace(ENCODER, crf=22))).written.path
+        errors = []
+        for path in (sent[0], coarse):
+            report = receive(path, tmp_path / f"{path.stem}.mp4", ReceiveOptions(source=source, overwrite=True)).report
+            planes = np.array([[f.error.psnr()[f"psnr_{plane}"] or 99.0 for plane in "yuv"] for f in report.frames])
+            squares = 255**2 * 10 ** (-planes / 10) * 192 * 128 * np.array([1, 0.25 / 4, 0.25 / 4])
+            errors.append(squares.sum(1).reshape(2, 24).sum(1))
+        sizes = []
+        for path in (sent[0], coarse):
+            with av.open(path) as container:
+                packets = [packet.size for packet in container.demux(video=0) if packet.size]
+            sizes.append(np.array(packets).reshape(2, 24).sum(1))
+        slopes = (errors[1] - errors[0]) / (8 * (sizes[0] - sizes[1]))
+        found = [group["video_saves_per_bit"] for group in results[1].report.as_json()["adaptation"]]
+        assert found == pytest.approx(slopes.tolist(), rel=0.5)
+
     @pytest.mark.parametrize("adapt", ["best", "1.5"])
     def test_more_effort_and_a_limit_of_time(self, source: Path, tmp_path: Path, adapt: str) -> None:
         (found,) = send(
@@ -427,6 +448,19 @@ class TestStream:
         assert "tuned 1 of 1 groups of pictures, in " in done.out
         with VideoReader(tmp_path / "x.mp4") as reader:
             assert reader.info.frames == 24
+
+
+@given(st.integers(1, 700), st.integers(1, 700), st.sampled_from([96, 128]))
+def test_parts_cover_a_picture_once(height: int, width: int, side: int) -> None:
+    """By places drawn at random the borders would be looked at least."""
+    covered = np.zeros((height, width), int)
+    for part in _Part.all(height, width, side):
+        rows, columns = part.inner
+        whole = np.zeros((part.rows.stop - part.rows.start, part.columns.stop - part.columns.start), int)
+        whole[rows, columns] = 1
+        covered[part.rows, part.columns] += whole
+        assert whole.sum() <= 2.25 * side**2
+    assert (covered == 1).all()
 
 
 @pytest.mark.parametrize(("effort", "share"), [("fast", 0.25), ("best", 1)])
