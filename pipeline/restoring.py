@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from irn_video.codecs.card import StreamCard, is_digest_of
+from irn_video.codecs.bitstream.card import StreamCard, is_digest_of
 from irn_video.codecs.errors import BadCard, SourceMismatch, UnknownModel, WeightsMismatch
-from irn_video.codecs.opening import open_input, picture_streams
 from irn_video.codecs.picture import Layout, Picture
-from irn_video.codecs.reader import VideoInfo, VideoReader
-from irn_video.codecs.wholeness import ends_early
+from irn_video.codecs.reading.opening import open_input, picture_streams
+from irn_video.codecs.reading.reader import VideoInfo, VideoReader
+from irn_video.codecs.reading.wholeness import ends_early
 from irn_video.pipeline.engine.rescaler import Rescaler, Restoration
 from irn_video.pipeline.engine.upscaling import load_rcan
 from irn_video.pipeline.flow import ahead, mapped

@@ -17,15 +17,15 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Protocol
 
-from irn_video.codecs.card import StreamCard
+from irn_video.codecs.bitstream.card import StreamCard
+from irn_video.codecs.bitstream.stamp import Stamp
 from irn_video.codecs.errors import IrnError, LinkFailed
-from irn_video.codecs.links import LiveUrl
-from irn_video.codecs.live import CLOCK, Arrival, LiveReader
-from irn_video.codecs.output import check_output
+from irn_video.codecs.links.links import LiveUrl
+from irn_video.codecs.links.live import CLOCK, Arrival, LiveReader
 from irn_video.codecs.picture import Picture
-from irn_video.codecs.reader import VideoReader
-from irn_video.codecs.stamp import Stamp
-from irn_video.codecs.writer import VideoWriter
+from irn_video.codecs.reading.reader import VideoReader
+from irn_video.codecs.writing.output import check_output
+from irn_video.codecs.writing.writer import VideoWriter
 from irn_video.pipeline.engine.rescaler import Received, Rescaler, Restoration
 from irn_video.pipeline.flow import ahead, mapped, newest
 from irn_video.pipeline.planes import Samples, convert

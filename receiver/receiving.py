@@ -9,15 +9,16 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from irn_video.codecs.card import StreamCard, find_card
+from irn_video.codecs.bitstream.card import StreamCard
 from irn_video.codecs.encoders import EncoderSettings, make_encoder
 from irn_video.codecs.errors import BadOption, MissingCard, MissingFile, SourceMismatch
-from irn_video.codecs.output import check_output
-from irn_video.codecs.packets import video_bytes
-from irn_video.codecs.passthrough import Passthrough
 from irn_video.codecs.picture import Layout
-from irn_video.codecs.reader import VideoInfo, VideoReader
-from irn_video.codecs.writer import VideoWriter, WriteSummary
+from irn_video.codecs.reading.card_search import find_card
+from irn_video.codecs.reading.packets import video_bytes
+from irn_video.codecs.reading.reader import VideoInfo, VideoReader
+from irn_video.codecs.writing.output import check_output
+from irn_video.codecs.writing.passthrough import Passthrough
+from irn_video.codecs.writing.writer import VideoWriter, WriteSummary
 from irn_video.pipeline.engine.rescaler import Rescaler, Restoration
 from irn_video.pipeline.engine.upscaling import load_rcan
 from irn_video.pipeline.flow import Advance

@@ -8,8 +8,8 @@ import sys
 import numpy as np
 from irn_video.codecs.errors import BadOption
 from irn_video.codecs.picture import Layout, Picture
-from irn_video.pipeline.opencv import cv2
 from irn_video.pipeline.planes import Samples, carried_color, convert
+from irn_video.pipeline.system.opencv import cv2
 
 _TITLE = "IRN Video"
 _ENDING_KEYS = (ord("q"), 27)

@@ -16,14 +16,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from irn_video.pipeline.commands import share_cores
+from irn_video.pipeline.commandline.running import share_cores
 
 share_cores()  # before PyTorch is loaded
 
 import click
 from irn_video.codecs.errors import BadOption, IrnError
-from irn_video.codecs.output import atomic_path, check_output
-from irn_video.pipeline.engine.rescaler import RESAMPLERS
+from irn_video.codecs.resample import RESAMPLERS
+from irn_video.codecs.writing.output import atomic_path, check_output
 from irn_video.pipeline.quality.curves import Crossover, Curve, bd_rate, crossover
 from irn_video.pipeline.zoo import DEFAULT_MODEL, find_model
 from irn_video.pipeline.zoo.card import read_card

@@ -23,7 +23,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from irn_video.pipeline.commands import share_cores
+from irn_video.pipeline.commandline.running import share_cores
 
 share_cores()  # before PyTorch is loaded
 
@@ -31,10 +31,10 @@ import click
 import numpy as np
 from irn_video.codecs.encoders import EncoderSettings
 from irn_video.codecs.errors import IrnError, UnreadableVideo
-from irn_video.codecs.output import atomic_path, check_output
 from irn_video.codecs.picture import ColorSpec, Layout, Picture
-from irn_video.codecs.reader import VideoReader
-from irn_video.codecs.writer import VideoWriter
+from irn_video.codecs.reading.reader import VideoReader
+from irn_video.codecs.writing.output import atomic_path, check_output
+from irn_video.codecs.writing.writer import VideoWriter
 from irn_video.pipeline.planes import Samples, convert
 from irn_video.pipeline.quality.psnr import compare
 from irn_video.pipeline.restoring import load_for, restoration_of
@@ -224,9 +224,9 @@ def measure_memory(
     for count in counts:
         limit = ["--frames", str(count), "--overwrite"]
         tuned = ["--adapt", adapt] if adapt is not None else []
-        sending = ["irn_video.sender.cli", clip, lr, "--model", model, *limit, *tuned]
+        sending = ["irn_video.pipeline.commands.send", clip, lr, "--model", model, *limit, *tuned]
         result["irn-send"].append(_peak_bytes([str(word) for word in sending]))
-        receiving = ["irn_video.receiver.cli", lr, restored, *weights, "--source", clip, *limit]
+        receiving = ["irn_video.pipeline.commands.receive", lr, restored, *weights, "--source", clip, *limit]
         result["irn-receive"].append(_peak_bytes([str(word) for word in receiving]))
     return result
 

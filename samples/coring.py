@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from irn_video.pipeline.commands import share_cores
+from irn_video.pipeline.commandline.running import share_cores
 
 share_cores()  # before PyTorch is loaded
 

@@ -14,19 +14,19 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from irn_video.pipeline.commands import share_cores
+from irn_video.pipeline.commandline.running import share_cores
 
 share_cores()  # before PyTorch is loaded
 
 import click
 import numpy as np
 from irn_video.codecs.errors import IrnError, UnreadableVideo
-from irn_video.codecs.packets import video_bytes
 from irn_video.codecs.picture import Picture
-from irn_video.codecs.reader import VideoInfo, VideoReader, probe
-from irn_video.pipeline.opencv import cv2
+from irn_video.codecs.reading.packets import video_bytes
+from irn_video.codecs.reading.reader import VideoInfo, VideoReader, probe
 from irn_video.pipeline.planes import Samples, to_planes, to_rgb
 from irn_video.pipeline.restoring import load_for, restoration_of
+from irn_video.pipeline.system.opencv import cv2
 from irn_video.pipeline.zoo import DEFAULT_MODEL
 from numpy.typing import NDArray
 
@@ -37,7 +37,7 @@ LANCZOS = "lanczos-x2"
 _CROP = (120, 160)  # rows, columns of the source
 _ZOOM = 4
 _STRIP, _GAP = 36, 8  # label above each panel, space between panels
-_MODULES = {"irn-send": "irn_video.sender.cli", "irn-receive": "irn_video.receiver.cli"}
+_MODULES = {"irn-send": "irn_video.pipeline.commands.send", "irn-receive": "irn_video.pipeline.commands.receive"}
 
 Image = NDArray[np.uint8]
 

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import click
 from irn_video.codecs.errors import IrnError
-from irn_video.codecs.output import atomic_path
+from irn_video.codecs.writing.output import atomic_path
 
 DEFAULT_PATH = Path("demo") / "bigbuckbunny_720p.mp4"
 

@@ -17,7 +17,7 @@ from typing import Any
 import click
 from irn_video.pipeline.live.link import Link, LinkConditions, free_port
 
-PROGRAM = [sys.executable, "-m", "irn_video.pipeline.live.cli"]
+PROGRAM = [sys.executable, "-m", "irn_video.pipeline.commands.stream"]
 POLL_SECONDS = 1.0
 READY_SECONDS = 6.0
 

@@ -19,14 +19,14 @@ import tarfile
 import tempfile
 from pathlib import Path
 
-from irn_video.pipeline.commands import share_cores
+from irn_video.pipeline.commandline.running import share_cores
 
 share_cores()  # before PyTorch is loaded
 
 import click
 from irn_video import codecs, pipeline
 from irn_video.codecs.errors import IrnError, MissingFile, OutputRefused, TrainingFailed
-from irn_video.codecs.output import atomic_path, check_output
+from irn_video.codecs.writing.output import atomic_path, check_output
 from irn_video.pipeline.training.checkpoint import CHECKPOINT, LOG, load_checkpoint
 from irn_video.pipeline.training.config import load_config
 from irn_video.pipeline.training.packed import POOL_BATCHES, prepare

@@ -13,8 +13,8 @@ from pathlib import Path
 import click
 import ffmpeg
 from irn_video.codecs.errors import IrnError
-from irn_video.codecs.output import atomic_path
-from irn_video.pipeline import ffmpeg_binary
+from irn_video.codecs.writing.output import atomic_path
+from irn_video.pipeline.system import ffmpeg_binary
 
 from get_clip import BUNNY, CITY, PARK, Clip, get_clip
 

@@ -52,7 +52,15 @@ def study(clip: Path, frames: int, workers: int, cores: set[int] | None = None) 
     options = ["--models", ",".join(MODELS[1:]), "--anchors", MODELS[0], "--crf", ",".join(map(str, CRFS))]
     options += ["--metrics", "psnr", "--no-extend", "--frames", str(frames), "--workers", str(workers)]
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "irn_video.pipeline.study.cli", str(clip), *options, "--out", folder]
+        command = [
+            sys.executable,
+            "-m",
+            "irn_video.pipeline.commands.study",
+            str(clip),
+            *options,
+            "--out",
+            folder,
+        ]
         return _timed(command, cores)
 
 

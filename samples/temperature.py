@@ -10,7 +10,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from irn_video.pipeline.commands import share_cores
+from irn_video.pipeline.commandline.running import share_cores
 
 share_cores()  # before PyTorch is loaded
 

@@ -21,12 +21,12 @@ from pathlib import Path
 
 import av
 import click
-from irn_video.codecs.card import find_card
-from irn_video.codecs.coarser import CodedGroup
 from irn_video.codecs.encoders import EncoderSettings
 from irn_video.codecs.picture import Picture
-from irn_video.codecs.reader import VideoInfo, VideoReader
-from irn_video.codecs.writer import VideoWriter
+from irn_video.codecs.reading.card_search import find_card
+from irn_video.codecs.reading.reader import VideoInfo, VideoReader
+from irn_video.codecs.writing.coarser import CodedGroup
+from irn_video.codecs.writing.writer import VideoWriter
 from irn_video.pipeline.adaptation.tuner import Effort, Tuner
 from irn_video.pipeline.engine.rescaler import Rescaler
 from irn_video.pipeline.quality.curves import Curve, bd_rate

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from irn_video.codecs.link_report import LinkReport
+from irn_video.codecs.links.link_report import LinkReport
 
 FLOOR = 50_000
 """bit/s below which no picture is worth sending."""

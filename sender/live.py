@@ -9,15 +9,15 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Protocol, Self
 
-from irn_video.codecs.card import StreamCard
+from irn_video.codecs.bitstream.card import StreamCard
+from irn_video.codecs.bitstream.stamp import Stamp
 from irn_video.codecs.encoders import EncoderSettings
 from irn_video.codecs.errors import BadOption, IrnError
-from irn_video.codecs.link_report import LinkReport
-from irn_video.codecs.links import LiveUrl
-from irn_video.codecs.live import LiveWriter
+from irn_video.codecs.links.link_report import LinkReport
+from irn_video.codecs.links.links import LiveUrl
+from irn_video.codecs.links.live import LiveWriter
 from irn_video.codecs.picture import Picture
-from irn_video.codecs.reader import VideoInfo
-from irn_video.codecs.stamp import Stamp
+from irn_video.codecs.reading.reader import VideoInfo
 from irn_video.pipeline.engine.rescaler import Rescaler
 from irn_video.pipeline.flow import ahead, newest
 from irn_video.sender.adapting import Adaptation, suitable_scale

@@ -8,14 +8,14 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from irn_video.codecs.card import StreamCard, digest_of
+from irn_video.codecs.bitstream.card import StreamCard, digest_of
 from irn_video.codecs.encoders import EncoderSettings, make_encoder
 from irn_video.codecs.errors import BadOption
-from irn_video.codecs.output import check_output
-from irn_video.codecs.passthrough import Passthrough
 from irn_video.codecs.picture import Layout
-from irn_video.codecs.reader import VideoInfo, VideoReader
-from irn_video.codecs.writer import VideoWriter, WriteSummary
+from irn_video.codecs.reading.reader import VideoInfo, VideoReader
+from irn_video.codecs.writing.output import check_output
+from irn_video.codecs.writing.passthrough import Passthrough
+from irn_video.codecs.writing.writer import VideoWriter, WriteSummary
 from irn_video.pipeline.adaptation.tuner import Budget, Effort, Tuner
 from irn_video.pipeline.engine.rescaler import Rescaler
 from irn_video.pipeline.flow import Advance, ahead, mapped

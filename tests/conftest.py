@@ -13,15 +13,19 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import hypothesis
 import imageio_ffmpeg
 import pytest
 from irn_video.codecs.picture import Picture
-from irn_video.codecs.reader import VideoReader
+from irn_video.codecs.reading.reader import VideoReader
 
 # As the commands do, before PyTorch is loaded: threads that spin take the cores from those that work.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # A shell starts its background jobs with interrupts ignored, and tests that send themselves one would wait for nothing.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+# How long an example takes says something about the machine, not about the code.
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -113,9 +117,9 @@ Run = Callable[..., Ran]
 @pytest.fixture
 def run(capfd: pytest.CaptureFixture[str]) -> Run:
     """Run irn-send, irn-receive or irn-models in this process: `run("send", "in.mp4", "lr.mp4")`."""
-    from irn_video.pipeline.zoo.cli import main as models
-    from irn_video.receiver.cli import main as receive
-    from irn_video.sender.cli import main as send
+    from irn_video.pipeline.commands.models import main as models
+    from irn_video.pipeline.commands.receive import main as receive
+    from irn_video.pipeline.commands.send import main as send
 
     commands = {"send": send, "receive": receive, "models": models}
 

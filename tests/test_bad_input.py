@@ -19,9 +19,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from irn_video.codecs.card import find_card
 from irn_video.codecs.encoders import EncoderSettings
-from irn_video.codecs.reader import VideoReader, probe
+from irn_video.codecs.reading.card_search import find_card
+from irn_video.codecs.reading.reader import VideoReader, probe
 from irn_video.receiver import receive
 from irn_video.sender import SendOptions, send
 
@@ -611,10 +611,9 @@ class TestInterrupted:
         """A command in a process that has PyTorch loaded already; stderr goes to a file beside the output."""
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(["irn_video.sender.sending", "irn_video.receiver.receiving"])
-        room = {"send": "sender", "receive": "receiver"}[command]
         text = (
             "import os, signal, sys\n"
-            f"from irn_video.{room}.cli import main\n"
+            f"from irn_video.pipeline.commands.{command} import main\n"
             # Until the command handles them itself.
             "for number in (signal.SIGINT, signal.SIGTERM): signal.signal(number, lambda *_: os._exit(130))\n"
             f"os.dup2(os.open({str(output) + '.log'!r}, os.O_CREAT | os.O_WRONLY), 2)\n"

@@ -19,15 +19,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from irn_video.codecs.card import StreamCard
+from irn_video.codecs.bitstream.card import StreamCard
+from irn_video.codecs.bitstream.sei import STAMP_UUID, find_payloads, insert_nal, sei_nal
+from irn_video.codecs.bitstream.stamp import Stamp
 from irn_video.codecs.encoders import EncoderSettings, make_encoder
 from irn_video.codecs.errors import BadOption, LinkFailed
-from irn_video.codecs.links import LiveUrl
-from irn_video.codecs.live import LiveReader, LiveWriter
-from irn_video.codecs.reader import VideoReader, probe
-from irn_video.codecs.sei import STAMP_UUID, find_payloads, insert_nal, sei_nal
-from irn_video.codecs.stamp import Stamp
-from irn_video.pipeline.live.cli import main
+from irn_video.codecs.links.links import LiveUrl
+from irn_video.codecs.links.live import LiveReader, LiveWriter
+from irn_video.codecs.reading.reader import VideoReader, probe
+from irn_video.pipeline.commands.stream import main
 from irn_video.pipeline.live.link import Link, LinkConditions
 from irn_video.receiver.live import LiveReceiveOptions, LiveStatistics, receive_live
 from irn_video.sender.camera import Camera
@@ -355,7 +355,7 @@ def mutated(packet: bytes, chance: random.Random) -> bytes | None:
 
 @pytest.mark.slow
 def test_two_processes(clip: Path, port: int, tmp_path: Path) -> None:
-    url, program = f"udp://127.0.0.1:{port}", [sys.executable, "-m", "irn_video.pipeline.live.cli"]
+    url, program = f"udp://127.0.0.1:{port}", [sys.executable, "-m", "irn_video.pipeline.commands.stream"]
     options = ["--output", str(tmp_path / "out.mkv"), "--source", str(clip), "--json", "--device", "cpu"]
     receiver = subprocess.Popen(
         [*program, "receive", url, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -379,7 +379,7 @@ def test_two_processes(clip: Path, port: int, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_an_interrupt_keeps_the_recording(clip: Path, port: int, tmp_path: Path) -> None:
-    url, program = f"udp://127.0.0.1:{port}", [sys.executable, "-m", "irn_video.pipeline.live.cli"]
+    url, program = f"udp://127.0.0.1:{port}", [sys.executable, "-m", "irn_video.pipeline.commands.stream"]
     receiver = subprocess.Popen(
         [*program, "receive", url, "--output", str(tmp_path / "out.mkv"), "--device", "cpu"],
         stdout=subprocess.PIPE,
@@ -526,7 +526,14 @@ class TestCommand:
         assert main([*command, "--sdp", str(path), "--overwrite"]) == 0
 
     def test_commands_on_standard_input(self, clip: Path, port: int) -> None:
-        program = [sys.executable, "-m", "irn_video.pipeline.live.cli", "send", str(clip), f"udp://127.0.0.1:{port}"]
+        program = [
+            sys.executable,
+            "-m",
+            "irn_video.pipeline.commands.stream",
+            "send",
+            str(clip),
+            f"udp://127.0.0.1:{port}",
+        ]
         done = subprocess.run(
             [*program, "--model", "lanczos-x2", "--control", "--loop", "--seconds", "3"],
             input="scale 3\nmodel bicubic-x2\n",
@@ -564,7 +571,7 @@ class TestCommand:
 
         from aiohttp import ClientSession
 
-        program = [sys.executable, "-m", "irn_video.pipeline.live.cli", "receive", f"udp://127.0.0.1:{port}"]
+        program = [sys.executable, "-m", "irn_video.pipeline.commands.stream", "receive", f"udp://127.0.0.1:{port}"]
         receiver = subprocess.Popen([*program, "--web", "0", "--device", "cpu"], stderr=subprocess.PIPE, text=True)
         assert receiver.stderr is not None
         address = receiver.stderr.readline().removeprefix("open ").strip()

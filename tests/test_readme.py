@@ -10,16 +10,16 @@ from typing import Any
 import click
 import pytest
 import torch
-from irn_video.pipeline.evaluation.cli import command as evaluate
-from irn_video.pipeline.evaluation.rescale_cli import command as rescale
-from irn_video.pipeline.live.cli import command as stream
+from irn_video.pipeline.commands.evaluate import command as evaluate
+from irn_video.pipeline.commands.models import command as models
+from irn_video.pipeline.commands.receive import command as receive
+from irn_video.pipeline.commands.rescale import command as rescale
+from irn_video.pipeline.commands.send import command as send
+from irn_video.pipeline.commands.stream import command as stream
+from irn_video.pipeline.commands.study import command as study
+from irn_video.pipeline.commands.train import command as train
 from irn_video.pipeline.network import CodecAwareRescaler
-from irn_video.pipeline.study.cli import command as study
-from irn_video.pipeline.training.cli import command as train
 from irn_video.pipeline.zoo import list_models
-from irn_video.pipeline.zoo.cli import command as models
-from irn_video.receiver.cli import command as receive
-from irn_video.sender.cli import command as send
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
 COMMANDS = {

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from irn_video.codecs.reader import VideoReader
+from irn_video.codecs.reading.reader import VideoReader
 from irn_video.pipeline.evaluation.evaluate import EvalOptions, evaluate
 from irn_video.pipeline.evaluation.rescalers import load_stills
 from irn_video.pipeline.evaluation.stills import RGB, write_still

@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from irn_video.codecs.picture import ColorSpec, Layout, Picture
-from irn_video.codecs.reader import VideoReader
-from irn_video.pipeline.opencv import cv2
+from irn_video.codecs.reading.reader import VideoReader
+from irn_video.pipeline.system.opencv import cv2
 
 sys.path.append(str(Path(__file__).resolve().parent.parent / "samples"))
 

@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from irn_video.codecs.card import find_card
 from irn_video.codecs.encoders import EncoderSettings
 from irn_video.codecs.picture import Layout, Picture
-from irn_video.codecs.reader import VideoReader, probe
+from irn_video.codecs.reading.card_search import find_card
+from irn_video.codecs.reading.reader import VideoReader, probe
 from irn_video.pipeline.engine.rescaler import Rescaler
 from irn_video.pipeline.network.paper import PaperRescaler
 from irn_video.pipeline.planes import Samples, convert

@@ -9,11 +9,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
+from irn_video.codecs.bitstream.sei import Syntax
 from irn_video.codecs.errors import BadOption
-from irn_video.codecs.hdr import HdrMetadata
 from irn_video.codecs.picture import Layout
-from irn_video.codecs.pixels import pixel_format, samples_of
-from irn_video.codecs.sei import Syntax
+from irn_video.codecs.reading.hdr import HdrMetadata
+from irn_video.codecs.reading.pixels import pixel_format, samples_of
 
 _BITRATE = re.compile(r"([0-9]+(?:\.[0-9]+)?)([kKmMgG]?)(?:bps|b/s|bit/s)?")
 _UNITS = {"": 1, "k": 1000, "m": 1000_000, "g": 1000_000_000}

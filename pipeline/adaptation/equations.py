@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from irn_video.pipeline.adaptation.weight_update import COARSEST, LARGEST, MAX_EXPONENT, MIDDLE, TAPS, LastLayer
+from irn_video.pipeline.zoo.weight_update import COARSEST, LARGEST, MAX_EXPONENT, MIDDLE, TAPS, LastLayer
 from numpy.typing import NDArray
 from torch import Tensor
 

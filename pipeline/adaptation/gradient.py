@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from irn_video.pipeline.adaptation.weight_update import gains_of, kernels_of, with_hidden
 from irn_video.pipeline.engine.device import Device
 from irn_video.pipeline.network import CodecAwareRescaler
+from irn_video.pipeline.zoo.weight_update import gains_of, kernels_of, with_hidden
 from numpy.typing import NDArray
 from torch import Tensor
 

@@ -17,21 +17,21 @@ from typing import cast
 import numpy as np
 import torch
 import torch.nn.functional as F
-from irn_video.codecs.coarser import CodedGroup
 from irn_video.codecs.errors import BadOption
 from irn_video.codecs.picture import ColorSpec, Picture, Plane
-from irn_video.codecs.pixels import unpacker
-from irn_video.codecs.reader import mean_qp
-from irn_video.codecs.roundtrip import h264_decoder
+from irn_video.codecs.reading.pixels import unpacker
+from irn_video.codecs.reading.reader import mean_qp
+from irn_video.codecs.writing.coarser import CodedGroup
+from irn_video.codecs.writing.roundtrip import h264_decoder
 from irn_video.pipeline.adaptation.equations import Equations, Matrix, best_layer, change_of
 from irn_video.pipeline.adaptation.gradient import Change, Sample, error, fine_tuned, of_lower_rank
-from irn_video.pipeline.adaptation.weight_update import MAX_MESSAGE_BYTES, HiddenLayers, WeightUpdate
-from irn_video.pipeline.cores import usable_cores
 from irn_video.pipeline.engine.rescaler import PackedRescaler, Rescaler
 from irn_video.pipeline.network import CodecAwareRescaler
 from irn_video.pipeline.network.codec_aware import DETAIL, PACKED, QP_CENTRE, pack
 from irn_video.pipeline.planes import Samples, convert, to_planes
 from irn_video.pipeline.quality.report import TunedGroup
+from irn_video.pipeline.system.cores import usable_cores
+from irn_video.pipeline.zoo.weight_update import MAX_MESSAGE_BYTES, HiddenLayers, WeightUpdate
 from torch import Tensor
 
 

@@ -9,8 +9,7 @@ from typing import cast
 import torch
 from irn_video.codecs.errors import BadOption, BadUpdate
 from irn_video.codecs.picture import ColorSpec, Layout, Picture, Plane
-from irn_video.codecs.resample import Kernel, Resampler
-from irn_video.pipeline.adaptation.weight_update import WeightUpdate
+from irn_video.codecs.resample import RESAMPLERS, Resampler
 from irn_video.pipeline.engine.device import Device, choose_device
 from irn_video.pipeline.network import CodecAwareRescaler, Prediction
 from irn_video.pipeline.network.codec_aware import pack, unpack
@@ -29,11 +28,9 @@ from irn_video.pipeline.planes import (
 )
 from irn_video.pipeline.zoo import DEFAULT_MODEL, LoadedModel, load_model
 from irn_video.pipeline.zoo.registry import find_model, unknown_model
+from irn_video.pipeline.zoo.weight_update import WeightUpdate
 from torch import Tensor
 
-RESAMPLERS: dict[str, tuple[Kernel, int]] = {
-    f"{kernel}-x{scale}": (kernel, scale) for kernel in ("lanczos", "bicubic") for scale in (1, 2, 4)
-}
 _SEED_STEP = 1_000_003
 _SEED_LIMIT = 1 << 63
 

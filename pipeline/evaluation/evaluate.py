@@ -17,8 +17,8 @@ from typing import Any
 
 import torch
 from irn_video.codecs.errors import BadOption, MissingFile, SourceMismatch, UnwritableOutput
-from irn_video.codecs.output import check_output
 from irn_video.codecs.picture import Picture
+from irn_video.codecs.writing.output import check_output
 from irn_video.pipeline.evaluation.rescalers import BicubicStills, Draw, StillRescaler
 from irn_video.pipeline.evaluation.stills import (
     RGB,

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from irn_video.codecs.errors import BadOption
-from irn_video.codecs.output import check_output
+from irn_video.codecs.writing.output import check_output
 from irn_video.pipeline.evaluation.evaluate import SCHEMA, check_temperature, environment, make_folder
 from irn_video.pipeline.evaluation.rescalers import Draw, StillRescaler, bicubic
 from irn_video.pipeline.evaluation.stills import (

@@ -13,10 +13,10 @@ from typing import Any, cast
 
 import numpy as np
 from irn_video.codecs.errors import IrnError, MissingFile
-from irn_video.codecs.output import atomic_path
 from irn_video.codecs.picture import ColorSpec, Layout, Picture
-from irn_video.pipeline.opencv import cv2
+from irn_video.codecs.writing.output import atomic_path
 from irn_video.pipeline.planes import Samples
+from irn_video.pipeline.system.opencv import cv2
 from numpy.typing import NDArray
 
 Bytes = NDArray[np.uint8]

@@ -18,13 +18,12 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
-from irn_video.codecs.card import StreamCard
+from irn_video.codecs.bitstream.card import StreamCard
 from irn_video.codecs.errors import BadOption, LinkFailed
-from irn_video.codecs.links import LiveUrl
-from irn_video.codecs.live import Arrival
+from irn_video.codecs.links.links import LiveUrl
+from irn_video.codecs.links.live import Arrival
 from irn_video.codecs.picture import Layout, Picture
-from irn_video.codecs.reader import VideoInfo
-from irn_video.pipeline.cores import usable_cores
+from irn_video.codecs.reading.reader import VideoInfo
 from irn_video.pipeline.engine.rescaler import Rescaler, Restoration
 from irn_video.pipeline.flow import Handover
 from irn_video.pipeline.live.full_size import FullSizeRate
@@ -34,6 +33,7 @@ from irn_video.pipeline.live.runtime import BrowserRuntime
 from irn_video.pipeline.live.server import PageServer
 from irn_video.pipeline.live.small_stream import SmallStream
 from irn_video.pipeline.planes import Samples, carried_color, resolved_color
+from irn_video.pipeline.system.cores import usable_cores
 from irn_video.pipeline.zoo.registry import list_models
 from irn_video.receiver.live import LiveDial, LivePicture, LiveReceiveOptions, LiveStatistics, receive_live
 from irn_video.sender.camera import Camera, Taken

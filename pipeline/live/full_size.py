@@ -15,7 +15,7 @@ from typing import cast
 import av
 from irn_video.codecs.encoders.h264 import repeatable
 from irn_video.codecs.picture import Layout, Picture
-from irn_video.codecs.roundtrip import Planes, picture_planes, through
+from irn_video.codecs.writing.roundtrip import Planes, picture_planes, through
 from irn_video.pipeline.planes import Samples, convert
 from irn_video.pipeline.quality.psnr import compare
 

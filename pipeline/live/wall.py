@@ -12,10 +12,10 @@ from fractions import Fraction
 
 import av
 import numpy as np
-from irn_video.codecs.avc import avc_name
+from irn_video.codecs.bitstream.avc import avc_name
 from irn_video.codecs.encoders import EncoderSettings, make_encoder
 from irn_video.codecs.picture import Layout, Picture
-from irn_video.codecs.picture_stream import PictureStream
+from irn_video.codecs.writing.picture_stream import PictureStream
 from irn_video.pipeline.planes import Samples, carried_color, convert, resolved_color
 
 _CLOCK = Fraction(1, 90_000)

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import ffmpeg
 from irn_video.codecs.errors import SourceMismatch
-from irn_video.codecs.reader import probe
-from irn_video.pipeline import ffmpeg_binary
-from irn_video.pipeline.cores import usable_cores
+from irn_video.codecs.reading.reader import probe
+from irn_video.pipeline.system import ffmpeg_binary
+from irn_video.pipeline.system.cores import usable_cores
 
 PERCEPTUAL = ("vmaf", "vmaf_neg", "ssim", "ms_ssim", "xpsnr_y")
 _MODELS = {"vmaf": "version=vmaf_v0.6.1:name=vmaf", "vmaf_neg": "version=vmaf_v0.6.1neg:name=vmaf_neg"}

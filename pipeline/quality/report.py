@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from irn_video.codecs.errors import BadOption
-from irn_video.codecs.output import atomic_path
+from irn_video.codecs.writing.output import atomic_path
 from irn_video.pipeline.quality.psnr import METRICS, PictureError, decibels
 
 SCHEMA = 1

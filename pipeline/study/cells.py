@@ -8,10 +8,10 @@ from typing import Any
 
 from irn_video.codecs.encoders import EncoderSettings, choose_samples, make_encoder
 from irn_video.codecs.errors import SourceMismatch, StudyFailed
-from irn_video.codecs.packets import encoder_words
-from irn_video.codecs.pixels import pixel_format
-from irn_video.codecs.reader import VideoInfo, VideoReader, probe
-from irn_video.codecs.writer import VideoWriter, WriteSummary
+from irn_video.codecs.reading.packets import encoder_words
+from irn_video.codecs.reading.pixels import pixel_format
+from irn_video.codecs.reading.reader import VideoInfo, VideoReader, probe
+from irn_video.codecs.writing.writer import VideoWriter, WriteSummary
 from irn_video.pipeline.flow import ahead
 from irn_video.pipeline.planes import Samples, convert
 from irn_video.pipeline.quality.libvmaf import PERCEPTUAL, Scores, measure_files

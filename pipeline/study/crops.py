@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from irn_video.codecs.errors import SourceMismatch
 from irn_video.codecs.picture import Layout, Picture
-from irn_video.codecs.reader import VideoReader
-from irn_video.pipeline.opencv import cv2
+from irn_video.codecs.reading.reader import VideoReader
 from irn_video.pipeline.planes import Samples, carried_color, convert
+from irn_video.pipeline.system.opencv import cv2
 
 SIDE = 192
 _STEP = 16

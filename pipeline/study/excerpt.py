@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import ffmpeg
-from irn_video.codecs.output import atomic_path
-from irn_video.codecs.reader import VideoInfo, probe
-from irn_video.pipeline import ffmpeg_binary
+from irn_video.codecs.reading.reader import VideoInfo, probe
+from irn_video.codecs.writing.output import atomic_path
 from irn_video.pipeline.restoring import file_digest
+from irn_video.pipeline.system import ffmpeg_binary
 
 _STRETCHES = 2
 _FALLBACK_RATE = 25

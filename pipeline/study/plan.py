@@ -11,11 +11,11 @@ from pathlib import Path
 
 from irn_video.codecs.encoders import EncoderSettings, make_encoder
 from irn_video.codecs.errors import BadOption
-from irn_video.pipeline import ffmpeg_binary
+from irn_video.pipeline.commandline.toml import read_toml
 from irn_video.pipeline.quality.libvmaf import PERCEPTUAL
 from irn_video.pipeline.restoring import file_digest
 from irn_video.pipeline.study.methods import FULL, Method
-from irn_video.pipeline.toml import read_toml
+from irn_video.pipeline.system import ffmpeg_binary
 
 METRICS = ("psnr", *PERCEPTUAL)
 # Smaller pictures cost less at the same quantiser, so their ladders begin lower; the runner goes on where they do not

@@ -11,7 +11,7 @@ from typing import Any
 import matplotlib as mpl
 import matplotlib.ticker
 import numpy as np
-from irn_video.codecs.output import atomic_path
+from irn_video.codecs.writing.output import atomic_path
 from irn_video.pipeline.study.conclusions import compare, hulls, mean_of, resamplers
 from irn_video.pipeline.study.methods import FULL
 from irn_video.pipeline.study.results import Study

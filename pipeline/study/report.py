@@ -8,15 +8,10 @@ from html import escape
 from pathlib import Path
 
 from irn_video.codecs.errors import StudyFailed
-from irn_video.codecs.output import atomic_path
+from irn_video.codecs.writing.output import atomic_path
 from irn_video.pipeline.quality.curves import bd_rate
 from irn_video.pipeline.study import plots
-from irn_video.pipeline.study.conclusions import (
-    Comparison,
-    comparisons,
-    hulls,
-    resamplers,
-)
+from irn_video.pipeline.study.conclusions import Comparison, comparisons, hulls, resamplers
 from irn_video.pipeline.study.methods import FULL
 from irn_video.pipeline.study.results import Study
 from irn_video.pipeline.study.sections import (

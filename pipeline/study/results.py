@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from irn_video.codecs.errors import StudyFailed
-from irn_video.codecs.output import atomic_path
+from irn_video.codecs.writing.output import atomic_path
 from irn_video.pipeline.quality.curves import Curve
 from irn_video.pipeline.quality.psnr import METRICS as PSNR
 from irn_video.pipeline.study.cells import Measurement

@@ -9,15 +9,7 @@ from html import escape
 
 from irn_video.pipeline.study import plots
 from irn_video.pipeline.study.cells import Measurement
-from irn_video.pipeline.study.conclusions import (
-    Comparison,
-    Mean,
-    compare,
-    crossovers,
-    hulls,
-    mean_of,
-    resamplers,
-)
+from irn_video.pipeline.study.conclusions import Comparison, Mean, compare, crossovers, hulls, mean_of, resamplers
 from irn_video.pipeline.study.cost import Stage
 from irn_video.pipeline.study.methods import FULL
 from irn_video.pipeline.study.results import Study, statistics_of

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from irn_video.pipeline.cores import usable_cores
 from irn_video.pipeline.study.cells import Measurement, measure_cell
 from irn_video.pipeline.study.plan import Cell
+from irn_video.pipeline.system.cores import usable_cores
 
 _ORPHAN_SECONDS = 2.0
 

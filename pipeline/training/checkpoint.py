@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from irn_video.codecs.errors import TrainingFailed
-from irn_video.codecs.output import atomic_path
+from irn_video.codecs.writing.output import atomic_path
 
 CHECKPOINT = "checkpoint.pt"
 LOG = "log.csv"

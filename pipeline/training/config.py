@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Literal
 
 from irn_video.codecs.errors import BadConfig
+from irn_video.pipeline.commandline.toml import read_toml
 from irn_video.pipeline.network.spec import NetworkSpec
-from irn_video.pipeline.toml import read_toml
 
 DEFAULT_PRESETS = ("medium", "medium", "slow", "veryfast")
 

@@ -19,7 +19,7 @@ from typing import Any, cast
 
 import torch
 from irn_video.codecs.errors import TrainingFailed
-from irn_video.codecs.output import atomic_path
+from irn_video.codecs.writing.output import atomic_path
 from irn_video.pipeline.network import InvertibleRescaler
 from irn_video.pipeline.training.config import TrainConfig
 from irn_video.pipeline.training.task import Loss, Rates, Task

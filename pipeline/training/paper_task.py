@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from irn_video.codecs.errors import TrainingFailed
 from irn_video.pipeline.network import InvertibleRescaler, quantise
-from irn_video.pipeline.opencv import cv2
+from irn_video.pipeline.system.opencv import cv2
 from irn_video.pipeline.training.config import TrainConfig
 from irn_video.pipeline.training.task import Loss, Task
 from irn_video.pipeline.training.workers import from_workers
@@ -146,7 +146,7 @@ def _read_photo(path: Path) -> Tensor:
 
 def _read_clip(path: Path, rng: random.Random) -> Tensor:
     """A picture of a clip, reduced by 2 where that is large enough."""
-    from irn_video.codecs.pixels import pack
+    from irn_video.codecs.reading.pixels import pack
     from irn_video.pipeline.training.sequences import clip_sequence
 
     planes = clip_sequence(path, rng, 1)[0]

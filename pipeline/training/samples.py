@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.utils.data import IterableDataset, get_worker_info
 
 if TYPE_CHECKING:
-    from irn_video.codecs.roundtrip import Planes
+    from irn_video.codecs.writing.roundtrip import Planes
     from irn_video.pipeline.training.sequences import SequenceSource
 
 # An encoded sequence is used for several crops, since rendering and coding it costs more than a training step.
@@ -101,7 +101,7 @@ class CodedGroups(IterableDataset[Samples]):
 
     @torch.inference_mode()
     def _coded(self, clean: list[Planes], rng: random.Random) -> Samples:
-        from irn_video.codecs.roundtrip import x264_roundtrip  # training on packed groups runs without PyAV
+        from irn_video.codecs.writing.roundtrip import x264_roundtrip
 
         targets = [torch.cat(self.network.downscale(to_packed(planes)), 1) for planes in clean]
         crf = rng.uniform(self.codec.crf_min, self.codec.crf_max)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import torch
 from irn_video.codecs.errors import TrainingFailed
-from irn_video.codecs.roundtrip import x264_roundtrip
+from irn_video.codecs.writing.roundtrip import x264_roundtrip
 from irn_video.pipeline.network import CodecAwareRescaler, InvertibleRescaler, quantise
 from irn_video.pipeline.network.codec_aware import pack, unpack
 from irn_video.pipeline.training.config import TrainConfig

@@ -10,8 +10,8 @@ from pathlib import Path
 import av
 import numpy as np
 from irn_video.codecs.errors import TrainingFailed
-from irn_video.codecs.roundtrip import Planes, picture_planes
-from irn_video.pipeline.opencv import cv2
+from irn_video.codecs.writing.roundtrip import Planes, picture_planes
+from irn_video.pipeline.system.opencv import cv2
 from numpy.typing import NDArray
 
 Rgb = NDArray[np.uint8]

@@ -13,15 +13,15 @@ import numpy as np
 import torch
 from irn_video.codecs.errors import BadOption, TrainingFailed
 from irn_video.codecs.picture import Layout, Picture
-from irn_video.codecs.reader import VideoReader
-from irn_video.codecs.roundtrip import Planes, x264_roundtrip
+from irn_video.codecs.reading.reader import VideoReader
+from irn_video.codecs.writing.roundtrip import Planes, x264_roundtrip
 from irn_video.pipeline.engine.device import Device
 from irn_video.pipeline.engine.rescaler import KernelRescaler, Rescaler, Restoration, network_rescaler
 from irn_video.pipeline.network import InvertibleRescaler, quantise
-from irn_video.pipeline.opencv import cv2
 from irn_video.pipeline.planes import Samples, convert
 from irn_video.pipeline.quality.curves import Curve, bd_rate
 from irn_video.pipeline.quality.psnr import compare
+from irn_video.pipeline.system.opencv import cv2
 from irn_video.pipeline.training.config import TrainConfig
 from irn_video.pipeline.training.sequences import find_files
 from irn_video.pipeline.training.trainer import Validator

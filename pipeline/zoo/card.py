@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 from irn_video.codecs.errors import BadWeights, MissingFile
-from irn_video.codecs.output import atomic_path
+from irn_video.codecs.writing.output import atomic_path
 from irn_video.pipeline.network import InvertibleRescaler
 from irn_video.pipeline.network.spec import NetworkSpec
 from safetensors import SafetensorError, safe_open

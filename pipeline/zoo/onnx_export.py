@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from irn_video.codecs.errors import BadOption
-from irn_video.codecs.output import atomic_path, check_output
+from irn_video.codecs.writing.output import atomic_path, check_output
 from irn_video.pipeline.network import CodecAwareRescaler
 from irn_video.pipeline.network.cells import BRIGHTNESS, CONTRAST, CellTransform
 from irn_video.pipeline.network.codec_aware import DETAIL, PACKED, QP_CENTRE, QP_SPREAD, ModulatedConv, Restorer

@@ -12,11 +12,11 @@ from typing import Any
 import imageio_ffmpeg
 import numpy as np
 import pytest
-from irn_video.codecs.card import StreamCard
+from irn_video.codecs.bitstream.card import StreamCard
 from irn_video.codecs.encoders import EncoderSettings
 from irn_video.codecs.picture import ColorSpec, Layout, Picture
-from irn_video.codecs.reader import VideoReader
-from irn_video.codecs.writer import VideoWriter, WriteSummary
+from irn_video.codecs.reading.reader import VideoReader
+from irn_video.codecs.writing.writer import VideoWriter, WriteSummary
 
 
 def run_ffmpeg(*arguments: object) -> None:

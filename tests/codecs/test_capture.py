@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from irn_video.codecs.capture import Capture, CaptureOptions, is_file
 from irn_video.codecs.errors import BadOption, IrnError, MissingFile, UnreadableVideo
+from irn_video.codecs.reading.capture import Capture, CaptureOptions, is_file
 
 
 def first(capture: Capture, count: int) -> list[tuple[int, int]]:

@@ -12,21 +12,14 @@ import av
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from irn_video.codecs import card as card_module
-from irn_video.codecs.card import (
-    MAX_COMMENT,
-    StreamCard,
-    digest_of,
-    find_card,
-    is_digest_of,
-    parse_payload,
-    tag_payload,
-)
+from irn_video.codecs.bitstream import card as card_module
+from irn_video.codecs.bitstream.card import MAX_COMMENT, StreamCard, digest_of, is_digest_of, parse_payload, tag_payload
+from irn_video.codecs.bitstream.sei import CARD_UUID, find_payloads, sei_nal
 from irn_video.codecs.encoders import EncoderSettings
 from irn_video.codecs.errors import BadCard, MissingFile, UnreadableVideo
 from irn_video.codecs.picture import ColorSpec
-from irn_video.codecs.reader import VideoReader
-from irn_video.codecs.sei import CARD_UUID, find_payloads, sei_nal
+from irn_video.codecs.reading.card_search import find_card
+from irn_video.codecs.reading.reader import VideoReader
 
 
 def test_round_trip(tools: Any) -> None:

@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from irn_video.codecs.coarser import CodedGroup, coarser_settings
 from irn_video.codecs.encoders import EncoderSettings, make_encoder
-from irn_video.codecs.reader import mean_qp
-from irn_video.codecs.roundtrip import h264_decoder
+from irn_video.codecs.reading.reader import mean_qp
+from irn_video.codecs.writing.coarser import CodedGroup, coarser_settings
+from irn_video.codecs.writing.roundtrip import h264_decoder
 
 Groups = list[tuple[CodedGroup, CodedGroup | None]]
 
@@ -82,7 +82,8 @@ def test_one_picture(tools: Any, tmp_path: Path) -> None:
 def test_other_keyframes(tools: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A group that the second encoder does not begin with a keyframe tells nothing."""
     monkeypatch.setattr(
-        "irn_video.codecs.writer.coarser_settings", lambda _: EncoderSettings(crf=28, keyint=15, preset="veryfast")
+        "irn_video.codecs.writing.writer.coarser_settings",
+        lambda _: EncoderSettings(crf=28, keyint=15, preset="veryfast"),
     )
     groups = sent(tools, tmp_path / "x.mp4", EncoderSettings(crf=26, keyint=10, preset="veryfast"))
     first, *others = (coarser for _, coarser in groups)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from irn_video.codecs.encoders import ENCODERS, EncoderSettings, choose_samples, make_encoder, parse_bitrate
 from irn_video.codecs.errors import BadOption, UnavailableEncoder
 from irn_video.codecs.picture import Layout
-from irn_video.codecs.pixels import samples_of
+from irn_video.codecs.reading.pixels import samples_of
 
 SOFTWARE = ("h264", "h265", "av1", "ffv1")
 NVENC = ("h264_nvenc", "hevc_nvenc", "av1_nvenc")

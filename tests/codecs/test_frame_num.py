@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from av.codec.context import Flags
 from av.packet import Packet
+from irn_video.codecs.bitstream.frame_num import FrameNumbers
 from irn_video.codecs.encoders.h264 import repeatable
-from irn_video.codecs.frame_num import FrameNumbers
-from irn_video.codecs.pixels import pack
+from irn_video.codecs.reading.pixels import pack
 
 KEYINT = 25  # frame_num of x264 has four bits here, so it begins anew within each group of pictures
 

@@ -8,8 +8,8 @@ import threading
 import time
 
 import pytest
-from irn_video.codecs.link_report import LinkReport
-from irn_video.codecs.links import LinkCounts, LiveUrl, TsCounter, connect, listen
+from irn_video.codecs.links.link_report import LinkReport
+from irn_video.codecs.links.links import LinkCounts, LiveUrl, TsCounter, connect, listen
 
 
 def ts(counter: int, pid: int = 256, flags: int = 0x10) -> bytes:

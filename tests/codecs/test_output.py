@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from irn_video.codecs.errors import OutputRefused, UnwritableOutput
-from irn_video.codecs.output import atomic_path, check_output
+from irn_video.codecs.writing.output import atomic_path, check_output
 
 
 def test_appears_whole_or_not_at_all(tmp_path: Path) -> None:

@@ -11,9 +11,9 @@ from typing import Any
 import av
 import pytest
 from irn_video.codecs.encoders import EncoderSettings
-from irn_video.codecs.passthrough import Passthrough
-from irn_video.codecs.reader import VideoReader
-from irn_video.codecs.writer import WriteSummary
+from irn_video.codecs.reading.reader import VideoReader
+from irn_video.codecs.writing.passthrough import Passthrough
+from irn_video.codecs.writing.writer import WriteSummary
 
 SRT = "1\n00:00:00,000 --> 00:00:00,500\n<i>hello</i> wörld\n\n2\n00:00:00,600 --> 00:00:00,900\ntwo\nlines\n"
 CHAPTERS = (

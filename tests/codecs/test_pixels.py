@@ -9,7 +9,7 @@ from av.video.reformatter import Interpolation, VideoReformatter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from irn_video.codecs.picture import Layout
-from irn_video.codecs.pixels import pack, pixel_format, samples_of, unpacker
+from irn_video.codecs.reading.pixels import pack, pixel_format, samples_of, unpacker
 
 DEPTHS = (8, 9, 10, 12, 14, 16)
 EXACT = Interpolation.POINT | Interpolation.ACCURATE_RND | Interpolation.BITEXACT | Interpolation.FULL_CHR_H_INP

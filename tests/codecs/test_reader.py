@@ -14,7 +14,7 @@ import pytest
 from irn_video.codecs.encoders import EncoderSettings
 from irn_video.codecs.errors import BadOption, MissingFile, SizeChanged, UnreadableVideo
 from irn_video.codecs.picture import Layout
-from irn_video.codecs.reader import VideoReader, _Clock, probe
+from irn_video.codecs.reading.reader import VideoReader, _Clock, probe
 
 
 def reference(path: Path) -> list[av.VideoFrame]:
@@ -318,7 +318,7 @@ def test_ffmpeg_keeps_quiet(mp4: Path, tmp_path: Path) -> None:
     data[600:1500] = bytes(900)
     damaged.write_bytes(data)
     script = (
-        "import sys\nfrom irn_video.codecs.reader import VideoReader\n"
+        "import sys\nfrom irn_video.codecs.reading.reader import VideoReader\n"
         "from irn_video.codecs.errors import IrnError\n"
         "try:\n    list(VideoReader(sys.argv[1]))\nexcept IrnError:\n    pass\n"
     )

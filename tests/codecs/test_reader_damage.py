@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from irn_video.codecs.errors import UnreadableVideo
-from irn_video.codecs.reader import ReadDamage, VideoReader
+from irn_video.codecs.reading.reader import ReadDamage, VideoReader
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from irn_video.codecs.sei import CARD_UUID, Syntax, find_payloads, insert_nal, sei_nal
+from irn_video.codecs.bitstream.sei import CARD_UUID, Syntax, find_payloads, insert_nal, sei_nal
 
 START = b"\x00\x00\x00\x01"
 

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from irn_video.codecs.bitstream.vui import h264_chroma_siting
 from irn_video.codecs.encoders import EncoderSettings
 from irn_video.codecs.picture import ColorSpec, Layout
-from irn_video.codecs.reader import probe
-from irn_video.codecs.vui import h264_chroma_siting
+from irn_video.codecs.reading.reader import probe
 
 
 @pytest.mark.parametrize("extension", ["mp4", "mkv", "ts"])

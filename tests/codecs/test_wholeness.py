@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from irn_video.codecs.wholeness import ends_early, lacks_index
+from irn_video.codecs.reading.wholeness import ends_early, lacks_index
 
 
 @pytest.mark.parametrize("extension", ["mp4", "mov", "mkv", "webm", "avi", "ts"])

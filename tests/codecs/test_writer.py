@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from irn_video.codecs.encoders import EncoderSettings
 from irn_video.codecs.errors import BadOption, OutputRefused, UnwritableOutput
-from irn_video.codecs.hdr import HdrMetadata, MasteringDisplay
 from irn_video.codecs.picture import ColorSpec, Layout, Picture
-from irn_video.codecs.reader import probe
-from irn_video.codecs.writer import VideoWriter
+from irn_video.codecs.reading.hdr import HdrMetadata, MasteringDisplay
+from irn_video.codecs.reading.reader import probe
+from irn_video.codecs.writing.writer import VideoWriter
 
 VFR = [0, 1, 2, 7, 8, 30, 31, 55]
 
@@ -240,7 +240,7 @@ from fractions import Fraction
 import numpy as np
 from irn_video.codecs.encoders import EncoderSettings
 from irn_video.codecs.picture import ColorSpec, Layout, Picture
-from irn_video.codecs.writer import VideoWriter
+from irn_video.codecs.writing.writer import VideoWriter
 
 color, base = ColorSpec(), Fraction(1, 25)
 rng = np.random.default_rng(0)
@@ -269,7 +269,7 @@ import numpy as np
 from irn_video.codecs.encoders import EncoderSettings
 from irn_video.codecs.errors import IrnError
 from irn_video.codecs.picture import ColorSpec, Layout, Picture
-from irn_video.codecs.writer import VideoWriter
+from irn_video.codecs.writing.writer import VideoWriter
 
 limit, path = int(sys.argv[1]), Path(sys.argv[2])
 if limit:

@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from irn_video.pipeline.live.demo import DemoOptions, demonstrate
-from irn_video.pipeline.opencv import cv2
 from irn_video.pipeline.study.cells import Measurement
 from irn_video.pipeline.study.cost import Cost, Stage
 from irn_video.pipeline.study.results import MethodFacts, Study
+from irn_video.pipeline.system.opencv import cv2
 from irn_video.receiver.live import LiveStatistics
 from irn_video.sender.camera import Camera, Taken
 

@@ -16,16 +16,20 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from irn_video.codecs.card import find_card
+from irn_video.codecs.bitstream.sei import UPDATE_UUID, find_payloads, with_zeros, without_zeros
 from irn_video.codecs.encoders import EncoderSettings
 from irn_video.codecs.errors import BadOption, BadUpdate
 from irn_video.codecs.picture import Picture
-from irn_video.codecs.reader import VideoReader
-from irn_video.codecs.sei import UPDATE_UUID, find_payloads, with_zeros, without_zeros
+from irn_video.codecs.reading.card_search import find_card
+from irn_video.codecs.reading.reader import VideoReader
 from irn_video.pipeline.adaptation.equations import Equations, best_layer, change_of
 from irn_video.pipeline.adaptation.gradient import Change, Sample, error, fine_tuned, of_lower_rank, predicted
 from irn_video.pipeline.adaptation.tuner import EFFORTS, Budget, Tuner, _Part
-from irn_video.pipeline.adaptation.weight_update import (
+from irn_video.pipeline.engine.device import choose_device
+from irn_video.pipeline.engine.rescaler import PackedRescaler, Rescaler
+from irn_video.pipeline.network import CodecAwareRescaler
+from irn_video.pipeline.restoring import restoration_of
+from irn_video.pipeline.zoo.weight_update import (
     LARGEST,
     MAX_EXPONENT,
     HiddenLayers,
@@ -34,10 +38,6 @@ from irn_video.pipeline.adaptation.weight_update import (
     gains_of,
     kernels_of,
 )
-from irn_video.pipeline.engine.device import choose_device
-from irn_video.pipeline.engine.rescaler import PackedRescaler, Rescaler
-from irn_video.pipeline.network import CodecAwareRescaler
-from irn_video.pipeline.restoring import restoration_of
 from irn_video.receiver import ReceiveOptions, receive
 from irn_video.sender import SendOptions, SendResult, send
 from numpy.typing import NDArray

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 from aiohttp import ClientSession, WSMsgType, WSServerHandshakeError
 from irn_video.codecs.errors import BadOption
-from irn_video.codecs.live import Arrival
+from irn_video.codecs.links.live import Arrival
+from irn_video.pipeline.commands.stream import main
 from irn_video.pipeline.engine.rescaler import Rescaler
-from irn_video.pipeline.live.cli import main
 from irn_video.pipeline.live.demo import DemoOptions
 from irn_video.pipeline.live.link import LinkConditions
 from irn_video.pipeline.live.runtime import BrowserRuntime

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from irn_video.codecs.errors import StudyFailed
-from irn_video.pipeline.study.cli import main
+from irn_video.pipeline.commands.study import main
 from irn_video.pipeline.study.cluster import ClusterPool, _work
 from irn_video.pipeline.study.methods import Method
 from irn_video.pipeline.study.plan import Cell, StudyConfig
@@ -71,7 +71,13 @@ def test_two_workers_one_of_which_is_killed(
     moving: Path, tmp_path: Path, stack: ExitStack, address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     workers = [worker(stack, address, tmp_path / str(index)) for index in range(2)]
-    command = [sys.executable, "-m", "irn_video.pipeline.study.cli", os.path.relpath(moving, tmp_path), *OPTIONS]
+    command = [
+        sys.executable,
+        "-m",
+        "irn_video.pipeline.commands.study",
+        os.path.relpath(moving, tmp_path),
+        *OPTIONS,
+    ]
     study = subprocess.Popen([*command, "--out", "far", "--cluster", address], cwd=tmp_path)
     stack.callback(study.kill)
     deadline = time.monotonic() + 120
@@ -97,7 +103,15 @@ def test_a_scheduler_that_dies_is_one_line(
     scheduler = started(stack, "dask_scheduler", "--host", "127.0.0.1", "--port", port, "--no-dashboard")
     address = f"tcp://127.0.0.1:{port}"
     worker(stack, address, tmp_path / "worker")
-    command = [sys.executable, "-m", "irn_video.pipeline.study.cli", str(moving), *OPTIONS, "--cluster", address]
+    command = [
+        sys.executable,
+        "-m",
+        "irn_video.pipeline.commands.study",
+        str(moving),
+        *OPTIONS,
+        "--cluster",
+        address,
+    ]
     study = subprocess.Popen([*command, "--out", tmp_path / "out"], stderr=subprocess.PIPE, text=True)
     stack.callback(study.kill)
     deadline = time.monotonic() + 120

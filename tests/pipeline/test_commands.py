@@ -16,8 +16,10 @@ import click
 import pytest
 import torch
 from irn_video.codecs.errors import BadOption, MissingFile
-from irn_video.pipeline import commands
-from irn_video.pipeline.commands import PartialResult, progress, run_command, summary_line
+from irn_video.pipeline.commandline import interrupts
+from irn_video.pipeline.commandline import progress as progress_module
+from irn_video.pipeline.commandline.progress import progress
+from irn_video.pipeline.commandline.running import PartialResult, run_command, summary_line
 
 
 def raising(error: BaseException) -> click.Command:
@@ -135,7 +137,7 @@ def test_swallowed_interrupt(when: str) -> None:
 
 
 def test_insisting_interrupts_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(commands, "_GRACE_SECONDS", 0.0)
+    monkeypatch.setattr(interrupts, "_GRACE_SECONDS", 0.0)
     done = []
 
     def work() -> None:
@@ -162,7 +164,7 @@ def test_in_a_thread() -> None:
 
 
 def test_plain_progress(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(commands, "_PLAIN_LINE_SECONDS", 0.0)
+    monkeypatch.setattr(progress_module, "_PLAIN_LINE_SECONDS", 0.0)
     with progress("sending") as advance:
         time.sleep(0.01)
         advance(5, 10)
@@ -188,10 +190,10 @@ def test_summary_line() -> None:
     assert summary_line({"psnr_y": {"mean": None}}) == "mean PSNR: every picture is identical"
 
 
-@pytest.mark.parametrize("room", ["sender", "receiver"])
-def test_help_does_not_wait_for_torch(room: str) -> None:
+@pytest.mark.parametrize("name", ["send", "receive"])
+def test_help_does_not_wait_for_torch(name: str) -> None:
     code = (
-        f"import sys, json; from irn_video.{room}.cli import main; code = main(['--help']); "
+        f"import sys, json; from irn_video.pipeline.commands.{name} import main; code = main(['--help']); "
         "print(json.dumps([code, [m for m in ('torch', 'av', 'numpy', 'cv2') if m in sys.modules]]))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
@@ -201,7 +203,7 @@ def test_help_does_not_wait_for_torch(room: str) -> None:
 
 def test_what_was_there_before_does_not_count_as_speed(monkeypatch: pytest.MonkeyPatch) -> None:
     now = iter([0.0, 1.0, 10.0])
-    monkeypatch.setattr(commands.time, "monotonic", lambda: next(now))
-    pace = commands._Pace()
+    monkeypatch.setattr(progress_module.time, "monotonic", lambda: next(now))
+    pace = progress_module._Pace()
     pace(66)
     assert pace(75) == 1.0  # ten in ten seconds

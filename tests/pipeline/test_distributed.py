@@ -47,7 +47,7 @@ def test_two_processes_equal_one_with_the_same_batches(photos: Path, tmp_path: P
     one, two = tmp_path / "one", tmp_path / "two"
     # The script torchrun is this module.
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m"]
-    command += ["irn_video.pipeline.training.cli", *arguments, str(two)]
+    command += ["irn_video.pipeline.commands.train", *arguments, str(two)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240, check=False)
     assert done.returncode == 0, done.stderr

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import torch
 from irn_video.codecs.errors import BadOption, UnknownModel
+from irn_video.pipeline.commands.evaluate import main
 from irn_video.pipeline.evaluation import rescalers
-from irn_video.pipeline.evaluation.cli import main
 from irn_video.pipeline.evaluation.complexity import complexity_of
 from irn_video.pipeline.evaluation.evaluate import luma_of, measure
 from irn_video.pipeline.evaluation.rescalers import Draw, load_stills, reach_of, tiles

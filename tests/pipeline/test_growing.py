@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 from irn_video.codecs.errors import TrainingFailed
+from irn_video.pipeline.commands.train import main
 from irn_video.pipeline.network.spec import NetworkSpec
-from irn_video.pipeline.training.cli import main
 from irn_video.pipeline.training.config import TrainConfig
 from irn_video.pipeline.training.growing import start_from
 from irn_video.pipeline.training.sequences import SequenceSource, find_files

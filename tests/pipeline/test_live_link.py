@@ -16,12 +16,12 @@ import numpy as np
 import pytest
 from irn_video.codecs.encoders import EncoderSettings
 from irn_video.codecs.errors import BadOption
-from irn_video.codecs.packets import video_bytes
 from irn_video.codecs.picture import Picture
-from irn_video.codecs.reader import VideoReader
-from irn_video.codecs.writer import VideoWriter
+from irn_video.codecs.reading.packets import video_bytes
+from irn_video.codecs.reading.reader import VideoReader
+from irn_video.codecs.writing.writer import VideoWriter
+from irn_video.pipeline.commands.stream import main
 from irn_video.pipeline.flow import Handover
-from irn_video.pipeline.live.cli import main
 from irn_video.pipeline.live.full_size import FullSizeRate
 from irn_video.pipeline.live.link import Link, LinkConditions
 from irn_video.pipeline.live.panes import Recent, number

@@ -17,8 +17,8 @@ import onnxruntime
 import pytest
 from irn_video.codecs.errors import BadOption, OutputRefused, UnknownModel
 from irn_video.codecs.picture import ColorSpec, Layout, Picture
-from irn_video.codecs.reader import VideoReader
-from irn_video.codecs.roundtrip import x264_roundtrip
+from irn_video.codecs.reading.reader import VideoReader
+from irn_video.codecs.writing.roundtrip import x264_roundtrip
 from irn_video.pipeline import Rescaler, Restoration
 from irn_video.pipeline.network import CodecAwareRescaler
 from irn_video.pipeline.planes import Samples

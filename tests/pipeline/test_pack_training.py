@@ -14,8 +14,8 @@ import pytest
 import torch
 from click.testing import CliRunner
 from irn_video.codecs.errors import TrainingFailed
+from irn_video.pipeline.commands.train import main
 from irn_video.pipeline.training.checkpoint import LOG, load_checkpoint
-from irn_video.pipeline.training.cli import main
 from irn_video.pipeline.training.config import load_config
 from irn_video.pipeline.training.packed import POOL_BATCHES, PackedGroups, PackedTask
 

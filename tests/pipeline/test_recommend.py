@@ -14,10 +14,10 @@ import pytest
 from irn_video.codecs.encoders import EncoderSettings
 from irn_video.codecs.errors import StudyFailed
 from irn_video.codecs.picture import Picture
-from irn_video.codecs.reader import VideoReader, probe
+from irn_video.codecs.reading.reader import VideoReader, probe
+from irn_video.pipeline.commands.study import main
 from irn_video.pipeline.quality.psnr import compare
 from irn_video.pipeline.study.cells import Measurement
-from irn_video.pipeline.study.cli import main
 from irn_video.pipeline.study.excerpt import excerpt
 from irn_video.pipeline.study.methods import Method
 from irn_video.pipeline.study.plan import Cell

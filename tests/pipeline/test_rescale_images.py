@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 from irn_video.codecs.errors import IrnError
-from irn_video.pipeline.evaluation.rescale_cli import main
+from irn_video.pipeline.commands.rescale import main
 from irn_video.pipeline.evaluation.stills import picture_of, read_still, write_still
 from irn_video.pipeline.network import PaperRescaler
 from irn_video.pipeline.network.rcan import Rcan

@@ -24,10 +24,9 @@ import numpy as np
 import pytest
 from irn_video.codecs.encoders import EncoderSettings
 from irn_video.codecs.errors import BadConfig, BadOption, MissingFile, UnknownModel
-from irn_video.pipeline.opencv import cv2
+from irn_video.pipeline.commands.study import main
 from irn_video.pipeline.quality.libvmaf import PERCEPTUAL, measure_files
 from irn_video.pipeline.study.cells import Measurement, encode_full_size, measure_cell
-from irn_video.pipeline.study.cli import main
 from irn_video.pipeline.study.crops import source_crop
 from irn_video.pipeline.study.methods import Method, macs_per_pixel
 from irn_video.pipeline.study.plan import Cell, StudyConfig, load_study
@@ -35,6 +34,7 @@ from irn_video.pipeline.study.results import read_results
 from irn_video.pipeline.study.runner import _further, _level, _missing
 from irn_video.pipeline.study.store import Store
 from irn_video.pipeline.study.workers import Failure, LocalPool
+from irn_video.pipeline.system.opencv import cv2
 
 Point = Callable[[str, str, float, float], Measurement]
 LADDER = "20,26,32,38"
@@ -363,7 +363,16 @@ def test_wrong_use_is_one_line(moving: Path, tmp_path: Path, capsys: pytest.Capt
 @pytest.mark.slow
 def test_killed_studies_end_like_others(moving: Path, tmp_path: Path) -> None:
     """The whole command killed at five moments, then one of its workers; each time it goes on with the same words."""
-    command = [sys.executable, "-m", "irn_video.pipeline.study.cli", str(moving), "--frames", "4", "--crf", LADDER]
+    command = [
+        sys.executable,
+        "-m",
+        "irn_video.pipeline.commands.study",
+        str(moving),
+        "--frames",
+        "4",
+        "--crf",
+        LADDER,
+    ]
     command += ["--metrics", "psnr,vmaf", "--models", "irn-h264-x2", "--anchors", "lanczos", "--workers", "2", "--out"]
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     assert main([*command[3:], str(whole)]) == 0

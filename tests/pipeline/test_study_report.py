@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 from irn_video.codecs.errors import StudyFailed
+from irn_video.pipeline.commands.study import main
 from irn_video.pipeline.study.cells import Measurement
-from irn_video.pipeline.study.cli import main
 from irn_video.pipeline.study.conclusions import compare, hulls, mean_of
 from irn_video.pipeline.study.report import verdict, write_report
 from irn_video.pipeline.study.results import Study, read_results, statistics_of, write_results

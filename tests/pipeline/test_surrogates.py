@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from irn_video.codecs.roundtrip import x264_roundtrip
+from irn_video.codecs.writing.roundtrip import x264_roundtrip
 from irn_video.pipeline.training.surrogates import METHODS, Method, dct, inverse_dct, rate_proxy, step_of, through_codec
 
 

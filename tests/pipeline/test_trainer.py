@@ -14,12 +14,12 @@ from pathlib import Path
 import pytest
 import torch
 from irn_video.codecs.errors import TrainingFailed
+from irn_video.pipeline.commands.train import main
 from irn_video.pipeline.engine.device import choose_device
 from irn_video.pipeline.network import InvertibleRescaler
 from irn_video.pipeline.network.spec import NetworkSpec
 from irn_video.pipeline.training import trainer as trainer_module
 from irn_video.pipeline.training.checkpoint import CHECKPOINT, LOG, VALIDATION, forget_after, load_checkpoint
-from irn_video.pipeline.training.cli import main
 from irn_video.pipeline.training.config import TrainConfig
 from irn_video.pipeline.training.guard import interrupts_held
 from irn_video.pipeline.training.schedule import Budget, learning_rate
@@ -122,7 +122,14 @@ class TestResuming:
         arguments = [str(config), "--images", str(photos), "--steps", "60", "--device", "cpu", "--precision", "fp32"]
         arguments += ["--log-every", "2", "--save-every", "0.3"]
         one, other = tmp_path / "one", tmp_path / "other"
-        command = [sys.executable, "-m", "irn_video.pipeline.training.cli", *arguments, "--out", str(other)]
+        command = [
+            sys.executable,
+            "-m",
+            "irn_video.pipeline.commands.train",
+            *arguments,
+            "--out",
+            str(other),
+        ]
         with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
             deadline = time.monotonic() + 120
             while not (other / CHECKPOINT).exists() and time.monotonic() < deadline:
@@ -144,7 +151,14 @@ class TestResuming:
         config = tmp_path / "config.toml"
         config.write_text('name = "x"\ncrop = 32\nbatch = 2\n[network]\nfamily = "paper"\nblocks = 1\n')
         run = tmp_path / "run"
-        command = [sys.executable, "-m", "irn_video.pipeline.training.cli", str(config), "--log-every", "1"]
+        command = [
+            sys.executable,
+            "-m",
+            "irn_video.pipeline.commands.train",
+            str(config),
+            "--log-every",
+            "1",
+        ]
         command += ["--images", str(photos), "--out", str(run), "--minutes", "10", "--device", "cpu"]
         with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
             deadline = time.monotonic() + 120

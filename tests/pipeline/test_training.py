@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 import torch
 from irn_video.codecs.errors import BadConfig, MissingFile, TrainingFailed
+from irn_video.pipeline.commands.train import main
 from irn_video.pipeline.network import quantise
 from irn_video.pipeline.network.spec import NetworkSpec
-from irn_video.pipeline.training.cli import main
 from irn_video.pipeline.training.config import TrainConfig, load_config
 from irn_video.pipeline.training.paper_task import CropPools, PaperTask
 from irn_video.pipeline.training.sequences import SequenceSource, find_files, photo_sequence

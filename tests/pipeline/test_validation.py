@@ -8,7 +8,7 @@ import pytest
 from irn_video.codecs.errors import BadOption, TrainingFailed
 from irn_video.pipeline.engine.device import choose_device
 from irn_video.pipeline.network.spec import NetworkSpec
-from irn_video.pipeline.opencv import cv2
+from irn_video.pipeline.system.opencv import cv2
 from irn_video.pipeline.training.config import TrainConfig
 from irn_video.pipeline.training.validation import ClipValidation, ImageValidation, make_validator
 

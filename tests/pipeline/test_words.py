@@ -12,7 +12,7 @@ from typing import Any
 import imageio_ffmpeg
 import pytest
 from irn_video.codecs.encoders import EncoderSettings
-from irn_video.codecs.packets import video_bytes
+from irn_video.codecs.reading.packets import video_bytes
 from irn_video.pipeline.study.cells import measure_cell
 from irn_video.pipeline.study.methods import Method
 from irn_video.pipeline.study.plan import Cell
@@ -20,8 +20,8 @@ from irn_video.pipeline.study.words import measure_command, receive_command, sen
 
 PROGRAMS = {
     "ffmpeg": [imageio_ffmpeg.get_ffmpeg_exe(), "-y", "-v", "error"],
-    "irn-send": [sys.executable, "-m", "irn_video.sender.cli"],
-    "irn-receive": [sys.executable, "-m", "irn_video.receiver.cli"],
+    "irn-send": [sys.executable, "-m", "irn_video.pipeline.commands.send"],
+    "irn-receive": [sys.executable, "-m", "irn_video.pipeline.commands.receive"],
 }
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from irn_video.codecs.errors import BadOption, BadWeights, MissingFile, OutputRefused, UnknownModel, UnwritableOutput
+from irn_video.pipeline.commands.models import main
 from irn_video.pipeline.network import PaperRescaler
 from irn_video.pipeline.zoo import (
     DEFAULT_MODEL,
@@ -22,7 +23,6 @@ from irn_video.pipeline.zoo import (
     write_model,
 )
 from irn_video.pipeline.zoo.card import digest, read_card
-from irn_video.pipeline.zoo.cli import main
 from irn_video.pipeline.zoo.cost import cost_of
 from safetensors.torch import save_file
 

@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 from irn_video.codecs.errors import BadOption
-from irn_video.codecs.link_report import LinkReport
+from irn_video.codecs.links.link_report import LinkReport
 from irn_video.sender.adapting import FLOOR, Adaptation, suitable_scale
 from irn_video.sender.commands import apply
 from irn_video.sender.live import LiveControl

@@ -1,0 +1,125 @@
+"""Opening an input file: local regular files only, FFmpeg silent, every failure in one clear line."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO, TypeVar, cast
+
+import av
+import av.error
+import av.logging
+from av.container import InputContainer
+from av.packet import Packet
+from av.stream import Disposition, Stream
+from av.video.stream import VideoStream
+from irn_video.codecs.errors import IrnError, MissingFile, UnreadableVideo
+
+from .wholeness import lacks_index
+
+_NO_NETWORK = {"protocol_whitelist": "file,crypto,data"}  # a playlist must not make us call somebody
+
+S = TypeVar("S", bound=Stream)
+
+
+def open_input(path: Path | str) -> InputContainer:
+    """Open a file for demuxing.
+
+    Raises:
+        MissingFile: there is no such file.
+        UnreadableVideo: folder, device, no permission, empty, or not a format FFmpeg reads.
+    """
+    path = Path(path)
+    try:
+        _check_regular(path)
+    except IrnError:
+        raise
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    av.logging.set_level(None)
+    try:
+        # The scheme keeps FFmpeg from taking a colon in the name for a protocol. Tags may be in any encoding.
+        return av.open(f"file:{path}", "r", options=dict(_NO_NETWORK), metadata_errors="replace")
+    except (av.error.FFmpegError, OSError, ValueError) as error:
+        raise _unreadable(path, error) from error
+
+
+def open_pipe(stream: BinaryIO, name: str) -> InputContainer:
+    """Open for demuxing what can only be read once, from its beginning; `stream.read` gives what there is.
+
+    Raises:
+        UnreadableVideo: not a format FFmpeg reads from a pipe.
+    """
+    av.logging.set_level(None)
+    try:
+        return av.open(_ReadOnly(stream), "r", options=dict(_NO_NETWORK), metadata_errors="replace")
+    except (av.error.FFmpegError, OSError, ValueError) as error:
+        cause = getattr(error, "strerror", None) or str(error)
+        raise UnreadableVideo(
+            f"FFmpeg cannot read it: {cause}",
+            path=Path(name),
+            hint="pipes need a format that streams, such as Matroska",
+        ) from error
+
+
+class _ReadOnly:
+    """Hides `seek`, which a pipe has but cannot do."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self.read = stream.read
+
+
+def picture_streams(container: InputContainer, path: Path, index: int) -> VideoStream:
+    """The video stream of this index among those that are no attached pictures (cover art, thumbnails).
+
+    Raises:
+        UnreadableVideo: there is no such stream, or FFmpeg has no decoder for it.
+    """
+    streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
+    if not streams:
+        raise UnreadableVideo("the file has no video stream", path=path, hint="choose a file with pictures")
+    if not 0 <= index < len(streams):
+        raise UnreadableVideo(
+            f"there is no video stream {index}", path=path, hint=f"the file has {len(streams)}, counted from 0"
+        )
+    video = streams[index]
+    if video.codec_context is None:
+        raise UnreadableVideo("FFmpeg has no decoder for this video", path=path, hint="convert it with another tool")
+    return video
+
+
+def packets(container: InputContainer, *streams: S) -> Iterator[Packet[S]]:
+    """Packets of these streams, then an empty one of each, which drains its decoder.
+
+    Raises:
+        av.error.FFmpegError: the container cannot be read on.
+    """
+    # Where streams turned up after the opening, as MPEG-TS allows, PyAV stumbles over them when it has read everything.
+    with contextlib.suppress(IndexError):
+        yield from cast("Iterator[Packet[S]]", container.demux(streams))
+
+
+def _check_regular(path: Path) -> None:
+    if not os.path.lexists(path):
+        raise MissingFile("no such file", path=path, hint="check the path")
+    if path.is_dir():
+        raise UnreadableVideo("this is a folder", path=path, hint="name a video file")
+    if not path.exists():
+        raise MissingFile("the link points nowhere", path=path, hint="check the path")
+    if not path.is_file():
+        raise UnreadableVideo("not a regular file", path=path, hint="save the stream to a file first")
+    if path.stat().st_size == 0:
+        raise UnreadableVideo("the file is empty", path=path, hint="the recording or copy has failed")
+
+
+def _unreadable(path: Path, error: Exception) -> UnreadableVideo:
+    if isinstance(error, PermissionError):
+        return UnreadableVideo("no permission to read the file", path=path, hint="check its permissions")
+    if isinstance(error, ValueError | av.error.FFmpegError) and lacks_index(path):
+        return UnreadableVideo(
+            "the index (moov) is missing", path=path, hint="the recording or download has stopped early; get it again"
+        )
+    cause = getattr(error, "strerror", None) or str(error)
+    return UnreadableVideo(f"FFmpeg cannot read it: {cause}", path=path, hint="is it a video?")

@@ -1,0 +1,414 @@
+"""Reading video: any file FFmpeg decodes, as a stream of `Picture`s in their native samples.
+
+with VideoReader("clip.mkv") as reader:
+    for picture in reader:
+        ...
+    if reader.damage:
+        print(reader.damage.describe())
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections import deque
+from collections.abc import Generator, Iterable, Iterator
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from itertools import islice
+from pathlib import Path
+from types import TracebackType
+from typing import Self, cast
+
+import av
+import av.error
+import numpy as np
+from av.container import InputContainer
+from av.packet import Packet
+from av.sidedata.encparams import VideoEncParams
+from av.sidedata.sidedata import SideData, SideDataContainer, Type
+from av.stream import Discard
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+from irn_video.codecs.bitstream.card import StreamCard
+from irn_video.codecs.bitstream.sei import UPDATE_UUID, find_payloads
+from irn_video.codecs.bitstream.vui import h264_chroma_siting
+from irn_video.codecs.errors import BadOption, SizeChanged, UnreadableVideo
+from irn_video.codecs.picture import ColorSpec, Layout, Picture
+
+from .card_search import card_payloads, find_card
+from .hdr import HdrMetadata
+from .opening import open_input, packets, picture_streams
+from .pixels import Unpacker, unpacker
+from .wholeness import ends_early
+
+MAX_SIDE = 16384
+"""Larger pictures are refused before memory is taken for them."""
+_COUNT_UP_TO_BYTES = 2 << 30  # a pass over larger files only to count their packets would take too long
+_DEMUX_RETRIES = 8
+_RANGES = {1: False, 2: True}
+_CENTERED = 2  # AVCHROMA_LOC_CENTER, where JPEG puts its chroma
+
+
+@dataclass(frozen=True)
+class VideoInfo:
+    """What is known about a video stream once its first picture is decoded.
+
+    Attributes:
+        path: the file.
+        stream: index among its video streams, attached pictures not counted.
+        width, height: in luma samples, as coded (rotation and sample aspect ratio not applied).
+        layout, bit_depth, color: of the pictures as they are read.
+        time_base: seconds per unit of the timestamps.
+        frame_rate: average, pictures per second, None when not known.
+        rotation: counter-clockwise degrees to turn the picture for display, as PyAV's `VideoFrame.rotation`.
+        sample_aspect_ratio: width to height of a sample, None when not told.
+        frames: number of pictures announced or counted by demuxing, None when unknown.
+        duration_seconds: of the stream, or else of the file; None when unknown.
+        codec: FFmpeg's name of the decoder.
+        interlaced: the first picture is coded as fields.
+        hdr: mastering display and content light level, None when there are none.
+        notes: conversions done on reading, in a few words each.
+    """
+
+    path: Path
+    stream: int
+    width: int
+    height: int
+    layout: Layout
+    bit_depth: int
+    color: ColorSpec
+    time_base: Fraction
+    frame_rate: Fraction | None
+    rotation: int
+    sample_aspect_ratio: Fraction | None
+    frames: int | None
+    duration_seconds: float | None
+    codec: str
+    interlaced: bool
+    hdr: HdrMetadata | None
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ReadDamage:
+    """What was found broken so far; false when nothing was.
+
+    Attributes:
+        corrupt_packets: packets marked corrupt or refused by the decoder.
+        corrupt_frames: pictures in which the decoder concealed damage.
+        truncated: the file ends early, or could not be read to its end.
+    """
+
+    corrupt_packets: int = 0
+    corrupt_frames: int = 0
+    truncated: bool = False
+
+    def __bool__(self) -> bool:
+        return bool(self.corrupt_packets or self.corrupt_frames or self.truncated)
+
+    def describe(self) -> str:
+        """One line for people, 'no damage' when there is none."""
+        parts = []
+        if self.corrupt_packets:
+            parts.append(f"{self.corrupt_packets} damaged packet{'s' * (self.corrupt_packets > 1)}")
+        if self.corrupt_frames:
+            parts.append(f"{self.corrupt_frames} concealed picture{'s' * (self.corrupt_frames > 1)}")
+        if self.truncated:
+            parts.append("the file ends early")
+        return ", ".join(parts) or "no damage"
+
+
+class VideoReader:
+    """Decode one video stream of a file, picture by picture, in display order.
+
+    Single pass: iterating again goes on where the last loop stopped. Pictures own their memory.
+
+    Args:
+        path: the file.
+        stream: index among the video streams, attached pictures not counted.
+        frames: stop after that many pictures.
+        threads: decoder threads, 0 for one per core.
+        container: of a pipe, already open (`open_pipe`): its pictures are not counted. `path` is its name then.
+        quantiser: fill in `Picture.qp` for H.264, exactly and repeatably. This turns frame threads off: with them
+            FFmpeg exports the quantisers of pictures that are still being decoded. Also fill in `Picture.update`.
+
+    Raises:
+        MissingFile: there is no such file.
+        UnreadableVideo: no pictures can be got from it; says why.
+        BadOption: `frames` or `threads` is out of range.
+        SizeChanged: while iterating, the picture size or pixel format changes.
+    """
+
+    def __init__(
+        self,
+        path: Path | str,
+        *,
+        stream: int = 0,
+        frames: int | None = None,
+        threads: int = 0,
+        container: InputContainer | None = None,
+        quantiser: bool = False,
+    ) -> None:
+        if frames is not None and frames < 1:
+            raise BadOption(f"frames must be at least 1, not {frames}")
+        if threads < 0:
+            raise BadOption(f"threads must not be negative, not {threads}")
+        self._path, self._index = Path(path), stream
+        self._damage = ReadDamage()
+        self._quantiser, self._updates = quantiser, deque[tuple[int, bytes]]()
+        self._piped, self._container = container is not None, container or open_input(path)
+        try:
+            self._video = picture_streams(self._container, self._path, stream)
+            self._prepare(threads, quantiser)
+            self._siting = _chroma_siting(self._video)
+            self._decoded = self._decode_all()
+            self._first = self._decode_first()
+            self._unpacker = unpacker(self._first.format.name)
+            self.info = self._describe()
+        except BaseException:
+            self._container.close()
+            raise
+        self._pictures = islice(self._read(), frames)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __iter__(self) -> Iterator[Picture]:
+        return self._pictures
+
+    def close(self) -> None:
+        """Let go of the file and the decoder; iterating afterwards yields nothing more."""
+        self._pictures = islice(iter(()), 0)
+        self._decoded.close()
+        self._container.close()
+
+    @property
+    def damage(self) -> ReadDamage:
+        """What was found broken so far; complete once the iteration has ended."""
+        return self._damage
+
+    @property
+    def card_payload(self) -> bytes | None:
+        """Base64 of the stream card, from SEI or else from the comment tag; None when there is none."""
+        return next(card_payloads(self._path, stream=self._index), None)
+
+    @property
+    def card(self) -> StreamCard | None:
+        """The stream card, see `find_card`."""
+        return find_card(self._path, stream=self._index)
+
+    def _prepare(self, threads: int, quantiser: bool) -> None:
+        for other in self._container.streams:
+            if other.index != self._video.index:
+                other.discard = Discard.all
+        context = self._video.codec_context
+        if max(context.width, context.height) > MAX_SIDE:
+            raise UnreadableVideo(
+                f"pictures of {context.width}x{context.height} are too large",
+                path=self._path,
+                hint=f"the limit is {MAX_SIDE}x{MAX_SIDE}",
+            )
+        self._video.thread_type = "SLICE" if quantiser else "AUTO"
+        self._video.thread_count = threads
+        context.options = {"max_pixels": str(MAX_SIDE * MAX_SIDE)}
+        if quantiser:
+            context.options["export_side_data"] = "+venc_params"
+
+    def _decode_first(self) -> VideoFrame:
+        frame = next(self._decoded, None)
+        if frame is None:
+            cause = f"no picture can be decoded ({self._damage.describe()})"
+            raise UnreadableVideo(cause, path=self._path, hint="the file is damaged or holds no video data")
+        if max(frame.width, frame.height) > MAX_SIDE:
+            raise UnreadableVideo(f"pictures of {frame.width}x{frame.height} are too large", path=self._path)
+        return frame
+
+    def _describe(self) -> VideoInfo:
+        video, first = self._video, self._first
+        assert video.time_base is not None
+        length = video.duration * video.time_base if video.duration else None
+        if length is None and self._container.duration:
+            length = Fraction(self._container.duration, av.time_base)
+        return VideoInfo(
+            path=self._path,
+            stream=self._index,
+            width=first.width,
+            height=first.height,
+            layout=self._unpacker.layout,
+            bit_depth=self._unpacker.bit_depth,
+            color=color_of(first, self._unpacker, self._siting),
+            time_base=video.time_base,
+            frame_rate=video.average_rate or video.guessed_rate or None,
+            rotation=first.rotation,
+            sample_aspect_ratio=video.sample_aspect_ratio or None,
+            frames=None if self._piped else _count_frames(self._path, video),
+            duration_seconds=float(length) if length else None,
+            codec=video.codec_context.name,
+            interlaced=first.interlaced_frame,
+            hdr=_hdr(first),
+            notes=self._unpacker.notes,
+        )
+
+    def _read(self) -> Iterator[Picture]:
+        clock = _Clock(self.info.time_base, self.info.frame_rate)
+        size, name = (self._first.width, self._first.height), self._first.format.name
+        yield self._picture(self._first, clock)
+        del self._first
+        for index, frame in enumerate(self._decoded, 1):
+            if (frame.width, frame.height) != size or frame.format.name != name:
+                raise SizeChanged(
+                    f"picture {index} is {frame.width}x{frame.height} {frame.format.name}, "
+                    f"those before are {size[0]}x{size[1]} {name}",
+                    path=self._path,
+                    hint="cut the file there, or convert it to one size first",
+                )
+            yield self._picture(frame, clock)
+
+    def _picture(self, frame: VideoFrame, clock: _Clock) -> Picture:
+        if frame.is_corrupt:
+            self._damage = replace(self._damage, corrupt_frames=self._damage.corrupt_frames + 1)
+        duration = frame.duration or 0
+        return Picture(
+            planes=self._unpacker.planes(frame),
+            layout=self._unpacker.layout,
+            bit_depth=self._unpacker.bit_depth,
+            color=color_of(frame, self._unpacker, self._siting),
+            pts=clock.stamp(frame.pts, duration),
+            time_base=clock.time_base,
+            duration=duration,
+            qp=mean_qp(frame),
+            corrupt=frame.is_corrupt,
+            interlaced=frame.interlaced_frame,
+            update=self._update_at(frame.pts),
+        )
+
+    def _update_at(self, pts: int | None) -> bytes:
+        """What came with the keyframe that a picture belongs to."""
+        while len(self._updates) > 1 and pts is not None and self._updates[1][0] <= pts:
+            self._updates.popleft()
+        return self._updates[0][1] if self._updates else b""
+
+    def _decode_all(self) -> Generator[VideoFrame, None, None]:
+        """Frames in display order; damaged packets are counted and skipped."""
+        for packet in self._packets():
+            if packet.is_corrupt:
+                self._count_bad_packet()
+            if self._quantiser and packet.is_keyframe:
+                found = find_payloads(bytes(packet), UPDATE_UUID)
+                self._updates.append((packet.pts or 0, found[-1] if found else b""))
+            try:
+                yield from self._video.decode(packet)
+            except av.error.MemoryError as error:
+                raise UnreadableVideo("not enough memory to decode", path=self._path) from error
+            except av.error.FFmpegError:
+                if not packet.is_corrupt:
+                    self._count_bad_packet()
+
+    def _packets(self) -> Iterator[Packet[VideoStream]]:
+        """Packets and then one empty packet that drains the decoder, also when the file cannot be read to its end."""
+        for _ in range(_DEMUX_RETRIES):
+            try:
+                yield from packets(self._container, self._video)
+            except av.error.FFmpegError:
+                self._damage = replace(self._damage, truncated=True)
+            else:
+                break
+        if not self._piped and ends_early(self._path):
+            self._damage = replace(self._damage, truncated=True)
+
+    def _count_bad_packet(self) -> None:
+        self._damage = replace(self._damage, corrupt_packets=self._damage.corrupt_packets + 1)
+
+
+def probe(path: Path | str, *, stream: int = 0) -> VideoInfo:
+    """Open a file, decode one picture, and say what the stream is.
+
+    Raises:
+        MissingFile, UnreadableVideo: see `VideoReader`.
+    """
+    with VideoReader(path, stream=stream, threads=1) as reader:
+        return reader.info
+
+
+class _Clock:
+    """Timestamps that always exist and always increase."""
+
+    def __init__(self, time_base: Fraction, frame_rate: Fraction | None) -> None:
+        self.time_base = time_base
+        self._period = max(1, round(1 / (frame_rate * time_base))) if frame_rate else 1
+        self._next: int | None = None  # where the next picture is expected
+        self._last: int | None = None
+
+    def stamp(self, pts: int | None, duration: int) -> int:
+        """The timestamp of the next picture: its own, or the expected one where that is missing or goes back."""
+        if pts is None or (self._last is not None and pts <= self._last):
+            pts = self._next or 0
+        self._last = pts
+        self._next = pts + (duration or self._period)
+        return pts
+
+
+def color_of(frame: VideoFrame, how: Unpacker, siting: int) -> ColorSpec:
+    """Colour tags of a decoded frame; `siting` is that of its chroma, if it is 4:2:0."""
+    rgb = how.layout is Layout.RGB
+    return ColorSpec(
+        matrix=0 if rgb else int(frame.colorspace),
+        primaries=int(frame.color_primaries),
+        transfer=int(frame.color_trc),
+        full_range=how.full_range if how.full_range is not None else _RANGES.get(int(frame.color_range)),
+        chroma_siting=siting if how.layout is Layout.YUV420 else 0,
+    )
+
+
+def _chroma_siting(video: VideoStream) -> int:
+    """Where PyAV does not tell: JPEG's is fixed, H.264's stands in its headers; 0 (unspecified) for the rest."""
+    if video.codec_context.name == "mjpeg":
+        return _CENTERED
+    return h264_chroma_siting(video.codec_context.extradata) if video.codec_context.name == "h264" else 0
+
+
+def _side_data(frame: VideoFrame) -> Iterator[SideData]:
+    # Not `frame.side_data`, which the frame keeps: a cycle that holds every picture until the next full collection.
+    return iter(cast(Iterable[SideData], SideDataContainer(frame)))  # type: ignore[call-arg]  # missing in the stubs
+
+
+def _hdr(frame: VideoFrame) -> HdrMetadata | None:
+    data = {item.type: bytes(item) for item in _side_data(frame)}
+    return HdrMetadata.from_side_data(data.get(Type.MASTERING_DISPLAY_METADATA), data.get(Type.CONTENT_LIGHT_LEVEL))
+
+
+def mean_qp(frame: VideoFrame) -> float | None:
+    """Mean quantiser over the macroblocks, from the decoder; 0.1 ms at 720p (PyAV's qp_map takes 20 times that).
+
+    FFmpeg counts from QpBdOffset (6 per bit above 8); here the same quality is the same number at every depth.
+    """
+    offset = 6 * (frame.format.components[0].bits - 8)
+    for item in _side_data(frame):
+        if isinstance(item, VideoEncParams):
+            if not item.nb_blocks:
+                return float(item.qp - offset)
+            data = np.frombuffer(item, np.uint8)  # type: ignore[call-overload]
+            blocks = data[item.blocks_offset :][: item.nb_blocks * item.block_size].view(np.int32)
+            return float(item.qp - offset + blocks.reshape(item.nb_blocks, -1)[:, 4].mean())  # x, y, w, h, delta_qp
+    return None
+
+
+def _count_frames(path: Path, video: VideoStream) -> int | None:
+    """Pictures the container promises (MP4, less those its edit list hides), or else its packets."""
+    if video.frames and "mp4" in video.container.format.name:
+        shown = sum(not entry.is_discard for entry in video.index_entries)
+        return shown or video.frames
+    if path.stat().st_size > _COUNT_UP_TO_BYTES:
+        return None
+    count = 0
+    with open_input(path) as container, contextlib.suppress(av.error.FFmpegError):
+        for other in container.streams:
+            if other.index != video.index:
+                other.discard = Discard.all
+        count = sum(packet.size > 0 for packet in packets(container, container.streams[video.index]))
+    return count or None

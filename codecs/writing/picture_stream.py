@@ -1,0 +1,124 @@
+"""A video stream in an output container, with its encoder: pictures in, packets out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import cast
+
+import av.error
+from av.container import OutputContainer
+from av.packet import Packet
+from av.video.stream import VideoStream
+from irn_video.codecs.bitstream.sei import insert_nal
+from irn_video.codecs.encoders.base import Encoder
+from irn_video.codecs.errors import BadOption, UnavailableEncoder
+from irn_video.codecs.picture import ColorSpec, Layout, Picture
+from irn_video.codecs.reading.pixels import pack
+
+_CHROMA_LOCATIONS = ("unspecified", "left", "center", "topleft", "top", "bottomleft", "bottom")
+_FALLBACK_RATE = Fraction(25)
+_MAX_RATE = Fraction(240)  # SVT-AV1 refuses more; only rate control looks at it, timestamps are kept
+
+
+class PictureStream:
+    """One encoder and the stream it fills. Use it from one thread at a time.
+
+    Args:
+        output: where the stream is added.
+        encoder: codec and quality.
+        width, height: of the pictures, in luma samples.
+        layout, bit_depth: samples of the pictures, among those the encoder carries.
+        color: tags to write.
+        time_base: seconds per unit of the timestamps.
+        frame_rate: average pictures per second, for rate control and headers; None when unknown.
+
+    Attributes:
+        stream: PyAV's.
+        period: a picture's duration in units of the time base.
+    """
+
+    def __init__(
+        self,
+        output: OutputContainer,
+        encoder: Encoder,
+        *,
+        width: int,
+        height: int,
+        layout: Layout,
+        bit_depth: int,
+        color: ColorSpec,
+        time_base: Fraction,
+        frame_rate: Fraction | None,
+    ) -> None:
+        self._encoder, self._color, self._time_base = encoder, color, time_base
+        self._format = encoder.frame_format(layout, bit_depth)
+        rate = min(frame_rate or _FALLBACK_RATE, _MAX_RATE).limit_denominator(1001)
+        self.period = max(1, round(1 / (rate * time_base)))
+        options = encoder.options(width, height)
+        if (bitrate := encoder.settings.bitrate) and (seconds := encoder.settings.buffer_seconds):
+            options |= {"maxrate": str(bitrate), "bufsize": str(round(bitrate * seconds))}
+        if color.chroma_siting and layout is Layout.YUV420:
+            options["chroma_sample_location"] = _CHROMA_LOCATIONS[color.chroma_siting]
+        stream = output.add_stream(encoder.library(layout), rate, options=options, time_base=time_base)
+        assert isinstance(stream, VideoStream)
+        self.stream = stream
+        context, settings = stream.codec_context, encoder.settings
+        context.width, context.height = width, height
+        context.pix_fmt = encoder.codec_format(layout, bit_depth)
+        context.thread_type, context.thread_count = encoder.threading, 0
+        if settings.keyint is not None:
+            context.gop_size = settings.keyint
+        if settings.bitrate is not None:
+            context.bit_rate = settings.bitrate
+        context.colorspace, context.color_range = color.matrix, _range(color)
+        context.color_primaries, context.color_trc = color.primaries, color.transfer
+
+    def open(self) -> None:
+        """Open the encoder, once everything else of the stream is set.
+
+        Raises:
+            UnavailableEncoder: it does not work on this machine.
+            BadOption: it refuses its settings.
+        """
+        try:
+            self.stream.codec_context.open()
+        except (av.error.FFmpegError, ValueError) as error:
+            name = self._encoder.settings.codec
+            if "nvenc" in name:
+                raise UnavailableEncoder(
+                    f"{name} cannot be opened on this machine", hint="it needs an NVIDIA GPU; use h264 instead"
+                ) from error
+            raise BadOption(f"{name} refuses these settings: {error}") from error
+
+    def encode(self, picture: Picture, pts: int) -> Sequence[Packet[VideoStream]]:
+        """Encode one picture; the packets may be those of earlier ones."""
+        frame = pack(picture.planes, self._format)
+        frame.pts = pts
+        frame.time_base = self._time_base
+        frame.duration = self.duration_of(picture)
+        frame.colorspace, frame.color_range = self._color.matrix, _range(self._color)
+        frame.color_primaries, frame.color_trc = self._color.primaries, self._color.transfer
+        return self.stream.encode(frame)
+
+    def duration_of(self, picture: Picture) -> int:
+        """In units of the time base; 0 if the picture does not tell."""
+        return round(picture.duration * picture.time_base / self._time_base)
+
+    def flush(self) -> list[Packet[VideoStream]]:
+        """What the encoder still holds."""
+        return self.stream.encode(None)
+
+    def with_sei(self, packet: Packet[VideoStream], nal: bytes) -> Packet[VideoStream]:
+        """The packet with an SEI message in front of its first slice; H.264 and H.265 alone have them."""
+        if self._encoder.syntax is None:
+            return packet
+        new = cast("Packet[VideoStream]", Packet(insert_nal(bytes(packet), nal, self._encoder.syntax)))
+        new.pts, new.dts, new.duration, new.time_base = packet.pts, packet.dts, packet.duration, packet.time_base
+        new.is_keyframe = packet.is_keyframe
+        new.stream = self.stream
+        return new
+
+
+def _range(color: ColorSpec) -> int:
+    return 0 if color.full_range is None else 2 if color.full_range else 1

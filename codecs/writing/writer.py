@@ -1,0 +1,379 @@
+"""Writing video: `Picture`s in, a whole file out, or none.
+
+with VideoWriter("out.mp4", EncoderSettings(crf=26), width=640, …) as writer:
+    for picture in pictures:
+        writer.write(picture)
+    summary = writer.finish()
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Self, cast
+
+import av
+import av.error
+import av.logging
+from av.container import OutputContainer
+from av.container.core import Flags
+from av.packet import Packet
+from av.video.stream import VideoStream
+from irn_video.codecs.bitstream.card import MAX_COMMENT, StreamCard
+from irn_video.codecs.bitstream.sei import UPDATE_UUID, sei_nal
+from irn_video.codecs.encoders import Encoder, EncoderSettings, make_encoder
+from irn_video.codecs.errors import BadOption, IrnError, UnwritableOutput
+from irn_video.codecs.picture import ColorSpec, Layout, Picture
+from irn_video.codecs.reading.hdr import HdrMetadata
+from irn_video.codecs.reading.opening import open_input
+
+from .coarser import CoarserStream, CodedGroup, coarser_settings
+from .containers import container_for
+from .output import atomic_path, unwritable
+from .passthrough import Passthrough, StreamCopier, user_comment
+from .picture_stream import PictureStream
+
+Tune = Callable[[CodedGroup, CodedGroup | None], bytes]
+
+# MP4 holds at most 2³¹ units between two pictures; a faster clock than this would make that a few minutes.
+_FASTEST_CLOCK, _FINEST_BASE = 5_000_000, Fraction(1, 1_000_000)
+
+
+@dataclass(frozen=True)
+class WriteSummary:
+    """What was written.
+
+    Attributes:
+        path: the finished file.
+        frames: pictures.
+        video_bytes: video packets as muxed, headers of the container not counted.
+        seconds: from the first picture to the end of the last.
+        warnings: what could not be done as asked, one line each.
+        passthrough: what was copied from the source, in a few words each.
+    """
+
+    path: Path
+    frames: int
+    video_bytes: int
+    seconds: float
+    warnings: tuple[str, ...]
+    passthrough: tuple[str, ...]
+
+
+class VideoWriter:
+    """Encode pictures and mux them, with everything else of the source beside them.
+
+    Writes to a temporary file beside `path` and renames it in `finish`; leaving the context by an exception removes it.
+    Leaving it normally finishes if that has not been done. Use it from one thread at a time.
+
+    Args:
+        path: the output; its extension names the container.
+        settings: codec and quality.
+        width, height: of the pictures, in luma samples.
+        layout, bit_depth: samples of the pictures; see `encoders.choose_samples` for those an encoder carries.
+        color: tags to write.
+        time_base: seconds per unit of the pictures' timestamps; kept exactly where the container can.
+        frame_rate: average pictures per second, for rate control and headers; None when unknown.
+        rotation: counter-clockwise degrees for display, as `VideoInfo.rotation`.
+        sample_aspect_ratio: width to height of a sample.
+        hdr: mastering display and light level, carried by H.264, H.265 and AV1.
+        passthrough: the source of audio, subtitles, chapters, attachments and tags.
+        card: the stream card of an LR stream.
+        tune: called with each group of pictures, as encoded, and with the same pictures in fewer bits where they can
+            be had: what goes in with the group's keyframe as an SEI message (`sei.UPDATE_UUID`), if anything. Groups
+            wait for it. With it every picture is encoded twice.
+        overwrite: replace an existing file.
+        inputs: files that the output must not be; the passthrough's is added.
+
+    Raises:
+        BadOption: settings, sizes or names that do not fit together.
+        UnavailableEncoder: the encoder cannot be opened on this machine.
+        OutputRefused, UnwritableOutput: see `output.check_output`.
+    """
+
+    def __init__(
+        self,
+        path: Path | str,
+        settings: EncoderSettings,
+        *,
+        width: int,
+        height: int,
+        layout: Layout,
+        bit_depth: int,
+        color: ColorSpec,
+        time_base: Fraction,
+        frame_rate: Fraction | None,
+        rotation: int = 0,
+        sample_aspect_ratio: Fraction | None = None,
+        hdr: HdrMetadata | None = None,
+        passthrough: Passthrough | None = None,
+        card: StreamCard | None = None,
+        tune: Tune | None = None,
+        overwrite: bool = False,
+        inputs: Sequence[Path] = (),
+    ) -> None:
+        self._path = Path(path)
+        self._encoder = make_encoder(settings, hdr)
+        self._kind = container_for(self._path, settings.codec)
+        self._size, self._samples, self._color = (width, height), (layout, bit_depth), color
+        self._check_samples()
+        if time_base <= 0:
+            raise BadOption(f"a time base of {time_base} s makes no sense", path=self._path)
+        self._time_base = time_base if time_base.denominator <= _FASTEST_CLOCK else _FINEST_BASE
+        self._warnings: list[str] = []
+        self._tune = tune
+        self._group: list[Packet[VideoStream]] = []
+        self._frames = self._bytes = 0
+        self._first = self._last = self._end = self._delay = 0
+        self._summary: WriteSummary | None = None
+        sources = [*inputs, passthrough.path] if passthrough else list(inputs)
+        with ExitStack() as stack:
+            self._part = stack.enter_context(atomic_path(self._path, sources, overwrite))
+            self._output = self._open_container(stack)
+            self._coarser = self._second_stream(frame_rate, stack) if tune is not None else None
+            self._pictures = self._add_video(self._output, self._encoder, frame_rate)
+            self._video = self._pictures.stream
+            self._set_display(rotation, sample_aspect_ratio)
+            self._pictures.open()
+            self._copier = self._add_passthrough(passthrough, stack)
+            self._nal = self._add_card(card, passthrough)
+            with self._writing():
+                self._output.start_encoding()
+            self._stack = stack.pop_all()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is not None:
+            self.abort()
+        elif self._summary is None:
+            self.finish()
+
+    def write(self, picture: Picture) -> None:
+        """Encode one picture, in the layout and bit depth this writer was made for, later than the one before.
+
+        Raises:
+            BadOption: a picture of another size, layout or bit depth.
+            UnwritableOutput: the disk is full, for example.
+        """
+        if (picture.width, picture.height) != self._size or (picture.layout, picture.bit_depth) != self._samples:
+            raise BadOption(f"this writer was made for other pictures than {picture!r}", path=self._path)
+        pts = self._stamp(picture)
+        self._end = pts + (self._pictures.duration_of(picture) or self._pictures.period)
+        self._frames += 1
+        with self._writing():
+            if self._coarser is not None:
+                self._coarser.encode(picture, pts)
+            self._mux(self._pictures.encode(picture, pts))
+
+    def finish(self) -> WriteSummary:
+        """Flush the encoder, copy what remains of the source, close and rename the file.
+
+        Returns:
+            What was written; the same again when called twice.
+
+        Raises:
+            UnwritableOutput: nothing was written, or it could not be written to the end; no file is left then.
+        """
+        if self._summary is not None:
+            return self._summary
+        try:
+            if not self._frames:
+                raise UnwritableOutput("there were no pictures to write", path=self._path)
+            with self._writing():
+                if self._coarser is not None:
+                    self._coarser.flush()
+                self._mux(self._with_decode_times(self._pictures.flush()))
+                self._mux_group()
+                if self._copier is not None:
+                    self._copier.finish(float(self._end * self._time_base))
+                self._output.close()
+        except BaseException:
+            self.abort()
+            raise
+        self._stack.close()
+        self._summary = WriteSummary(
+            path=self._path,
+            frames=self._frames,
+            video_bytes=self._bytes,
+            seconds=float((self._end - self._first) * self._time_base),
+            warnings=(*self._warnings, *(self._copier.warnings if self._copier else ())),
+            passthrough=tuple(self._copier.names) if self._copier else (),
+        )
+        return self._summary
+
+    def abort(self) -> None:
+        """Give up: remove the temporary file. Nothing happens after `finish`."""
+        with contextlib.suppress(_Aborted):
+            self._stack.__exit__(_Aborted, _Aborted(), None)
+        self._stack.pop_all()
+
+    def _check_samples(self) -> None:
+        (width, height), (layout, depth) = self._size, self._samples
+        if not (1 <= width <= 16384 and 1 <= height <= 16384):
+            raise BadOption(f"pictures of {width}x{height} cannot be encoded", hint="1x1 to 16384x16384")
+        chosen = self._encoder.choose(layout, depth)
+        if chosen != (layout, depth):
+            raise BadOption(
+                f"{self._encoder.settings.codec} with these settings does not carry {layout} at {depth} bits",
+                hint=f"convert the pictures to {chosen[0]} at {chosen[1]} bits first, or use another codec",
+            )
+        down, right = layout.subsampling
+        if self._encoder.needs_even and (width % right or height % down):
+            raise BadOption(
+                f"{self._encoder.settings.codec} cannot carry {layout} pictures of {width}x{height}",
+                hint="use sizes that divide by 2, yuv444p, or ffv1",
+            )
+
+    def _open_container(self, stack: ExitStack) -> OutputContainer:
+        av.logging.set_level(None)
+        output = av.open(f"file:{self._part}", "w", format=self._kind.name)
+        output.flags |= cast(
+            "int", Flags.bitexact.value
+        )  # no random identifiers, no dates: the same input gives the same bytes
+        stack.callback(_close_quietly, output)
+        return output
+
+    def _second_stream(self, frame_rate: Fraction | None, stack: ExitStack) -> CoarserStream | None:
+        settings = coarser_settings(self._encoder)
+        if settings is None:
+            return None
+        output = av.open(io.BytesIO(), "w", format=self._kind.name)  # never begun: only the encoder is used
+        stack.callback(_close_quietly, output)
+        return CoarserStream(self._add_video(output, make_encoder(settings, self._encoder.hdr), frame_rate))
+
+    def _add_video(self, output: OutputContainer, encoder: Encoder, frame_rate: Fraction | None) -> PictureStream:
+        (width, height), (layout, depth) = self._size, self._samples
+        pictures = PictureStream(
+            output,
+            encoder,
+            width=width,
+            height=height,
+            layout=layout,
+            bit_depth=depth,
+            color=self._color,
+            time_base=self._time_base,
+            frame_rate=frame_rate,
+        )
+        if encoder.syntax == "hevc" and self._kind.name in ("mp4", "mov"):
+            pictures.stream.codec_context.codec_tag = "hvc1"  # Apple's players show nothing else
+        return pictures
+
+    def _set_display(self, rotation: int, sample_aspect_ratio: Fraction | None) -> None:
+        if sample_aspect_ratio:
+            self._video.codec_context.sample_aspect_ratio = sample_aspect_ratio
+            # PyAV cannot set the ratio that the Matroska muxer writes, so there it has to be in the bitstream.
+            if sample_aspect_ratio != 1 and self._kind.any_tag and self._encoder.syntax is None:
+                name = self._encoder.settings.codec
+                self._warn(f"the sample aspect ratio {sample_aspect_ratio} is not kept with {name} in this container")
+        if rotation and self._kind.shows_rotation:
+            self._video.set_display_rotation(rotation)
+        elif rotation:
+            self._warnings.append(f"this container cannot tell players to turn the picture by {rotation} degrees")
+
+    def _add_passthrough(self, source: Passthrough | None, stack: ExitStack) -> StreamCopier | None:
+        if source is None:
+            return None
+        copier = StreamCopier(source, self._output, self._kind)
+        stack.callback(copier.close)
+        return copier
+
+    def _add_card(self, card: StreamCard | None, source: Passthrough | None) -> bytes | None:
+        """Tag the container; return the SEI message for keyframes, if the codec takes one."""
+        if card is None:
+            return None
+        if card.comment is None and source is not None:
+            with open_input(source.path) as container:
+                comment = user_comment(source.path, container, source.video_stream)
+            if comment is not None:
+                card = replace(card, comment=comment[:MAX_COMMENT])
+        if self._kind.keeps_comment:
+            self._output.metadata["comment"] = card.to_tag()
+        syntax = self._encoder.syntax
+        return sei_nal(card.to_payload(), syntax) if syntax else None
+
+    def _stamp(self, picture: Picture) -> int:
+        """The picture's timestamp in the output: from 0 up, always increasing."""
+        pts = round(picture.pts * picture.time_base / self._time_base)
+        if not self._frames and pts < 0:
+            self._delay = -pts  # MP4 would hide such pictures, Matroska and MPEG-TS have no room for them
+            seconds = float(self._delay * self._time_base)
+            self._warn(f"timestamps before 0 cannot be kept: everything starts {seconds:.3f} s later")
+            if self._copier is not None:
+                self._copier.delay_seconds = self._delay * self._time_base
+        pts += self._delay
+        if not self._frames:
+            self._first = pts
+        elif pts <= self._last:
+            pts = self._last + 1
+            self._warn("pictures with the same timestamp were moved apart")
+        self._last = pts
+        return pts
+
+    def _mux(self, packets: Sequence[Packet[VideoStream]]) -> None:
+        if self._tune is None:
+            self._mux_tuned(packets, b"")
+            return
+        for packet in packets:
+            if packet.is_keyframe:
+                self._mux_group()
+            self._group.append(packet)
+
+    def _mux_group(self) -> None:
+        """What has waited for its message."""
+        if self._group and self._tune is not None:
+            group, self._group = self._group, []
+            coarser = self._coarser.group(group) if self._coarser is not None else None
+            self._mux_tuned(group, self._tune(CodedGroup(group, self._video.codec_context.extradata), coarser))
+
+    def _mux_tuned(self, packets: Sequence[Packet[VideoStream]], message: bytes) -> None:
+        syntax = self._encoder.syntax
+        nal = (self._nal or b"") + (sei_nal(message, syntax, UPDATE_UUID) if message and syntax else b"")
+        for packet in packets:
+            whole = self._pictures.with_sei(packet, nal) if nal and packet.is_keyframe else packet
+            self._bytes += whole.size
+            at = float((whole.dts if whole.dts is not None else whole.pts or 0) * whole.time_base)
+            self._output.mux(whole)
+            if self._copier is not None:
+                self._copier.feed(at)
+
+    def _with_decode_times(self, packets: list[Packet[VideoStream]]) -> list[Packet[VideoStream]]:
+        """Times for the last packets of a stream so short that the encoder sets none; so few are never reordered."""
+        if self._frames < self._encoder.order_needs:
+            for packet in packets:
+                packet.dts = packet.pts
+        return packets
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Turn what FFmpeg and the operating system say while writing into one line."""
+        try:
+            yield
+        except IrnError:
+            raise
+        except OSError as error:
+            raise unwritable(self._path, error) from error
+        except (av.error.FFmpegError, ValueError) as error:
+            raise UnwritableOutput(f"the {self._kind.name} muxer refuses: {error}", path=self._path) from error
+
+    def _warn(self, text: str) -> None:
+        if text not in self._warnings:
+            self._warnings.append(text)
+
+
+class _Aborted(Exception):
+    """Unwinds the writer's resources without renaming the output."""
+
+
+def _close_quietly(output: OutputContainer) -> None:
+    with contextlib.suppress(av.error.FFmpegError, OSError, ValueError):
+        output.close()

@@ -1,0 +1,1 @@
+"""What all commands share: option groups, progress, interrupts, exit codes, TOML files."""

@@ -1,0 +1,88 @@
+"""The command `irn-rescale`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+from irn_video.pipeline.commandline.options import device_options, latent_options
+from irn_video.pipeline.commandline.progress import progress
+from irn_video.pipeline.commandline.running import run_command, warn
+
+_DEFAULT_MODEL = "irn-h264-x2"  # that of the zoo, named here so that --help is quick
+
+
+@click.command(name="irn-rescale", context_settings={"max_content_width": 100})
+@click.version_option(package_name="irn-video")
+@click.argument("images", metavar="IMAGE|DIR...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--down/--up", default=True, show_default=True, help="Shrink by the network's scale, or enlarge by it.")
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Where the pictures go, under their own names; made where it is missing.",
+)
+@click.option(
+    "--model",
+    default=_DEFAULT_MODEL,
+    show_default=True,
+    metavar="NAME|FILE",
+    help="A network of irn-models list, a weights file, an official checkpoint of IRN (.pth) or RCAN (.pt, only up), "
+    "or bicubic-x2, lanczos-x4, …. Going up takes the one that went down.",
+)
+@click.option(
+    "--format",
+    type=click.Choice(["png", "webp", "jpg"]),
+    default="png",
+    show_default=True,
+    help="Of the output. png and webp keep every sample; jpg drops alpha and what a network hid in the LR picture.",
+)
+@click.option(
+    "--quality", type=click.IntRange(1, 100), default=95, show_default=True, metavar="N", help="Of jpg, 100 is best."
+)
+@latent_options(
+    temperature_help="For --up: 0 restores the mean (best PSNR), 1 samples full detail [default: the network's].",
+    seed_help="Of the sampled latents; the same for every picture.",
+)
+@click.option("--overwrite", is_flag=True, help="Replace existing output files.")
+@click.option("--json", "as_json", is_flag=True, help="Print what was written on stdout as JSON.")
+@device_options
+def command(images: tuple[Path, ...], out: Path, down: bool, model: str, as_json: bool, **options: Any) -> None:
+    """Shrink or enlarge pictures (PNG, JPEG, WebP, BMP, TIFF) and folders of them, without a reference.
+
+    Any size: where it does not divide, the edge is repeated and cut off again. A PNG picture made with --down remembers
+    the size of its original, and --up returns to it; from other formats --up gives the size times the scale. Alpha
+    is kept, by bicubic resampling. Grey pictures become colour pictures; 16 bits are rounded to 8; other metadata
+    (EXIF, ICC profiles) is not kept, but pictures are turned upright. Codec-aware networks (made for video) work in
+    Y'CbCr 4:2:0, so the chroma of their output has half the resolution.
+    """
+    from irn_video.pipeline.evaluation.rescale import RescaleOptions, rescale
+    from irn_video.pipeline.evaluation.rescalers import load_stills
+
+    names = ("format", "quality", "temperature", "seed", "overwrite")
+    settings = RescaleOptions(up=not down, **{name: options[name] for name in names})
+    rescaler = load_stills(model, device=options["device"], precision=options["precision"])
+    click.echo(f"{rescaler.name} on {rescaler.where}", err=True)
+    with progress("rescaling") as advance:
+        result = rescale(rescaler, images, out, settings, advance=advance)
+    for text in result.warnings:
+        warn(text)
+    if as_json:
+        click.echo(json.dumps(result.as_json(), indent=1))
+        return
+    for image in result.images:
+        click.echo(f"{image.output}: {image.width}x{image.height}")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit code."""
+    return run_command(command, arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,345 @@
+"""A change of a receiver's weights, in whole steps, and its bytes in the stream."""
+
+from __future__ import annotations
+
+import copy
+import math
+import struct
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar, cast
+
+import constriction
+import numpy as np
+import torch
+from irn_video.codecs.bitstream.sei import with_zeros, without_zeros
+from irn_video.codecs.errors import BadUpdate
+from irn_video.pipeline.network import CodecAwareRescaler
+from irn_video.pipeline.network.codec_aware import ModulatedConv
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor, nn
+
+VERSION = 2
+MAX_MESSAGE_BYTES = 65_536
+LARGEST = 15
+"""Steps that a weight may change, either way."""
+MAX_EXPONENT = 15
+MAX_RANK = 15
+"""Of the mixing of a hidden layer's channels."""
+COARSEST = 2.0
+"""Base-2 logarithm of the step of exponent 0."""
+TAPS = 9
+MIDDLE = TAPS // 2
+Module = TypeVar("Module", bound=nn.Module)
+
+_HEADER = struct.Struct("<BI")  # version, checksum of the changed weights
+_FINE = 2.0**24  # kernels are rounded to so fine a grid for the mixing
+_OFTEN, _WEIGHT = 40, 6  # what a model expects before it has seen anything, and how fast it learns
+
+
+@dataclass(frozen=True)
+class LastLayer:
+    """A change of the last layer of a codec-aware network's receiver.
+
+    Attributes:
+        steps: whole numbers from −`LARGEST` to `LARGEST`, (taps, channels, outputs) with nine taps; the last channel
+            is the bias, which counts once, at the middle tap.
+        exponents: 0 to `MAX_EXPONENT`, (channels,): a step of a channel is 2^(2 − exponent), so that every change is
+            exact in float32 and sender and receiver have the same weights to the bit.
+    """
+
+    steps: NDArray[np.int8]
+    exponents: NDArray[np.uint8]
+
+    @property
+    def change(self) -> NDArray[np.float32]:
+        """Of the weights, in the shape of the steps."""
+        sizes = np.exp2(COARSEST - self.exponents.astype(np.float32))
+        change: NDArray[np.float32] = self.steps * sizes[:, None]
+        return change
+
+    def applied(self, layer: nn.Conv2d) -> nn.Conv2d:
+        """A changed layer."""
+        assert layer.bias is not None
+        change = torch.from_numpy(self.change)
+        taps = change[:, :-1].permute(2, 1, 0).reshape(layer.weight.shape)
+        with torch.no_grad():
+            weight = layer.weight + taps.to(layer.weight)
+            bias = layer.bias + change[MIDDLE, -1].to(layer.bias)
+        return _with_parameters(layer, weight=nn.Parameter(weight, False), bias=nn.Parameter(bias, False))
+
+
+@dataclass(frozen=True)
+class HiddenLayers:
+    """A change of the hidden layers: how strong their channels are, whatever the quantiser, and how these mix.
+
+    Kernels W of a layer become (I + left · right) · W, which costs the receiver nothing per picture.
+
+    Attributes:
+        gains: whole numbers from −`LARGEST` to `LARGEST`, (layers, 2·width): gains, then shifts.
+        left: likewise, (layers, width, rank), with a rank from 0 to `MAX_RANK`.
+        right: likewise, (layers, rank, width).
+        exponent: 1 to `MAX_EXPONENT`: a step of the gains is 2^(2 − exponent), of `left` and `right` twice that.
+    """
+
+    gains: NDArray[np.int8]
+    left: NDArray[np.int8]
+    right: NDArray[np.int8]
+    exponent: int
+
+    @classmethod
+    def nearest(
+        cls, gains: NDArray[np.float32], left: NDArray[np.float32], right: NDArray[np.float32], exponent: int
+    ) -> HiddenLayers:
+        """To a change of these shapes."""
+        step = 2 ** (COARSEST - exponent)
+        return cls(_whole(gains, step), _whole(left, 2 * step), _whole(right, 2 * step), exponent)
+
+    @property
+    def rank(self) -> int:
+        """Of the mixing."""
+        rank: int = self.left.shape[2]
+        return rank
+
+    @property
+    def change(self) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+        """Of gains and shifts, and the two factors."""
+        step = np.float32(2 ** (COARSEST - self.exponent))
+        return self.gains * step, self.left * (2 * step), self.right * (2 * step)
+
+    def applied(self, network: CodecAwareRescaler) -> CodecAwareRescaler:
+        """A network with changed hidden layers."""
+        biases = [
+            (bias + torch.from_numpy(row).to(bias)).detach()
+            for bias, row in zip(gains_of(network), self.change[0], strict=True)
+        ]
+        kernels = kernels_of(network)
+        if self.rank:
+            kernels = [self._mixed(layer, kernel.detach()) for layer, kernel in enumerate(kernels)]
+        return with_hidden(network, biases, kernels)
+
+    def _mixed(self, layer: int, kernels: Tensor) -> Tensor:
+        """All numbers until the last rounding are whole and below 2^53, so that the result is the same everywhere."""
+        left, right = (torch.from_numpy(factor[layer].astype(np.float64)) for factor in (self.left, self.right))
+        exact = kernels.cpu().double().flatten(1)
+        change = (left @ right) @ (exact * _FINE).round()
+        mixed = exact + change * (4.0 ** (1 + COARSEST - self.exponent) / _FINE)
+        result: Tensor = mixed.reshape(kernels.shape).to(kernels)
+        return result
+
+
+@dataclass(frozen=True)
+class WeightUpdate:
+    """What a receiver's network should change: one part, both or (false) nothing.
+
+    Attributes:
+        hidden: of the hidden layers.
+        last: of the last layer, after that.
+    """
+
+    hidden: HiddenLayers | None = None
+    last: LastLayer | None = None
+
+    def __bool__(self) -> bool:
+        return self.hidden is not None or self.last is not None
+
+    def applied(self, network: CodecAwareRescaler) -> CodecAwareRescaler:
+        """A changed network, which shares everything else with `network`."""
+        if self.hidden is not None:
+            network = self.hidden.applied(network)
+        if self.last is None:
+            return network
+        restorer = _with(network.restorer, "last", self.last.applied(network.restorer.last))
+        return _with(network, "restorer", restorer)
+
+    def to_message(self, network: CodecAwareRescaler) -> bytes:
+        """Bytes without zeros, for an SEI message."""
+        coder = _Encoder()
+        coder.code([self.hidden is not None], _Counts.even(2))
+        if self.hidden is not None:
+            coder.code([self.hidden.exponent], _Counts.even(MAX_EXPONENT + 1))
+            coder.code([self.hidden.rank], _Counts.even(MAX_RANK + 1))
+            for steps in (self.hidden.gains, self.hidden.left, self.hidden.right):
+                model = _Counts.of_steps()
+                for layer in steps:
+                    coder.code(layer.ravel() + np.int32(LARGEST), model)
+        coder.code([self.last is not None], _Counts.even(2))
+        if self.last is not None:
+            sizes, models = _Counts.even(MAX_EXPONENT + 1), _step_models()
+            for exponent in self.last.exponents:
+                coder.code([exponent], sizes)
+            for tap, rows in enumerate(self.last.steps):
+                for row in rows[: _rows(tap, len(rows))]:
+                    coder.code(row + np.int32(LARGEST), models[tap])
+        return without_zeros(_HEADER.pack(VERSION, _checksum(self.applied(network))) + coder.finished())
+
+    @staticmethod
+    def from_message(message: bytes, network: CodecAwareRescaler) -> CodecAwareRescaler:
+        """The network as the sender has changed it.
+
+        Raises:
+            BadUpdate: damaged, of another version, or made for another network.
+        """
+        if len(message) > MAX_MESSAGE_BYTES:
+            raise BadUpdate(f"the weights in the stream are too long: {len(message)} bytes")
+        content = with_zeros(message)
+        if len(content) < _HEADER.size or (len(content) - _HEADER.size) % 4 or content[0] != VERSION:
+            raise BadUpdate("the weights in the stream are damaged or of another version")
+        words = np.frombuffer(content, "<u4", offset=_HEADER.size).astype(np.uint32)
+        try:
+            update = _decoded(_Decoder(words), network)
+        except (AssertionError, ValueError) as error:  # which is how constriction says so
+            raise BadUpdate("the weights in the stream are damaged: they cannot be decoded") from error
+        changed = update.applied(network)
+        if _checksum(changed) != _HEADER.unpack_from(content)[1]:
+            raise BadUpdate("the weights in the stream are damaged: they are not what was sent")
+        return changed
+
+
+def gains_of(network: CodecAwareRescaler) -> list[Tensor]:
+    """Biases of the modulation of each hidden layer, (2·width,): gains, then shifts."""
+    return [layer.modulation.bias for layer in _hidden(network)]
+
+
+def kernels_of(network: CodecAwareRescaler) -> list[Tensor]:
+    """Kernels of each hidden layer, (width, in, 3, 3)."""
+    return [layer.conv.weight for layer in _hidden(network)]
+
+
+def with_hidden(network: CodecAwareRescaler, biases: Sequence[Tensor], kernels: Sequence[Tensor]) -> CodecAwareRescaler:
+    """A network with others of both, perhaps some that want gradients; it shares everything else."""
+    layers = []
+    for layer, bias, kernel in zip(_hidden(network), biases, kernels, strict=True):
+        modulation = _with_parameters(layer.modulation, weight=layer.modulation.weight, bias=bias)
+        conv = _with_parameters(layer.conv, weight=kernel, bias=cast("Tensor", layer.conv.bias))
+        layers.append(_with(_with(layer, "modulation", modulation), "conv", conv))
+    body = copy.copy(network.restorer.body)
+    body._modules = {str(index): layer for index, layer in enumerate(layers[1:])}
+    restorer = _with(_with(network.restorer, "first", layers[0]), "body", body)
+    return _with(network, "restorer", restorer)
+
+
+class _Counts:
+    """How often each symbol has come so far, which is what the next ones are expected to be."""
+
+    def __init__(self, first: NDArray[np.int64]) -> None:
+        self._counts = first
+
+    @classmethod
+    def even(cls, symbols: int) -> _Counts:
+        return cls(np.ones(symbols, np.int64))
+
+    @classmethod
+    def of_steps(cls) -> _Counts:
+        """Most weights stay, and small steps come more often than large ones."""
+        counts = np.ones(2 * LARGEST + 1, np.int64)
+        counts[LARGEST - 1 : LARGEST + 2] = _WEIGHT, _OFTEN, _WEIGHT
+        return cls(counts)
+
+    def model(self) -> Any:
+        return constriction.stream.model.Categorical(self._counts / self._counts.sum(), perfect=False)
+
+    def learn(self, symbols: NDArray[np.int32]) -> None:
+        self._counts += _WEIGHT * np.bincount(symbols, minlength=len(self._counts))
+
+
+class _Encoder:
+    """Codes symbols with a model that learns them."""
+
+    def __init__(self) -> None:
+        self._coder = constriction.stream.queue.RangeEncoder()
+
+    def code(self, symbols: ArrayLike, model: _Counts) -> None:
+        array = np.asarray(symbols, np.int32)
+        self._coder.encode(array, model.model())
+        model.learn(array)
+
+    def finished(self) -> bytes:
+        words: bytes = self._coder.get_compressed().astype("<u4").tobytes()
+        return words
+
+
+class _Decoder:
+    """Undoes `_Encoder`."""
+
+    def __init__(self, words: NDArray[np.uint32]) -> None:
+        self._coder = constriction.stream.queue.RangeDecoder(words)
+
+    def symbols(self, count: int, model: _Counts) -> NDArray[np.int32]:
+        found: NDArray[np.int32] = self._coder.decode(model.model(), count)
+        model.learn(found)
+        return found
+
+    def symbol(self, model: _Counts) -> int:
+        return int(self.symbols(1, model)[0])
+
+
+def _whole(change: NDArray[np.float32], step: float) -> NDArray[np.int8]:
+    return np.clip(np.round(change / step), -LARGEST, LARGEST).astype(np.int8)
+
+
+def _step_models() -> list[_Counts]:
+    """One for each tap: the middle, the sides and the corners of the kernel count apart."""
+    middle, side, corner = (_Counts.of_steps() for _ in range(3))
+    return [middle if tap == MIDDLE else corner if tap % 2 == 0 else side for tap in range(TAPS)]
+
+
+def _rows(tap: int, channels: int) -> int:
+    return channels if tap == MIDDLE else channels - 1
+
+
+def _decoded(coder: _Decoder, network: CodecAwareRescaler) -> WeightUpdate:
+    hidden = _decoded_hidden(coder, network) if coder.symbol(_Counts.even(2)) else None
+    return WeightUpdate(hidden, _decoded_last(coder, network) if coder.symbol(_Counts.even(2)) else None)
+
+
+def _decoded_hidden(coder: _Decoder, network: CodecAwareRescaler) -> HiddenLayers:
+    exponent, rank = coder.symbol(_Counts.even(MAX_EXPONENT + 1)), coder.symbol(_Counts.even(MAX_RANK + 1))
+    layers, width = len(gains_of(network)), network.restorer.last.in_channels
+
+    def steps(*shape: int) -> NDArray[np.int8]:
+        model = _Counts.of_steps()
+        found = [coder.symbols(math.prod(shape), model) - LARGEST for _ in range(layers)]
+        return np.stack(found).astype(np.int8).reshape(layers, *shape)
+
+    return HiddenLayers(steps(2 * width), steps(width, rank), steps(rank, width), exponent)
+
+
+def _decoded_last(coder: _Decoder, network: CodecAwareRescaler) -> LastLayer:
+    last = network.restorer.last
+    channels, outputs = last.in_channels + 1, last.out_channels
+    sizes, models = _Counts.even(MAX_EXPONENT + 1), _step_models()
+    exponents = np.array([coder.symbol(sizes) for _ in range(channels)], np.uint8)
+    steps = np.zeros((TAPS, channels, outputs), np.int8)
+    for tap, model in enumerate(models):
+        for channel in range(_rows(tap, channels)):
+            steps[tap, channel] = coder.symbols(outputs, model) - LARGEST
+    return LastLayer(steps, exponents)
+
+
+def _checksum(network: CodecAwareRescaler) -> int:
+    last = network.restorer.last
+    assert last.bias is not None
+    arrays = (
+        value.detach().cpu().numpy().astype("<f4").tobytes()
+        for value in (*gains_of(network), *kernels_of(network), last.weight, last.bias)
+    )
+    return zlib.crc32(b"".join(arrays))
+
+
+def _hidden(network: CodecAwareRescaler) -> list[ModulatedConv]:
+    return [network.restorer.first, *cast("list[ModulatedConv]", list(network.restorer.body))]
+
+
+def _with(module: Module, name: str, child: nn.Module) -> Module:
+    """A module that differs from another in one child."""
+    changed = copy.copy(module)
+    changed._modules = {**module._modules, name: child}
+    return changed
+
+
+def _with_parameters(module: Module, **parameters: Tensor) -> Module:
+    changed = copy.copy(module)
+    changed._parameters = cast("dict[str, nn.Parameter | None]", parameters)
+    return changed
