@@ -22,7 +22,7 @@ from irn_video.codecs.bitstream.stamp import Stamp
 from irn_video.codecs.errors import IrnError, LinkFailed
 from irn_video.codecs.links.links import LiveUrl
 from irn_video.codecs.links.live import CLOCK, Arrival, LiveReader
-from irn_video.codecs.picture import Picture
+from irn_video.codecs.picture import Picture, VideoFormat
 from irn_video.codecs.reading.reader import VideoReader
 from irn_video.codecs.writing.output import check_output
 from irn_video.codecs.writing.writer import VideoWriter
@@ -425,7 +425,7 @@ class _Recorder:
         assert options.output is not None
         self._path, self._overwrite, self._say = options.output, options.overwrite, say
         self._writer: VideoWriter | None = None
-        self._samples: tuple[object, ...] = ()
+        self._video: VideoFormat | None = None
         self._first: Stamp | None = None
         self._over = False
 
@@ -440,30 +440,16 @@ class _Recorder:
 
     def write(self, picture: Picture, arrival: Arrival) -> None:
         """One more, unless the recording is over."""
-        samples = picture.width, picture.height, picture.layout, picture.bit_depth
         if self._writer is None:
-            self._writer, self._samples, self._first = self._open(picture), samples, arrival.stamp
-        if samples != self._samples and not self._over:
+            self._video, self._first = VideoFormat.of(picture, None, CLOCK), arrival.stamp
+            self._writer = VideoWriter(self._path, RESTORED_ENCODERS["h264"], self._video, overwrite=self._overwrite)
+        if self._video is not None and not self._video.fits(picture) and not self._over:
             self._over = True
             self._say(f"warning: {self._path} ends here: the pictures have changed to {picture.width}x{picture.height}")
         if not self._over and self._first is not None:
             since = arrival.stamp.captured - self._first.captured
             pts = round(Fraction(since, 1_000_000) / CLOCK)
             self._writer.write(replace(picture, pts=pts, time_base=CLOCK, duration=0))
-
-    def _open(self, picture: Picture) -> VideoWriter:
-        return VideoWriter(
-            self._path,
-            RESTORED_ENCODERS["h264"],
-            width=picture.width,
-            height=picture.height,
-            layout=picture.layout,
-            bit_depth=picture.bit_depth,
-            color=picture.color,
-            time_base=CLOCK,
-            frame_rate=None,
-            overwrite=self._overwrite,
-        )
 
 
 def _silent(_: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -272,16 +272,14 @@ def _write(
         VideoWriter,
         output,
         options.encoder,
-        width=card.width,
-        height=card.height,
-        layout=to.samples.layout,
-        bit_depth=to.samples.bit_depth,
-        color=to.samples.color,
-        time_base=info.time_base,
-        frame_rate=info.frame_rate,
-        rotation=info.rotation,
-        sample_aspect_ratio=info.sample_aspect_ratio,
-        hdr=info.hdr,
+        replace(
+            info,
+            width=card.width,
+            height=card.height,
+            layout=to.samples.layout,
+            bit_depth=to.samples.bit_depth,
+            color=to.samples.color,
+        ),
         passthrough=Passthrough(info.path, info.stream, math.inf if options.frames else None),
         overwrite=options.overwrite,
         inputs=[meter.source.info.path] if meter else [],

@@ -54,13 +54,7 @@ def write(pictures: Iterable[Picture], info: VideoInfo, output: Path) -> Path:
     with VideoWriter(
         output,
         EncoderSettings(codec="ffv1"),
-        width=info.width,
-        height=info.height,
-        layout=info.layout,
-        bit_depth=info.bit_depth,
-        color=info.color,
-        time_base=1 / RATE,
-        frame_rate=RATE,
+        replace(info, time_base=1 / RATE, frame_rate=RATE, rotation=0, sample_aspect_ratio=None, hdr=None),
     ) as writer:
         for index, picture in enumerate(pictures):
             writer.write(replace(picture, pts=index, time_base=1 / RATE, duration=1))

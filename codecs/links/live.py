@@ -31,7 +31,7 @@ from irn_video.codecs.bitstream.stamp import Stamp
 from irn_video.codecs.encoders import EncoderSettings, make_encoder
 from irn_video.codecs.encoders.base import Encoder
 from irn_video.codecs.errors import BadCard, BadOption, LinkFailed
-from irn_video.codecs.picture import Picture
+from irn_video.codecs.picture import Picture, VideoFormat
 from irn_video.codecs.reading.opening import packets
 from irn_video.codecs.reading.pixels import Unpacker, unpacker
 from irn_video.codecs.reading.reader import color_of, mean_qp
@@ -156,17 +156,7 @@ class LiveWriter:
             return av.open(self._outlet, "w", format="mpegts", options=dict(_AT_ONCE))
 
     def _encoder(self, output: OutputContainer, encoder: Encoder, lr: Picture) -> PictureStream:
-        pictures = PictureStream(
-            output,
-            encoder,
-            width=lr.width,
-            height=lr.height,
-            layout=lr.layout,
-            bit_depth=lr.bit_depth,
-            color=lr.color,
-            time_base=CLOCK,
-            frame_rate=self._rate,
-        )
+        pictures = PictureStream(output, encoder, VideoFormat.of(lr, self._rate, CLOCK))
         pictures.open()
         return pictures
 

@@ -33,10 +33,10 @@ from irn_video.codecs.bitstream.card import StreamCard
 from irn_video.codecs.bitstream.sei import UPDATE_UUID, find_payloads
 from irn_video.codecs.bitstream.vui import h264_chroma_siting
 from irn_video.codecs.errors import BadOption, SizeChanged, UnreadableVideo
-from irn_video.codecs.picture import ColorSpec, Layout, Picture
+from irn_video.codecs.hdr import HdrMetadata
+from irn_video.codecs.picture import ColorSpec, Layout, Picture, VideoFormat
 
 from .card_search import card_payloads, find_card
-from .hdr import HdrMetadata
 from .opening import open_input, packets, picture_streams
 from .pixels import Unpacker, unpacker
 from .wholeness import ends_early
@@ -49,43 +49,26 @@ _RANGES = {1: False, 2: True}
 _CENTERED = 2  # AVCHROMA_LOC_CENTER, where JPEG puts its chroma
 
 
-@dataclass(frozen=True)
-class VideoInfo:
+@dataclass(frozen=True, kw_only=True)
+class VideoInfo(VideoFormat):
     """What is known about a video stream once its first picture is decoded.
 
     Attributes:
         path: the file.
         stream: index among its video streams, attached pictures not counted.
-        width, height: in luma samples, as coded (rotation and sample aspect ratio not applied).
-        layout, bit_depth, color: of the pictures as they are read.
-        time_base: seconds per unit of the timestamps.
-        frame_rate: average, pictures per second, None when not known.
-        rotation: counter-clockwise degrees to turn the picture for display, as PyAV's `VideoFrame.rotation`.
-        sample_aspect_ratio: width to height of a sample, None when not told.
         frames: number of pictures announced or counted by demuxing, None when unknown.
         duration_seconds: of the stream, or else of the file; None when unknown.
         codec: FFmpeg's name of the decoder.
         interlaced: the first picture is coded as fields.
-        hdr: mastering display and content light level, None when there are none.
         notes: conversions done on reading, in a few words each.
     """
 
     path: Path
     stream: int
-    width: int
-    height: int
-    layout: Layout
-    bit_depth: int
-    color: ColorSpec
-    time_base: Fraction
-    frame_rate: Fraction | None
-    rotation: int
-    sample_aspect_ratio: Fraction | None
     frames: int | None
     duration_seconds: float | None
     codec: str
     interlaced: bool
-    hdr: HdrMetadata | None
     notes: tuple[str, ...]
 
 
