@@ -20,8 +20,9 @@ from typing import Protocol
 from irn_video.codecs.bitstream.card import StreamCard
 from irn_video.codecs.bitstream.stamp import Stamp
 from irn_video.codecs.errors import IrnError, LinkFailed
-from irn_video.codecs.links.links import LiveUrl
-from irn_video.codecs.links.live import CLOCK, Arrival, LiveReader
+from irn_video.codecs.links.live_reader import Arrival, LiveReader
+from irn_video.codecs.links.mpegts import CLOCK
+from irn_video.codecs.links.url import LiveUrl
 from irn_video.codecs.picture import Picture, VideoFormat
 from irn_video.codecs.reading.reader import VideoReader
 from irn_video.codecs.writing.output import check_output

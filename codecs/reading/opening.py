@@ -11,7 +11,7 @@ from typing import BinaryIO, TypeVar, cast
 import av
 import av.error
 import av.logging
-from av.container import InputContainer
+from av.container import InputContainer, OutputContainer
 from av.packet import Packet
 from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
@@ -99,6 +99,12 @@ def packets(container: InputContainer, *streams: S) -> Iterator[Packet[S]]:
     # Where streams turned up after the opening, as MPEG-TS allows, PyAV stumbles over them when it has read everything.
     with contextlib.suppress(IndexError):
         yield from cast("Iterator[Packet[S]]", container.demux(streams))
+
+
+def close_quietly(container: InputContainer | OutputContainer) -> None:
+    """Let go of a file or link that may be broken."""
+    with contextlib.suppress(av.error.FFmpegError, OSError, ValueError):
+        container.close()
 
 
 def _check_regular(path: Path) -> None:

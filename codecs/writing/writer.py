@@ -30,7 +30,7 @@ from irn_video.codecs.bitstream.sei import UPDATE_UUID, sei_nal
 from irn_video.codecs.encoders import Encoder, EncoderSettings, make_encoder
 from irn_video.codecs.errors import BadOption, IrnError, UnwritableOutput
 from irn_video.codecs.picture import Picture, VideoFormat
-from irn_video.codecs.reading.opening import open_input
+from irn_video.codecs.reading.opening import close_quietly, open_input
 
 from .coarser import CoarserStream, CodedGroup, coarser_settings
 from .containers import container_for
@@ -226,7 +226,7 @@ class VideoWriter:
         output.flags |= cast(
             "int", Flags.bitexact.value
         )  # no random identifiers, no dates: the same input gives the same bytes
-        stack.callback(_close_quietly, output)
+        stack.callback(close_quietly, output)
         return output
 
     def _second_stream(self, stack: ExitStack) -> CoarserStream | None:
@@ -234,7 +234,7 @@ class VideoWriter:
         if settings is None:
             return None
         output = av.open(io.BytesIO(), "w", format=self._kind.name)  # never begun: only the encoder is used
-        stack.callback(_close_quietly, output)
+        stack.callback(close_quietly, output)
         return CoarserStream(self._add_video(output, make_encoder(settings, self._encoder.hdr)))
 
     def _add_video(self, output: OutputContainer, encoder: Encoder) -> PictureStream:
@@ -348,8 +348,3 @@ class VideoWriter:
 
 class _Aborted(Exception):
     """Unwinds the writer's resources without renaming the output."""
-
-
-def _close_quietly(output: OutputContainer) -> None:
-    with contextlib.suppress(av.error.FFmpegError, OSError, ValueError):
-        output.close()

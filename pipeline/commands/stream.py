@@ -96,7 +96,7 @@ def send(
 
     The stream is H.264 in MPEG-TS at the small size, which any player shows. Ctrl-C ends it.
     """
-    from irn_video.codecs.links.links import LiveUrl
+    from irn_video.codecs.links.url import LiveUrl
     from irn_video.codecs.writing.output import atomic_path
     from irn_video.sender.camera import Camera
     from irn_video.sender.commands import obey
@@ -170,7 +170,7 @@ def receive(url: str, as_json: bool, display: bool, web: int | None, host: str, 
     the network cannot keep up with are enlarged by Lanczos or left out, never delayed. Ctrl-C ends it; what was
     recorded stays.
     """
-    from irn_video.codecs.links.links import LiveUrl
+    from irn_video.codecs.links.url import LiveUrl
     from irn_video.receiver.live import LiveDial, LiveReceiveOptions, receive_live
 
     where, settings = LiveUrl.parse(url), LiveReceiveOptions(**options)

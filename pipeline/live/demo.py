@@ -20,8 +20,8 @@ from pathlib import Path
 import numpy as np
 from irn_video.codecs.bitstream.card import StreamCard
 from irn_video.codecs.errors import BadOption, LinkFailed
-from irn_video.codecs.links.links import LiveUrl
-from irn_video.codecs.links.live import Arrival
+from irn_video.codecs.links.live_reader import Arrival
+from irn_video.codecs.links.url import LiveUrl
 from irn_video.codecs.picture import Layout, Picture
 from irn_video.codecs.reading.reader import VideoInfo
 from irn_video.pipeline.engine.rescaler import Rescaler, Restoration

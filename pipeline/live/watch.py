@@ -9,7 +9,7 @@ from fractions import Fraction
 
 from irn_video.codecs.bitstream.card import StreamCard
 from irn_video.codecs.errors import BadOption
-from irn_video.codecs.links.live import Arrival
+from irn_video.codecs.links.live_reader import Arrival
 from irn_video.codecs.picture import Picture
 from irn_video.pipeline.engine.rescaler import Rescaler, Restoration
 from irn_video.pipeline.live.panes import Figures, Moment, Screen, number
