@@ -21,6 +21,7 @@ ROOMS = (
     "codecs.links",
     "pipeline.system",
     "pipeline.flow",
+    "pipeline.options",
     "pipeline.commandline",
     "pipeline.planes",
     "pipeline.network",
