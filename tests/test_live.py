@@ -30,11 +30,13 @@ from irn_video.codecs.links.url import LiveUrl
 from irn_video.codecs.reading.reader import VideoReader, probe
 from irn_video.pipeline.commands.stream import main
 from irn_video.pipeline.live.link import Link, LinkConditions
-from irn_video.receiver.live import LiveReceiveOptions, LiveStatistics, receive_live
+from irn_video.receiver.live import receive_live
+from irn_video.receiver.live_options import LiveReceiveOptions
+from irn_video.receiver.live_statistics import LiveStatistics
 from irn_video.sender.camera import Camera
 from irn_video.sender.live import LiveControl, LiveSendOptions, LiveSent, send_live
 
-SEND = LiveSendOptions("lanczos-x2", bitrate=300_000, keyint=5, device="cpu", adapt=False)
+SEND = LiveSendOptions(model="lanczos-x2", bitrate=300_000, keyint=5, device="cpu", adapt=False)
 
 
 @pytest.fixture(scope="module")

@@ -22,6 +22,7 @@ ROOMS = (
     "codecs.links",
     "pipeline.system",
     "pipeline.flow",
+    "pipeline.options",
     "pipeline.commandline",
     "pipeline.planes",
     "pipeline.network",
