@@ -69,6 +69,7 @@ class Picture:
         corrupt: the decoder concealed damage in this picture.
         interlaced: coded as interlaced fields.
         update: changed weights for the receiver that came with the last keyframe, empty for none.
+        captions: closed captions (CEA-608, CEA-708) that came with the frame, in triplets of bytes, see `captions`.
     """
 
     planes: tuple[Plane, Plane, Plane]
@@ -82,6 +83,7 @@ class Picture:
     corrupt: bool = False
     interlaced: bool = False
     update: bytes = b""
+    captions: bytes = b""
 
     @property
     def height(self) -> int:

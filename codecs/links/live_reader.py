@@ -26,7 +26,7 @@ from irn_video.codecs.errors import BadCard, LinkFailed
 from irn_video.codecs.picture import Picture
 from irn_video.codecs.reading.opening import close_quietly, packets
 from irn_video.codecs.reading.pixels import Unpacker, unpacker
-from irn_video.codecs.reading.reader import color_of, mean_qp
+from irn_video.codecs.reading.reader import captions_of, color_of, mean_qp
 
 from .link_report import LinkReport
 from .mpegts import CLOCK, LinkCounts
@@ -150,9 +150,10 @@ class LiveReader:
         except (av.error.FFmpegError, OSError, ValueError) as error:
             raise self._nothing("nobody has sent anything in time" if self._inlet.silent else cause(error)) from error
         try:
-            if not container.streams.video:
+            videos = container.streams.video
+            if not videos or videos[0].codec_context is None:
                 raise self._nothing("nobody has sent anything in time" if self._inlet.silent else "no pictures in it")
-            context = container.streams.video[0].codec_context
+            context = videos[0].codec_context
             context.thread_type = "SLICE"
             # Damaged pictures, and those that refer to them, are better than none until the next whole keyframe.
             context.flags |= Flags.low_delay.value | Flags.output_corrupt.value
@@ -190,6 +191,7 @@ class LiveReader:
             duration=frame.duration or 0,
             qp=mean_qp(frame),
             corrupt=frame.is_corrupt,
+            captions=captions_of(frame),
         )
 
 

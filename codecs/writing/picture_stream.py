@@ -7,9 +7,11 @@ from fractions import Fraction
 from typing import cast
 
 import av.error
+from av.codec.context import Flags
 from av.container import OutputContainer
 from av.packet import Packet
 from av.video.stream import VideoStream
+from irn_video.codecs.bitstream.captions import caption_nals
 from irn_video.codecs.bitstream.sei import insert_nal
 from irn_video.codecs.encoders.base import Encoder
 from irn_video.codecs.errors import BadOption, UnavailableEncoder
@@ -37,6 +39,7 @@ class PictureStream:
     def __init__(self, output: OutputContainer, encoder: Encoder, video: VideoFormat) -> None:
         color, layout = video.color, video.layout
         self._encoder, self._color, self._time_base = encoder, color, video.time_base
+        self._captions: dict[int, bytes] = {}  # of frames that are being encoded, as NAL units, by time
         self._format = encoder.frame_format(layout, video.bit_depth)
         rate = min(video.frame_rate or _FALLBACK_RATE, _MAX_RATE).limit_denominator(1001)
         self.period = max(1, round(1 / (rate * video.time_base)))
@@ -52,6 +55,7 @@ class PictureStream:
         context.width, context.height = video.width, video.height
         context.pix_fmt = encoder.codec_format(layout, video.bit_depth)
         context.thread_type, context.thread_count = encoder.threading, 0
+        context.flags |= Flags.frame_duration.value  # packets last as long as their pictures
         if settings.keyint is not None:
             context.gop_size = settings.keyint
         if settings.bitrate is not None:
@@ -77,22 +81,24 @@ class PictureStream:
             raise BadOption(f"{name} refuses these settings: {error}") from error
 
     def encode(self, picture: Picture, pts: int) -> Sequence[Packet[VideoStream]]:
-        """Encode one picture; the packets may be those of earlier ones."""
+        """Encode one picture, with its captions; the packets may be those of earlier ones."""
+        if picture.captions and self._encoder.syntax is not None:
+            self._captions[pts] = caption_nals(picture.captions, self._encoder.syntax)
         frame = pack(picture.planes, self._format)
         frame.pts = pts
         frame.time_base = self._time_base
         frame.duration = self.duration_of(picture)
         frame.colorspace, frame.color_range = self._color.matrix, _range(self._color)
         frame.color_primaries, frame.color_trc = self._color.primaries, self._color.transfer
-        return self.stream.encode(frame)
+        return self._captioned(self.stream.encode(frame))
 
     def duration_of(self, picture: Picture) -> int:
-        """In units of the time base; 0 if the picture does not tell."""
-        return round(picture.duration * picture.time_base / self._time_base)
+        """In units of the time base; by the frame rate if the picture does not tell."""
+        return round(picture.duration * picture.time_base / self._time_base) or self.period
 
     def flush(self) -> list[Packet[VideoStream]]:
         """What the encoder still holds."""
-        return self.stream.encode(None)
+        return self._captioned(self.stream.encode(None))
 
     def with_sei(self, packet: Packet[VideoStream], nal: bytes) -> Packet[VideoStream]:
         """The packet with an SEI message in front of its first slice; H.264 and H.265 alone have them."""
@@ -103,6 +109,9 @@ class PictureStream:
         new.is_keyframe = packet.is_keyframe
         new.stream = self.stream
         return new
+
+    def _captioned(self, packets: list[Packet[VideoStream]]) -> list[Packet[VideoStream]]:
+        return [self.with_sei(p, nals) if (nals := self._captions.pop(p.pts or 0, b"")) else p for p in packets]
 
 
 def _range(color: ColorSpec) -> int:
