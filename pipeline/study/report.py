@@ -54,7 +54,7 @@ tr.mean td { font-weight: 600; border-top: 2px solid var(--line); }
 .good { color: var(--good); } .bad { color: var(--bad); }
 details { margin: .4rem 0; } summary { cursor: pointer; }
 ul.verdict { font-size: 1.05rem; padding-left: 1.2rem; }
-img { max-width: 100%; background: #fff; border-radius: 4px; }
+img, object { max-width: 100%; background: #fff; border-radius: 4px; }
 small, .note { color: #888; } pre { overflow-x: auto; }
 .scroll { overflow-x: auto; }
 .row { display: flex; flex-wrap: wrap; gap: 1rem; } figure { margin: 0; }
@@ -159,7 +159,7 @@ def _page(study: Study, figures: dict[str, Figure]) -> str:
         "<h1>Bandwidth against quality</h1>",
         "<ul class=verdict>" + "".join(f"<li>{escape(line)}</li>" for line in verdict(study)) + "</ul>",
         "<p class=note>BD-rate: mean change of the bit rate at equal quality, negative is better; ± is the 95 % "
-        "confidence interval of the mean over clips. Bits are those of video packets alone.</p>",
+        "confidence interval of the mean over clips, from three on. Bits are those of video packets alone.</p>",
         *(failures(study)),
         "<h2>Bit rate at equal quality</h2>",
         _MARKS,
@@ -168,6 +168,7 @@ def _page(study: Study, figures: dict[str, Figure]) -> str:
         *(crossings(study, judged[0]) if judged else ()),
         *(hull_table(study, judged[0]) if judged else ()),
         "<h2>Curves</h2>",
+        "<p class=note>Point at a value to read it.</p>" if figures else "",
         *(image(figure, name) for name, figure in figures.items()),
         *crops(study),
         *steadiness(study),
