@@ -126,19 +126,21 @@ def cost_gain(study: Study, anchor: str, metric: str) -> Figure:
     return figure
 
 
-def save(figure: Figure, path: Path) -> None:
-    """As `path` with .svg and .png.
+def save(figure: Figure, path: Path) -> bytes:
+    """As `path` with .svg and .png; returns the former's content.
 
     Raises:
         UnwritableOutput: the folder cannot be written to.
     """
-    for suffix, data in ((".svg", as_svg(figure)), (".png", _bytes(figure, "png"))):
+    drawing = _drawing(figure)
+    for suffix, data in ((".svg", drawing), (".png", _bytes(figure, "png"))):
         with atomic_path(path.with_name(path.name + suffix), overwrite=True) as part:
             part.write_bytes(data)
+    return drawing
 
 
-def as_svg(figure: Figure) -> bytes:
-    """The file's content: a drawing, over which a browser tells the values that are pointed at."""
+def _drawing(figure: Figure) -> bytes:
+    """SVG in which a browser tells the values that are pointed at."""
     drawing, end, rest = _bytes(figure, "svg").decode().rpartition("</svg>")
     return "".join((drawing, _TARGET_STYLE, *_targets(figure), end, rest)).encode()
 

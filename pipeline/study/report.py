@@ -116,16 +116,14 @@ def write_report(folder: Path, study: Study) -> None:
     Raises:
         UnwritableOutput: the folder cannot be written to.
     """
-    figures = _figures(study)
     (folder / "plots").mkdir(exist_ok=True)
-    for name, figure in figures.items():
-        plots.save(figure, folder / "plots" / name)
+    drawings = {name: plots.save(figure, folder / "plots" / name) for name, figure in _figures(study).items()}
     with atomic_path(folder / COMPARISONS, overwrite=True) as part, part.open("w", newline="") as file:
         table = csv.DictWriter(file, [field.name for field in fields(Comparison)])
         table.writeheader()
         table.writerows(asdict(one) for one in comparisons(study, study.metrics))
     with atomic_path(folder / REPORT, overwrite=True) as part:
-        part.write_text(_page(study, figures), encoding="utf-8")
+        part.write_text(_page(study, drawings), encoding="utf-8")
 
 
 def _hull_line(study: Study) -> str:
@@ -153,7 +151,7 @@ def _figures(study: Study) -> dict[str, Figure]:
     return figures
 
 
-def _page(study: Study, figures: dict[str, Figure]) -> str:
+def _page(study: Study, drawings: dict[str, bytes]) -> str:
     judged = [metric for metric in _JUDGED if metric in study.metrics]
     body = [
         "<h1>Bandwidth against quality</h1>",
@@ -168,8 +166,8 @@ def _page(study: Study, figures: dict[str, Figure]) -> str:
         *(crossings(study, judged[0]) if judged else ()),
         *(hull_table(study, judged[0]) if judged else ()),
         "<h2>Curves</h2>",
-        "<p class=note>Point at a value to read it.</p>" if figures else "",
-        *(image(figure, name) for name, figure in figures.items()),
+        "<p class=note>Point at a value to read it.</p>" if drawings else "",
+        *(image(drawing, name) for name, drawing in drawings.items()),
         *crops(study),
         *steadiness(study),
         "<h2>Cost</h2>",

@@ -24,7 +24,6 @@ from irn_video.pipeline.study.methods import FULL
 from irn_video.pipeline.study.results import Study, statistics_of
 from irn_video.pipeline.study.runner import OVERLAP, SAME_RATE
 from irn_video.pipeline.study.words import measure_command, receive_command, send_command
-from matplotlib.figure import Figure
 
 _DISAGREEMENT = 2.0  # per cent between PCHIP and Akima above which a figure is marked
 _FILL = "preserveAspectRatio='xMinYMin slice' style='image-rendering: pixelated'"
@@ -265,9 +264,9 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return f"<div class=scroll><table><tr>{head}</tr>{body}</table></div>"
 
 
-def image(figure: Figure, name: str) -> str:
-    """A plot inside the page; as an object, because an image would not show its titles."""
-    data = f"data:image/svg+xml;base64,{base64.b64encode(plots.as_svg(figure)).decode()}"
+def image(drawing: bytes, name: str) -> str:
+    """A plot, an SVG file's content, inside the page; as an object, because an image would not show its titles."""
+    data = f"data:image/svg+xml;base64,{base64.b64encode(drawing).decode()}"
     return f"<p><object type='image/svg+xml' role=img aria-label='{escape(name)}' data='{data}'></object></p>"
 
 

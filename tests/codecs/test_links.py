@@ -11,6 +11,8 @@ import pytest
 from irn_video.codecs.link_report import LinkReport
 from irn_video.codecs.links import LinkCounts, LiveUrl, TsCounter, connect, listen
 
+pytestmark = pytest.mark.alone
+
 
 def ts(counter: int, pid: int = 256, flags: int = 0x10) -> bytes:
     return bytes([0x47, pid >> 8, pid & 255, flags | counter % 16]) + bytes(184)
