@@ -37,6 +37,8 @@ from irn_video.receiver.live_statistics import LiveStatistics
 from irn_video.sender.camera import Camera
 from irn_video.sender.live import LiveControl, LiveSendOptions, LiveSent, send_live
 
+pytestmark = pytest.mark.alone
+
 SEND = LiveSendOptions(model="lanczos-x2", bitrate=300_000, keyint=5, device="cpu", adapt=False)
 
 

@@ -157,6 +157,7 @@ class TestOnARealClip:
     def test_the_table_command_checks_its_lists(self, clip: Path, bad: str) -> None:
         assert CliRunner().invoke(bdrate.main, [str(clip), "--crf", bad]).exit_code == 2
 
+    @pytest.mark.alone
     def test_every_stage_is_timed(self, clip: Path, tmp_path: Path) -> None:
         speed = bench.measure_speed(clip, tmp_path, "lanczos-x2", frames=8, repeat=1)
         assert (speed.frames, speed.width, speed.height) == (8, 192, 128)
@@ -167,6 +168,7 @@ class TestOnARealClip:
         assert all(seconds > 0 for seconds in (*speed.stage_seconds.values(), speed.overlap, speed.send_seconds))
         assert "8 pictures" in bench.speed_table(speed)
 
+    @pytest.mark.alone
     def test_tuning_is_timed(self, clip: Path, tmp_path: Path) -> None:
         cost = bench.measure_cost(clip, tmp_path, "irn-h264-x2", frames=8, repeat=1, adapt="fast")
         assert cost.video_seconds == pytest.approx(0.32)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from fractions import Fraction
 from typing import cast
 
@@ -71,7 +73,8 @@ class PictureStream:
             BadOption: it refuses its settings.
         """
         try:
-            self.stream.codec_context.open()
+            with _scheduled_as_before():
+                self.stream.codec_context.open()
         except (av.error.FFmpegError, ValueError) as error:
             name = self._encoder.settings.codec
             if "nvenc" in name:
@@ -116,3 +119,17 @@ class PictureStream:
 
 def _range(color: ColorSpec) -> int:
     return 0 if color.full_range is None else 2 if color.full_range else 1
+
+
+@contextmanager
+def _scheduled_as_before() -> Iterator[None]:
+    """SVT-AV1, run by root, makes whoever opens it a real-time thread for good, for which all others have to wait."""
+    if not hasattr(os, "sched_getscheduler"):  # only Linux has it
+        yield
+        return
+    policy, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        yield
+    finally:
+        if os.sched_getscheduler(0) != policy:
+            os.sched_setscheduler(0, policy, parameters)

@@ -175,7 +175,7 @@ def psnr_of_files(source: Path, path: Path) -> list[Scores]:
         for tagged in right:
             one = next(left, None)
             if one is None:
-                raise SourceMismatch("more pictures than the source", path=path)
+                raise SourceMismatch("more frames than the source", path=path)
             other = replace(tagged, color=one.color)  # samples are compared, whatever the tags say
             found.append(compare(convert(one, Samples.of(other)), other).psnr())
     return found
@@ -208,6 +208,6 @@ def _with_perceptual(frames: list[Scores], scores: list[Scores], cell: Cell) -> 
         one, other = ours["psnr_y"], theirs["psnr_y"]
         low = one is not None and other is not None and one < _VMAF_CAP_DB
         if low and abs((one or 0) - (other or 0)) > _ALIGNED_DB:
-            raise StudyFailed(f"picture {index} is another for FFmpeg: {one:.2f} and {other:.2f} dB", path=cell.clip)
+            raise StudyFailed(f"frame {index} is another for FFmpeg: {one:.2f} and {other:.2f} dB", path=cell.clip)
         joined.append({**ours, **{name: theirs[name] for name in wanted}})
     return joined

@@ -13,6 +13,8 @@ from irn_video.codecs.links.mpegts import LinkCounts, TsCounter
 from irn_video.codecs.links.transport import connect, listen
 from irn_video.codecs.links.url import LiveUrl
 
+pytestmark = pytest.mark.alone
+
 
 def ts(counter: int, pid: int = 256, flags: int = 0x10) -> bytes:
     return bytes([0x47, pid >> 8, pid & 255, flags | counter % 16]) + bytes(184)

@@ -214,6 +214,7 @@ class TestGradient:
         one, other = (self.fine_tuned(network, samples, rank=1, steps=20) for _ in range(2))
         assert all(np.array_equal(*parts) for parts in zip(one, other, strict=True))
 
+    @pytest.mark.alone
     def test_time_is_limited(self, network: CodecAwareRescaler, samples: list[Sample]) -> None:
         begin = time.monotonic()
         self.fine_tuned(network, samples, steps=1_000_000, seconds=0.2)
@@ -427,7 +428,7 @@ class TestStream:
         found = [group["video_saves_per_bit"] for group in results[1].report.as_json()["adaptation"]]
         assert found == pytest.approx(slopes.tolist(), rel=0.5)
 
-    @pytest.mark.parametrize("adapt", ["best", "1.5"])
+    @pytest.mark.parametrize("adapt", ["best", pytest.param("1.5", marks=pytest.mark.alone)])
     def test_more_effort_and_a_limit_of_time(self, source: Path, tmp_path: Path, adapt: str) -> None:
         (found,) = send(source, tmp_path / "x.mkv", SendOptions(**ENCODER, adapt=adapt, frames=12)).report.adaptation
         assert found.bytes

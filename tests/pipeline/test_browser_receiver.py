@@ -24,6 +24,8 @@ from irn_video.pipeline.live.small_stream import SmallStream
 from irn_video.pipeline.restoring import restoration_of
 from irn_video.sender.live import LiveSendOptions
 
+pytestmark = pytest.mark.alone
+
 NETWORK = "irn-h264-x2"
 PAGES = ("/browser.html", "/browser.js", "/restorer.js", "/ort/ort.wasm.min.mjs", f"/networks/{NETWORK}.onnx")
 

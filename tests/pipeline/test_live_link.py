@@ -28,6 +28,8 @@ from irn_video.pipeline.live.panes import Recent, number
 from irn_video.pipeline.live.wall import Wall
 from irn_video.pipeline.quality.psnr import compare
 
+pytestmark = pytest.mark.alone
+
 
 class Ends:
     """A sender and a receiver around a link."""

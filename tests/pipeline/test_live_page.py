@@ -20,6 +20,8 @@ from irn_video.pipeline.live.wall import Fragment
 from irn_video.sender.camera import Camera
 from irn_video.sender.live import LiveSendOptions
 
+pytestmark = pytest.mark.alone
+
 
 def refuse(name: str, value: object) -> None:
     raise BadOption(f"{name} cannot be {value}")
