@@ -24,7 +24,7 @@ help: ## list the targets
 venv: $(READY) ## make the environment in .venv and install the product in it
 
 demo: $(READY) ## send and restore a real clip; compare with Lanczos and full-size H.264 (results in demo/)
-	@$(BIN)/python samples/demo.py
+	@$(BIN)/python samples/demo/demo.py
 
 test: $(READY) ## run every test, slow ones too; those that wait for clocks come last, alone
 	@status=0; \
@@ -35,10 +35,10 @@ test: $(READY) ## run every test, slow ones too; those that wait for clocks come
 lint: $(READY) ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	MYPYPATH=samples $(BIN)/mypy samples/*.py
+	MYPYPATH=samples $(BIN)/mypy -p demo -p measure
 
 bench: $(READY) ## measure speed; with ARGS=--memory also peak memory at 1080p (run on an idle machine)
-	@$(BIN)/python samples/bench.py $(ARGS)
+	@$(BIN)/python samples/measure bench $(ARGS)
 
 # With dates of the last commit, so that the same commit gives the same wheel.
 dist: $(READY) ## build the source distribution, and from it the wheel (in dist/)
