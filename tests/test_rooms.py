@@ -30,6 +30,7 @@ ROOMS = (
     "pipeline.quality",
     "pipeline.adaptation",
     "pipeline.restoring",
+    "pipeline.inspection",
     "sender",
     "receiver",
     "pipeline.evaluation",
