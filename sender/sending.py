@@ -23,7 +23,7 @@ from irn_video.pipeline.flow import Advance, ahead, mapped
 from irn_video.pipeline.options import DeviceOptions, EncoderOptions, LatentOptions, VideoOptions
 from irn_video.pipeline.planes import Samples, carried_color, resolved_color
 from irn_video.pipeline.quality.report import FrameReport, Report, StreamReport
-from irn_video.pipeline.restoring import Meter, check_size, file_digest, restoration_of, restored_pictures
+from irn_video.pipeline.restoring import Meter, check_size, file_digest, restoration_of, restored_pictures, said_stream
 from irn_video.pipeline.zoo import NETWORKS
 
 _MAX_NAME = 255
@@ -114,9 +114,9 @@ def send(
         plan = plan_of(reader.info, rescaler, options.encoder)
         card = card_of(reader.info, rescaler, plan.carried, options)
         if say is not None:
-            say(f"{rescaler.name} on {rescaler.where}")
+            say(said_stream(reader.info) + f"{rescaler.name} on {rescaler.where}")
         written = _write(reader, rescaler, plan, card, output, options, tuner, advance or _nothing)
-        damage = reader.damage.describe() if reader.damage else ""
+        damage, mended = reader.damage.describe() if reader.damage else "", reader.warnings
     frames = verify(source, output, rescaler, card, options) if options.verify else ()
     settings = options.encoder
     report = Report(
@@ -134,7 +134,7 @@ def send(
             hr_pixels=card.width * card.height,
         ),
         frames=frames,
-        warnings=tuple(dict.fromkeys((*rescaler.warnings, *plan.warnings, *written.warnings))),
+        warnings=tuple(dict.fromkeys((*rescaler.warnings, *plan.warnings, *mended, *written.warnings))),
         damage=damage,
         adaptation=tuple(tuner.groups) if tuner is not None else (),
     )

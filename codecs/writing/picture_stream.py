@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import cast
 
 import av.error
+from av.codec.context import Flags
 from av.container import OutputContainer
 from av.packet import Packet
 from av.video.stream import VideoStream
@@ -52,6 +53,7 @@ class PictureStream:
         context.width, context.height = video.width, video.height
         context.pix_fmt = encoder.codec_format(layout, video.bit_depth)
         context.thread_type, context.thread_count = encoder.threading, 0
+        context.flags |= Flags.frame_duration.value  # packets last as long as their pictures
         if settings.keyint is not None:
             context.gop_size = settings.keyint
         if settings.bitrate is not None:
@@ -87,8 +89,8 @@ class PictureStream:
         return self.stream.encode(frame)
 
     def duration_of(self, picture: Picture) -> int:
-        """In units of the time base; 0 if the picture does not tell."""
-        return round(picture.duration * picture.time_base / self._time_base)
+        """In units of the time base; by the frame rate if the picture does not tell."""
+        return round(picture.duration * picture.time_base / self._time_base) or self.period
 
     def flush(self) -> list[Packet[VideoStream]]:
         """What the encoder still holds."""

@@ -116,6 +116,7 @@ class VideoWriter:
         self._group: list[Packet[VideoStream]] = []
         self._frames = self._bytes = 0
         self._first = self._last = self._end = self._delay = 0
+        self._first_dts: int | None = None
         self._summary: WriteSummary | None = None
         sources = [*inputs, passthrough.path] if passthrough else list(inputs)
         with ExitStack() as stack:
@@ -153,7 +154,7 @@ class VideoWriter:
         if not self._format.fits(picture):
             raise BadOption(f"this writer was made for other pictures than {picture!r}", path=self._path)
         pts = self._stamp(picture)
-        self._end = pts + (self._pictures.duration_of(picture) or self._pictures.period)
+        self._end = pts + self._pictures.duration_of(picture)
         self._frames += 1
         with self._writing():
             if self._coarser is not None:
@@ -177,7 +178,7 @@ class VideoWriter:
             with self._writing():
                 if self._coarser is not None:
                     self._coarser.flush()
-                self._mux(self._with_decode_times(self._pictures.flush()))
+                self._mux(self._to_the_end(self._with_decode_times(self._pictures.flush())))
                 self._mux_group()
                 if self._copier is not None:
                     self._copier.finish(float(self._end * self._time_base))
@@ -296,6 +297,8 @@ class VideoWriter:
         return pts
 
     def _mux(self, packets: Sequence[Packet[VideoStream]]) -> None:
+        if packets and self._first_dts is None:
+            self._first_dts = packets[0].dts
         if self._tune is None:
             self._mux_tuned(packets, b"")
             return
@@ -327,6 +330,19 @@ class VideoWriter:
         if self._frames < self._encoder.order_needs:
             for packet in packets:
                 packet.dts = packet.pts
+        return packets
+
+    def _to_the_end(self, packets: list[Packet[VideoStream]]) -> list[Packet[VideoStream]]:
+        """The last packets, the very last decoded so late or so long that decoding lasts as long as showing does.
+
+        MP4 files are as long as the shorter of the two; they differ where a gap is among the frames that are reordered.
+        """
+        if packets and self._kind.name in ("mp4", "mov"):
+            last, first = packets[-1], self._first_dts if self._first_dts is not None else packets[0].dts
+            if first is not None and last.dts is not None and last.pts is not None:
+                end = first + round((self._end - self._first) * self._time_base / last.time_base)
+                last.dts = min(max(last.dts, end - (last.duration or 0)), last.pts)
+                last.duration = max(last.duration or 0, end - last.dts)
         return packets
 
     @contextmanager

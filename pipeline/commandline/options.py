@@ -94,10 +94,8 @@ def video_options(function: Function) -> Function:
             click.option(
                 "--stream",
                 type=click.IntRange(0),
-                default=0,
-                show_default=True,
                 metavar="N",
-                help="Which video stream of the input, counted from 0.",
+                help="Which video stream of the input, counted from 0 [default: the one a player shows].",
             ),
             click.option(
                 "--frames", type=click.IntRange(1), metavar="N", help="Only the first N pictures [default: all]."

@@ -28,10 +28,8 @@ from irn_video.pipeline.commandline.running import PartialResult, run_command, s
 @click.option(
     "--source-stream",
     type=click.IntRange(0),
-    default=0,
-    show_default=True,
     metavar="N",
-    help="Which video stream of the source, counted from 0.",
+    help="Which video stream of --source, counted from 0 [default: the one a player shows].",
 )
 @click.option(
     "--report", type=click.Path(path_type=Path), metavar="FILE", help="Write the PSNR of every picture, .json or .csv."
