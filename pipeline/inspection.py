@@ -118,7 +118,7 @@ class StreamInfo:
 def inspect_stream(
     path: Path | str,
     *,
-    stream: int = 0,
+    stream: int | None = None,
     frames: int = QUANTISER_FRAMES,
     speed: bool = True,
     device: DeviceOptions | None = None,
@@ -127,7 +127,7 @@ def inspect_stream(
 
     Args:
         path: made by `send`, or any other video.
-        stream: video stream of the file, from 0.
+        stream: video stream of the file, from 0; None for the one that a player would show.
         frames: to decode for their quantisers.
         speed: restore some frames and measure how long that takes.
         device: to do so.
@@ -163,7 +163,7 @@ def _quantisers(reader: VideoReader) -> Quantisers | None:
     return Quantisers(statistics.fmean(found), min(found), max(found), len(found)) if found else None
 
 
-def _speed(path: Path, stream: int, card: StreamCard, rescaler: Rescaler, video: VideoInfo) -> Speed | None:
+def _speed(path: Path, stream: int | None, card: StreamCard, rescaler: Rescaler, video: VideoInfo) -> Speed | None:
     """Restore some frames: the first one, which warms everything up, does not count where there are others."""
     to = restoration_of(card, temperature=None, seed=None)
     done: list[float] = [time.monotonic()]

@@ -15,12 +15,12 @@ class VideoOptions:
     """Which part of a video, and where it may go.
 
     Attributes:
-        stream: video stream of the input, from 0.
+        stream: video stream of the input, from 0; None for the one that a player would show.
         frames: only the first so many frames.
         overwrite: replace an existing output.
     """
 
-    stream: int = 0
+    stream: int | None = None
     frames: int | None = None
     overwrite: bool = False
 

@@ -35,6 +35,7 @@ from irn_video.pipeline.restoring import (
     load_rcan_for,
     restoration_of,
     restored_pictures,
+    said_stream,
     with_samples,
 )
 
@@ -54,7 +55,7 @@ class ReceiveOptions(VideoOptions, EncoderOptions, LatentOptions, DeviceOptions)
 
     Attributes:
         source: to measure against; None looks for the file the card names, beside the input.
-        source_stream: video stream of the source, from 0.
+        source_stream: video stream of `source`, from 0; None for the one that a player would show.
         model: weights file or name, where the card's name is not enough or there is no card.
         upscaler: `model`, or, on the same LR stream, `lanczos` and `bicubic` for ordinary resampling, `rcan` for
             super-resolution.
@@ -62,7 +63,7 @@ class ReceiveOptions(VideoOptions, EncoderOptions, LatentOptions, DeviceOptions)
     """
 
     source: Path | str | None = None
-    source_stream: int = 0
+    source_stream: int | None = None
     model: str | None = None
     upscaler: str = "model"
     weights: Path | str | None = None
@@ -121,16 +122,16 @@ def receive(
     check_output(output, inputs, options.overwrite)
     with ExitStack() as stack:
         reader = stack.enter_context(VideoReader(lr, stream=options.stream, frames=options.frames, quantiser=True))
-        card = find_card(lr, stream=options.stream) or _card_from_options(reader.info, options)
+        card = find_card(lr, stream=reader.info.stream) or _card_from_options(reader.info, options)
         check_size(reader.info, card)
         rescaler = _rescaler(card, options)
         to, warnings = _plan(card, options)
         meter, unmeasured = _meter(reader, card, options, stack)
         if say is not None:
             against = f"measured against {meter.source.info.path}" if meter else f"not measured: {unmeasured}"
-            say(f"{rescaler.name} on {rescaler.where}; {against}")
+            say(said_stream(reader.info) + f"{rescaler.name} on {rescaler.where}; {against}")
         written, frames = _write(reader, rescaler, to, meter, card, output, options, advance or _nothing)
-        damage = reader.damage.describe() if reader.damage else ""
+        damage, mended = reader.damage.describe() if reader.damage else "", reader.warnings
         stream = _stream_report(reader.info, card, written)
     if meter is not None:
         warnings += tuple(_complaints(meter))
@@ -144,7 +145,7 @@ def receive(
         model_sha256=rescaler.sha256,
         stream=stream,
         frames=frames,
-        warnings=tuple(dict.fromkeys((*rescaler.warnings, *warnings, *written.warnings))),
+        warnings=tuple(dict.fromkeys((*rescaler.warnings, *warnings, *mended, *written.warnings))),
         damage=damage,
     )
     return ReceiveResult(written, meter.source.info.path if meter and not unmeasured else None, unmeasured, report)
@@ -233,7 +234,7 @@ def _meter(lr: VideoReader, card: StreamCard, options: ReceiveOptions, stack: Ex
     path = Path(options.source) if options.source else find_source(card, lr.info.path)
     if path is None:
         return None, "no source (give --source FILE)"
-    stream = options.source_stream if options.source else 0
+    stream = options.source_stream if options.source else 0  # a card names a source only where it is this one
     source = stack.enter_context(VideoReader(path, stream=stream, frames=options.frames))
     found = options.source is None
     # Of the very file that was sent, perhaps only the beginning was sent.
@@ -272,16 +273,14 @@ def _write(
         VideoWriter,
         output,
         options.encoder,
-        width=card.width,
-        height=card.height,
-        layout=to.samples.layout,
-        bit_depth=to.samples.bit_depth,
-        color=to.samples.color,
-        time_base=info.time_base,
-        frame_rate=info.frame_rate,
-        rotation=info.rotation,
-        sample_aspect_ratio=info.sample_aspect_ratio,
-        hdr=info.hdr,
+        replace(
+            info,
+            width=card.width,
+            height=card.height,
+            layout=to.samples.layout,
+            bit_depth=to.samples.bit_depth,
+            color=to.samples.color,
+        ),
         passthrough=Passthrough(info.path, info.stream, math.inf if options.frames else None),
         overwrite=options.overwrite,
         inputs=[meter.source.info.path] if meter else [],

@@ -31,7 +31,7 @@ import click
 import numpy as np
 from irn_video.codecs.encoders import EncoderSettings
 from irn_video.codecs.errors import IrnError, UnreadableVideo
-from irn_video.codecs.picture import ColorSpec, Layout, Picture
+from irn_video.codecs.picture import ColorSpec, Layout, Picture, VideoFormat
 from irn_video.codecs.reading.reader import VideoReader
 from irn_video.codecs.writing.output import atomic_path, check_output
 from irn_video.codecs.writing.writer import VideoWriter
@@ -116,13 +116,15 @@ def moving_clip(path: Path, width: int, height: int, frames: int) -> None:
     with VideoWriter(
         path,
         EncoderSettings(crf=20, preset="ultrafast"),
-        width=width,
-        height=height,
-        layout=Layout.YUV420,
-        bit_depth=8,
-        color=color,
-        time_base=Fraction(1, 25),
-        frame_rate=Fraction(25),
+        VideoFormat(
+            width=width,
+            height=height,
+            layout=Layout.YUV420,
+            bit_depth=8,
+            color=color,
+            time_base=Fraction(1, 25),
+            frame_rate=Fraction(25),
+        ),
         overwrite=True,
     ) as writer:
         for index in range(frames):
@@ -298,19 +300,7 @@ def _compare(source: Picture, restored: Picture) -> None:
 
 
 def _encode(path: Path, pictures: list[Picture], settings: EncoderSettings) -> None:
-    first = pictures[0]
-    with VideoWriter(
-        path,
-        settings,
-        width=first.width,
-        height=first.height,
-        layout=first.layout,
-        bit_depth=first.bit_depth,
-        color=first.color,
-        time_base=first.time_base,
-        frame_rate=Fraction(25),
-        overwrite=True,
-    ) as writer:
+    with VideoWriter(path, settings, VideoFormat.of(pictures[0], Fraction(25)), overwrite=True) as writer:
         for picture in pictures:
             writer.write(picture)
 

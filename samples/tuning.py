@@ -27,7 +27,8 @@ from irn_video.codecs.reading.card_search import find_card
 from irn_video.codecs.reading.reader import VideoInfo, VideoReader
 from irn_video.codecs.writing.coarser import CodedGroup
 from irn_video.codecs.writing.writer import VideoWriter
-from irn_video.pipeline.adaptation.tuner import Effort, Tuner
+from irn_video.pipeline.adaptation.effort import Effort
+from irn_video.pipeline.adaptation.tuner import Tuner
 from irn_video.pipeline.engine.rescaler import Rescaler
 from irn_video.pipeline.quality.curves import Curve, bd_rate
 from irn_video.pipeline.quality.libvmaf import measure_files
@@ -54,13 +55,7 @@ def write(pictures: Iterable[Picture], info: VideoInfo, output: Path) -> Path:
     with VideoWriter(
         output,
         EncoderSettings(codec="ffv1"),
-        width=info.width,
-        height=info.height,
-        layout=info.layout,
-        bit_depth=info.bit_depth,
-        color=info.color,
-        time_base=1 / RATE,
-        frame_rate=RATE,
+        replace(info, time_base=1 / RATE, frame_rate=RATE, rotation=0, sample_aspect_ratio=None, hdr=None),
     ) as writer:
         for index, picture in enumerate(pictures):
             writer.write(replace(picture, pts=index, time_base=1 / RATE, duration=1))

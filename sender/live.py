@@ -14,8 +14,8 @@ from irn_video.codecs.bitstream.stamp import Stamp
 from irn_video.codecs.encoders import EncoderSettings
 from irn_video.codecs.errors import BadOption, IrnError
 from irn_video.codecs.links.link_report import LinkReport
-from irn_video.codecs.links.links import LiveUrl
-from irn_video.codecs.links.live import LiveWriter
+from irn_video.codecs.links.live_writer import LiveWriter
+from irn_video.codecs.links.url import LiveUrl
 from irn_video.codecs.picture import Picture
 from irn_video.codecs.reading.reader import VideoInfo
 from irn_video.pipeline.engine.rescaler import Rescaler

@@ -16,13 +16,14 @@ from irn_video.codecs.reading.reader import VideoInfo, VideoReader
 from irn_video.codecs.writing.output import check_output
 from irn_video.codecs.writing.passthrough import Passthrough
 from irn_video.codecs.writing.writer import VideoWriter, WriteSummary
-from irn_video.pipeline.adaptation.tuner import Budget, Effort, Tuner
+from irn_video.pipeline.adaptation.effort import Budget, Effort
+from irn_video.pipeline.adaptation.tuner import Tuner
 from irn_video.pipeline.engine.rescaler import Rescaler
 from irn_video.pipeline.flow import Advance, ahead, mapped
 from irn_video.pipeline.options import DeviceOptions, EncoderOptions, LatentOptions, VideoOptions
 from irn_video.pipeline.planes import Samples, carried_color, resolved_color
 from irn_video.pipeline.quality.report import FrameReport, Report, StreamReport
-from irn_video.pipeline.restoring import Meter, check_size, file_digest, restoration_of, restored_pictures
+from irn_video.pipeline.restoring import Meter, check_size, file_digest, restoration_of, restored_pictures, said_stream
 from irn_video.pipeline.zoo import NETWORKS
 
 _MAX_NAME = 255
@@ -113,9 +114,9 @@ def send(
         plan = plan_of(reader.info, rescaler, options.encoder)
         card = card_of(reader.info, rescaler, plan.carried, options)
         if say is not None:
-            say(f"{rescaler.name} on {rescaler.where}")
+            say(said_stream(reader.info) + f"{rescaler.name} on {rescaler.where}")
         written = _write(reader, rescaler, plan, card, output, options, tuner, advance or _nothing)
-        damage = reader.damage.describe() if reader.damage else ""
+        damage, mended = reader.damage.describe() if reader.damage else "", reader.warnings
     frames = verify(source, output, rescaler, card, options) if options.verify else ()
     settings = options.encoder
     report = Report(
@@ -133,7 +134,7 @@ def send(
             hr_pixels=card.width * card.height,
         ),
         frames=frames,
-        warnings=tuple(dict.fromkeys((*rescaler.warnings, *plan.warnings, *written.warnings))),
+        warnings=tuple(dict.fromkeys((*rescaler.warnings, *plan.warnings, *mended, *written.warnings))),
         damage=damage,
         adaptation=tuple(tuner.groups) if tuner is not None else (),
     )
@@ -260,16 +261,14 @@ def _write(
         VideoWriter,
         output,
         options.encoder,
-        width=(card.width + card.pad_right) // card.scale,
-        height=(card.height + card.pad_bottom) // card.scale,
-        layout=plan.lr.layout,
-        bit_depth=plan.lr.bit_depth,
-        color=plan.lr.color,
-        time_base=info.time_base,
-        frame_rate=info.frame_rate,
-        rotation=info.rotation,
-        sample_aspect_ratio=info.sample_aspect_ratio,
-        hdr=info.hdr,
+        replace(
+            info,
+            width=(card.width + card.pad_right) // card.scale,
+            height=(card.height + card.pad_bottom) // card.scale,
+            layout=plan.lr.layout,
+            bit_depth=plan.lr.bit_depth,
+            color=plan.lr.color,
+        ),
         passthrough=Passthrough(info.path, info.stream, math.inf if options.frames else None),
         card=card,
         tune=tuner.message if tuner is not None else None,

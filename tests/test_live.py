@@ -24,12 +24,15 @@ from irn_video.codecs.bitstream.sei import STAMP_UUID, find_payloads, insert_nal
 from irn_video.codecs.bitstream.stamp import Stamp
 from irn_video.codecs.encoders import EncoderSettings, make_encoder
 from irn_video.codecs.errors import BadOption, LinkFailed
-from irn_video.codecs.links.links import LiveUrl
-from irn_video.codecs.links.live import LiveReader, LiveWriter
+from irn_video.codecs.links.live_reader import LiveReader
+from irn_video.codecs.links.live_writer import LiveWriter
+from irn_video.codecs.links.url import LiveUrl
 from irn_video.codecs.reading.reader import VideoReader, probe
 from irn_video.pipeline.commands.stream import main
 from irn_video.pipeline.live.link import Link, LinkConditions
-from irn_video.receiver.live import LiveReceiveOptions, LiveStatistics, receive_live
+from irn_video.receiver.live import receive_live
+from irn_video.receiver.live_options import LiveReceiveOptions
+from irn_video.receiver.live_statistics import LiveStatistics
 from irn_video.sender.camera import Camera
 from irn_video.sender.live import LiveControl, LiveSendOptions, LiveSent, send_live
 

@@ -6,6 +6,7 @@ import csv
 import json
 import math
 import shutil
+from collections.abc import Callable
 from dataclasses import asdict
 from fractions import Fraction
 from itertools import pairwise
@@ -146,6 +147,73 @@ class TestMeasurement:
         assert receive(tmp_path / "lr.mkv", tmp_path / "a.mkv").source is None
         options = ReceiveOptions(source=tmp_path / "two.mkv", source_stream=1, codec="ffv1")
         assert receive(tmp_path / "lr.mkv", tmp_path / "b.mkv", options).report.frames == verified.frames
+
+
+class TestRealFiles:
+    def test_the_choice_of_a_stream_is_said(self, run: Any, clips: Any, tmp_path: Path) -> None:
+        two = tmp_path / "two.mkv"
+        clips.ffmpeg(
+            *("-f", "lavfi", "-i", "testsrc2=size=128x64:rate=25", "-f", "lavfi", "-i", "testsrc2=size=96x64:rate=25"),
+            *(
+                "-map",
+                0,
+                "-map",
+                1,
+                "-frames:v",
+                3,
+                "-c:v",
+                "ffv1",
+                "-disposition:v:0",
+                0,
+                "-disposition:v:1",
+                "default",
+            ),
+            two,
+        )
+        there = run("send", two, tmp_path / "lr.mp4", "--model", "lanczos-x2")
+        assert "video stream 1 of 2, 96x64 (--stream N takes another, counted from 0)" in there.err
+        back = run("receive", tmp_path / "lr.mp4", tmp_path / "out.mp4", "--source", two, "--json")
+        assert "video stream" not in back.err
+        assert len(json.loads(back.out)["frames"]) == 3
+        assert run("send", two, tmp_path / "other.mp4", "--model", "lanczos-x2", "--stream", 0).code == 0
+        assert probe(tmp_path / "other.mp4").width == 64
+
+    @pytest.fixture
+    def joined(self, clips: Any, tmp_path: Path) -> Callable[[Path], Path]:
+        def join(clip: Path) -> Path:
+            """A recording of the clip, and the same again 500 s later by its timestamps."""
+            for at in (0, 500):
+                clips.ffmpeg("-i", clip, "-c", "copy", "-output_ts_offset", at, tmp_path / f"at-{at}.ts")
+            path = tmp_path / f"{clip.stem}-joined.ts"
+            path.write_bytes(b"".join((tmp_path / f"at-{at}.ts").read_bytes() for at in (0, 500)))
+            return path
+
+        return join
+
+    def test_recordings_that_were_joined(
+        self, run: Any, clips: Any, moving: Path, joined: Callable[[Path], Path], tmp_path: Path
+    ) -> None:
+        source, lr, out = joined(moving), tmp_path / "lr.mp4", tmp_path / "out.mp4"
+        there = run("send", source, lr, "--model", "lanczos-x2")
+        assert there.code == 0
+        assert [text for text in there.warnings if "jump" in text] == there.warnings
+        assert len(there.warnings) == 1
+        back = run("receive", lr, out, "--source", source, "--json")
+        assert (back.code, back.warnings, len(json.loads(back.out)["frames"])) == (0, [], 16)
+        for path in (lr, out):
+            times = [picture.pts_seconds for picture in clips.read(path)]
+            assert times[-1] - times[0] == pytest.approx(0.6)
+
+    def test_joined_streams_are_restored_but_not_measured(
+        self, run: Any, sent: Path, joined: Callable[[Path], Path], tmp_path: Path
+    ) -> None:
+        """Which frames of the source follow a jump is not known."""
+        lr = joined(sent / "lr.mp4")
+        back = run("receive", lr, tmp_path / "a.mp4")
+        assert back.code == 0
+        named = run("receive", lr, tmp_path / "b.mp4", "--source", sent / "in.mp4")
+        assert named.code == 1
+        assert "timestamps jump" in named.error
 
 
 class TestCut:

@@ -11,8 +11,8 @@ from typing import ClassVar
 
 from irn_video.codecs.bitstream.sei import Syntax
 from irn_video.codecs.errors import BadOption
+from irn_video.codecs.hdr import HdrMetadata
 from irn_video.codecs.picture import Layout
-from irn_video.codecs.reading.hdr import HdrMetadata
 from irn_video.codecs.reading.pixels import pixel_format, samples_of
 
 _BITRATE = re.compile(r"([0-9]+(?:\.[0-9]+)?)([kKmMgG]?)(?:bps|b/s|bit/s)?")

@@ -12,13 +12,15 @@ from uuid import UUID
 import av
 import av.error
 from irn_video.codecs.bitstream.sei import CARD_UUID, UPDATE_UUID, Syntax, find_payloads, sei_nal
-from irn_video.codecs.reading.opening import open_input, packets, picture_streams
+
+from .choosing import choose_stream
+from .opening import open_input, packets
 
 # What x264 and x265 write about themselves: a build, then all options.
 _SELF_PORTRAIT = re.compile(rb"x26[45] [ -~]{10,4000}")
 
 
-def video_bytes(path: Path | str, *, stream: int = 0, frames: int | None = None) -> int:
+def video_bytes(path: Path | str, *, stream: int | None = None, frames: int | None = None) -> int:
     """Bytes of the video packets of a file, of the first `frames` in order of coding if given.
 
     Raises:
@@ -26,7 +28,7 @@ def video_bytes(path: Path | str, *, stream: int = 0, frames: int | None = None)
     """
     total = 0
     with open_input(path) as container:
-        video = picture_streams(container, Path(path), stream)
+        video = choose_stream(container, Path(path), stream).stream
         with contextlib.suppress(av.error.FFmpegError):
             for index, packet in enumerate(packets(container, video)):
                 if frames is not None and index >= frames:
@@ -44,7 +46,7 @@ def encoder_words(path: Path | str) -> str:
         MissingFile, UnreadableVideo: see `VideoReader`.
     """
     with open_input(path) as container:
-        video = picture_streams(container, Path(path), 0)
+        video = choose_stream(container, Path(path)).stream
         first = [bytes(packet) for packet in islice(packets(container, video), 1)]
         found = _SELF_PORTRAIT.search(b"".join((bytes(video.codec_context.extradata or b""), *first)))
     return found[0].decode("ascii").strip() if found else ""
@@ -82,7 +84,7 @@ class PacketSurvey:
         return self.file_bytes - packets
 
 
-def survey(path: Path | str, *, stream: int = 0) -> PacketSurvey:
+def survey(path: Path | str, *, stream: int | None = None) -> PacketSurvey:
     """Read all packets of a file, as far as it can be read.
 
     Raises:
@@ -91,12 +93,14 @@ def survey(path: Path | str, *, stream: int = 0) -> PacketSurvey:
     total = card = 0
     tuned, groups, others = list[int](), list[int](), dict[str, int]()
     with open_input(path) as container:
-        video = picture_streams(container, Path(path), stream)
+        video = choose_stream(container, Path(path), stream).stream
+        kinds = {other.index: other.type for other in container.streams}
         syntax: Syntax = "hevc" if video.codec_context.name == "hevc" else "h264"
         with contextlib.suppress(av.error.FFmpegError):
             for packet in packets(container, *container.streams):
-                if packet.stream.index != video.index:
-                    others[packet.stream.type] = others.get(packet.stream.type, 0) + packet.size
+                if packet.stream_index != video.index:
+                    kind = kinds.get(packet.stream_index) or "unknown"
+                    others[kind] = others.get(kind, 0) + packet.size
                 elif packet.size:
                     content = bytes(packet)
                     if packet.is_keyframe or not groups:

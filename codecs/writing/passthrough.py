@@ -24,7 +24,9 @@ from av.video.stream import VideoStream
 from irn_video.codecs.bitstream.card import tag_payload
 from irn_video.codecs.errors import BadCard, IrnError
 from irn_video.codecs.reading.card_search import find_card
-from irn_video.codecs.reading.opening import open_input, packets, picture_streams
+from irn_video.codecs.reading.choosing import choose_stream
+from irn_video.codecs.reading.clock import Timeline, move
+from irn_video.codecs.reading.opening import open_input, packets
 
 from .containers import ContainerKind
 
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
 _TEXT_SUBTITLES = {"srt", "subrip", "ass", "ssa", "webvtt", "mov_text", "text"}
 # Tags the muxers write themselves, or that describe the old file's bytes.
 _STALE_TAGS = {"encoder", "major_brand", "minor_version", "compatible_brands", "duration", "software"}
-_STALE_STREAM_TAGS = {"encoder", "duration", "vendor_id", "bps", "number_of_frames", "number_of_bytes"}
+_STALE_STREAM_TAGS = {"encoder", "duration", "vendor_id", "bps", "number_of_frames", "number_of_bytes", "alpha_mode"}
 _MP4_TAGS = {
     *("title", "artist", "album_artist", "album", "author", "composer", "comment", "copyright", "creation_time"),
     *("date", "year", "description", "synopsis", "genre", "grouping", "lyrics", "keywords", "track", "disc", "show"),
@@ -52,13 +54,13 @@ class Passthrough:
 
     Attributes:
         path: the source file.
-        video_stream: index of the video stream that is being rewritten, see `VideoInfo.stream`.
+        video_stream: index of the video stream that is being rewritten, see `choose_stream`.
         until_seconds: None copies the whole source; a number drops what starts after it or after the end of the video,
             whichever comes first (`math.inf`: only the end of the video counts).
     """
 
     path: Path
-    video_stream: int = 0
+    video_stream: int | None = None
     until_seconds: float | None = None
 
 
@@ -84,6 +86,7 @@ class StreamCopier:
         self._tracks: dict[int, tuple[Stream, Convert]] = {}
         self._waiting: Packet[Stream] | None = None
         self._input = open_input(source.path)
+        self._timeline = Timeline(self._input)
         to_matroska = kind.name in ("matroska", "webm")
         self._hides_run_in = to_matroska and "matroska" not in self._input.format.name
         try:
@@ -114,7 +117,7 @@ class StreamCopier:
         self._input.close()
 
     def _add_streams(self) -> None:
-        ours = picture_streams(self._input, self._source.path, self._source.video_stream)
+        ours = choose_stream(self._input, self._source.path, self._source.video_stream).stream
         for stream in self._input.streams:
             if stream.index == ours.index:
                 _copy_tags(stream, self._output.streams.video[0])
@@ -126,7 +129,7 @@ class StreamCopier:
                 self._add_track(stream)
             elif stream.type != "data" or not self._input.chapters():  # MP4 keeps chapter titles in a data stream
                 self._refuse(stream)
-            if stream.index not in self._tracks:
+            if stream.index not in self._tracks and stream not in self._timeline.streams:
                 stream.discard = Discard.all
 
     def _add_track(self, stream: Stream) -> None:
@@ -239,12 +242,13 @@ class StreamCopier:
         self.warnings.append(f"{_describe(stream)} is not carried over")
 
     def _read(self) -> Iterator[Packet[Stream]]:
-        streams = [self._input.streams[index] for index in self._tracks]
-        if not streams:
+        if not self._tracks:
             return
+        needed = sorted({*self._tracks, *(stream.index for stream in self._timeline.streams)})
         try:
-            for packet in packets(self._input, *streams):
-                if packet.size:
+            for packet in packets(self._input, *(self._input.streams[index] for index in needed)):
+                self._timeline.mend(packet)
+                if packet.size and packet.stream_index in self._tracks:
                     yield packet
         except av.error.FFmpegError:
             self.warnings.append("audio and subtitles could not be read to their end")
@@ -255,7 +259,7 @@ class StreamCopier:
             new = convert(packet)
             if new is not None:
                 if self.delay_seconds:
-                    _delay(new, round(self.delay_seconds / new.time_base))
+                    move(new, self.delay_seconds)
                 new.stream = copy
                 self._output.mux(new)
         except (av.error.InvalidDataError, av.error.ArgumentError):  # a broken packet, or one out of order
@@ -266,7 +270,7 @@ class StreamCopier:
             self.warnings.append(text)
 
 
-def user_comment(path: Path, container: InputContainer, video_stream: int = 0) -> str | None:
+def user_comment(path: Path, container: InputContainer, video_stream: int | None = None) -> str | None:
     """The user's own comment tag: of an LR file the one its stream card keeps, else the tag itself."""
     tag = next((value for key, value in container.metadata.items() if key.lower() == "comment"), None)
     if tag is not None and tag_payload(tag) is None:
@@ -289,11 +293,6 @@ def _start(packet: Packet[Stream]) -> float:
 def _at_the_start(packet: Packet[Stream]) -> Packet[Stream]:
     packet.pts = packet.dts = 0  # cover art comes without times
     return packet
-
-
-def _delay(packet: Packet[Stream], units: int) -> None:
-    packet.pts = packet.pts + units if packet.pts is not None else None
-    packet.dts = packet.dts + units if packet.dts is not None else None
 
 
 def _copy_tags(stream: Stream, copy: Stream) -> None:

@@ -104,10 +104,8 @@ def video_options(function: Function) -> Function:
             group="Input",
             rare=True,
             type=click.IntRange(0),
-            default=0,
-            show_default=True,
             metavar="N",
-            help="Which video stream of the input, counted from 0.",
+            help="Which video stream of the input, counted from 0 [default: the one a player shows].",
         ),
         option(
             "--frames",

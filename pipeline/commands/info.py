@@ -31,10 +31,8 @@ if TYPE_CHECKING:
     group="Input",
     rare=True,
     type=click.IntRange(0),
-    default=0,
-    show_default=True,
     metavar="N",
-    help="Which video stream of the file, counted from 0.",
+    help="Which video stream of the file, counted from 0 [default: the one a player shows].",
 )
 @option(
     "--frames",
@@ -55,7 +53,9 @@ if TYPE_CHECKING:
 @option("--json", "as_json", group="Output", is_flag=True, help="Print it on stdout as JSON. Its keys: docs/info.md.")
 @device_options
 @click.version_option(package_name="irn-video")
-def command(file: Path, stream: int, frames: int, speed: bool, as_json: bool, device: str, precision: str) -> None:
+def command(
+    file: Path, stream: int | None, frames: int, speed: bool, as_json: bool, device: str, precision: str
+) -> None:
     """Say what FILE, an LR stream made by irn-send, is: its card, its size by part, what playing it takes here.
 
     A plain video is described as far as it can be, and the exit code is 1.
@@ -96,14 +96,14 @@ def _lines(found: StreamInfo) -> Iterator[tuple[str, str]]:
         yield "quantisers", f"mean {q.mean:.1f}, {q.least:.1f} to {q.most:.1f}, of {q.frames} frames"
     if tuned := [size for size in packets.tuned_bytes if size]:
         yield "tuned", f"{len(tuned)} of {len(packets.tuned_bytes)} groups of frames, {sum(tuned)} bytes"
-    parts = {
-        "video": packets.video_bytes,
-        "stream cards": packets.card_bytes,
-        "tuned weights": sum(packets.tuned_bytes),
-        **packets.other_bytes,
-        "container": packets.container_bytes,
-    }
-    words = ", ".join(f"{name} {count}" for name, count in parts.items() if count)
+    parts = [
+        ("video", packets.video_bytes),
+        ("stream cards", packets.card_bytes),
+        ("tuned weights", sum(packets.tuned_bytes)),
+        *(("other video" if kind == "video" else kind, size) for kind, size in packets.other_bytes.items()),
+        ("container", packets.container_bytes),
+    ]
+    words = ", ".join(f"{name} {size}" for name, size in parts if size)
     yield "bytes", f"{packets.file_bytes}: {words}"
     if found.speed is not None:
         yield "speed", _speed_words(found.speed)

@@ -47,10 +47,8 @@ if TYPE_CHECKING:
     group="Measuring",
     rare=True,
     type=click.IntRange(0),
-    default=0,
-    show_default=True,
     metavar="N",
-    help="Which video stream of the source, counted from 0.",
+    help="Which video stream of --source, counted from 0 [default: the one a player shows].",
 )
 @option(
     "--report",

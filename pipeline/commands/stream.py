@@ -22,7 +22,9 @@ from irn_video.pipeline.commandline.options import bitrate, device_options
 from irn_video.pipeline.commandline.running import run_command
 
 if TYPE_CHECKING:
-    from irn_video.receiver.live import LiveDial, LivePicture, LiveStatistics
+    from irn_video.receiver.live import LivePicture
+    from irn_video.receiver.live_options import LiveDial
+    from irn_video.receiver.live_statistics import LiveStatistics
     from irn_video.sender.live import LiveSendOptions
 
 Show = Callable[["LivePicture", "LiveStatistics"], None]
@@ -131,7 +133,7 @@ def send(
 
     The stream is H.264 in MPEG-TS at the small size, which any player shows. Ctrl-C ends it.
     """
-    from irn_video.codecs.links.links import LiveUrl
+    from irn_video.codecs.links.url import LiveUrl
     from irn_video.codecs.writing.output import atomic_path
     from irn_video.sender.camera import Camera
     from irn_video.sender.commands import obey
@@ -239,8 +241,9 @@ def receive(url: str, as_json: bool, display: bool, web: int | None, host: str, 
     the network cannot keep up with are enlarged by Lanczos or left out, never delayed. Ctrl-C ends it; what was
     recorded stays.
     """
-    from irn_video.codecs.links.links import LiveUrl
-    from irn_video.receiver.live import LiveDial, LiveReceiveOptions, receive_live
+    from irn_video.codecs.links.url import LiveUrl
+    from irn_video.receiver.live import receive_live
+    from irn_video.receiver.live_options import LiveDial, LiveReceiveOptions
 
     where, settings = LiveUrl.parse(url), LiveReceiveOptions(**options)
     shows, dial = [_lines()], LiveDial(settings.temperature)
@@ -380,6 +383,7 @@ def demo(
     """
     from irn_video.codecs.reading.capture import is_file
     from irn_video.pipeline.live.link import LinkConditions
+    from irn_video.pipeline.live.thinning import thin_out
     from irn_video.sender.camera import Camera
 
     page = _page("demo")
@@ -395,7 +399,7 @@ def demo(
     loop = not once and is_file(source)
     with Camera(source, loop=loop, seconds=seconds, size=size, fps=fps) as camera:
         if fps is None:
-            page.thin_out(camera, settings, say=_say)
+            thin_out(camera, settings.send, say=_say)
         found = page.demonstrate(camera, settings, opened=partial(_opened, browse=browse), say=_say)
     click.echo(_summary(found))
 

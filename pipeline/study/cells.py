@@ -151,19 +151,8 @@ def encode_full_size(source: Path, path: Path, settings: EncoderSettings, frames
         info = reader.info
         layout, bit_depth = choose_samples(settings, info.layout, info.bit_depth)
         samples = Samples(layout, bit_depth, info.color)
-        writer = VideoWriter(
-            path,
-            settings,
-            width=info.width,
-            height=info.height,
-            layout=layout,
-            bit_depth=bit_depth,
-            color=info.color,
-            time_base=info.time_base,
-            frame_rate=info.frame_rate,
-            overwrite=True,
-            inputs=[source],
-        )
+        plain = replace(info, layout=layout, bit_depth=bit_depth, rotation=0, sample_aspect_ratio=None, hdr=None)
+        writer = VideoWriter(path, settings, plain, overwrite=True, inputs=[source])
         with writer, ahead(reader) as pictures:
             for picture in pictures:
                 writer.write(convert(picture, samples))

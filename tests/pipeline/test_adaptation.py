@@ -21,9 +21,11 @@ from irn_video.codecs.errors import BadOption, BadUpdate
 from irn_video.codecs.picture import Picture
 from irn_video.codecs.reading.card_search import find_card
 from irn_video.codecs.reading.reader import VideoReader
+from irn_video.pipeline.adaptation.effort import EFFORTS, Budget
 from irn_video.pipeline.adaptation.equations import Equations, best_layer, change_of
 from irn_video.pipeline.adaptation.gradient import Change, Sample, error, fine_tuned, of_lower_rank, predicted
-from irn_video.pipeline.adaptation.tuner import EFFORTS, Budget, Tuner, _Part
+from irn_video.pipeline.adaptation.parts import Part
+from irn_video.pipeline.adaptation.tuner import Tuner
 from irn_video.pipeline.engine.device import choose_device
 from irn_video.pipeline.engine.rescaler import PackedRescaler, Rescaler
 from irn_video.pipeline.network import CodecAwareRescaler
@@ -451,7 +453,7 @@ class TestStream:
 def test_parts_cover_a_picture_once(height: int, width: int, side: int) -> None:
     """By places drawn at random the borders would be looked at least."""
     covered = np.zeros((height, width), int)
-    for part in _Part.all(height, width, side):
+    for part in Part.all(height, width, side):
         rows, columns = part.inner
         whole = np.zeros((part.rows.stop - part.rows.start, part.columns.stop - part.columns.start), int)
         whole[rows, columns] = 1

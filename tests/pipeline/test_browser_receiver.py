@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from aiohttp import ClientSession, WSMsgType, WSServerHandshakeError
 from irn_video.codecs.errors import BadOption
-from irn_video.codecs.links.live import Arrival
+from irn_video.codecs.links.live_reader import Arrival
 from irn_video.pipeline.commands.stream import main
 from irn_video.pipeline.engine.rescaler import Rescaler
 from irn_video.pipeline.live.demo import DemoOptions

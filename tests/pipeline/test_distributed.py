@@ -14,8 +14,9 @@ from irn_video.pipeline.engine.device import choose_device
 from irn_video.pipeline.training.checkpoint import LOG, load_checkpoint
 from irn_video.pipeline.training.config import load_config
 from irn_video.pipeline.training.distributed import Team
+from irn_video.pipeline.training.run_options import RunOptions
 from irn_video.pipeline.training.sequences import SequenceSource, find_files
-from irn_video.pipeline.training.trainer import RunOptions, Trainer
+from irn_video.pipeline.training.trainer import Trainer
 
 CONFIG = """
 name = "x"

@@ -12,7 +12,7 @@ from irn_video.codecs.errors import BadOption
 from irn_video.pipeline.commands import receive as receive_command
 from irn_video.pipeline.commands import send as send_command
 from irn_video.pipeline.commands import stream as stream_command
-from irn_video.receiver.live import LiveReceiveOptions
+from irn_video.receiver.live_options import LiveReceiveOptions
 from irn_video.receiver.receiving import ReceiveOptions
 from irn_video.sender.live import LiveSendOptions
 from irn_video.sender.sending import SendOptions, send
