@@ -173,7 +173,9 @@ def _card_from_options(info: VideoInfo, options: ReceiveOptions) -> StreamCard:
         rescaler = load_rcan(Path(options.weights), device="cpu")
     else:
         raise MissingCard(
-            "no stream card inside", path=info.path, hint="was it made by irn-send? else say which --model made it"
+            "no stream card inside",
+            path=info.path,
+            hint="was it made by irn-send? else say which --model made it; irn-info says what it is",
         )
     return StreamCard(
         model=rescaler.name,

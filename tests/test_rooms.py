@@ -31,6 +31,7 @@ ROOMS = (
     "pipeline.quality",
     "pipeline.adaptation",
     "pipeline.restoring",
+    "pipeline.inspection",
     "sender",
     "receiver",
     "pipeline.evaluation",

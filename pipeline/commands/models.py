@@ -79,13 +79,13 @@ def export_command(name: str, path: Path, overwrite: bool) -> None:
 
     \b
     Inputs:  y, u, v       uint8 (1, 1, h, w), u and v h/2 by w/2, h and w even:
-                           the decoded LR picture, 8 bits, 4:2:0
+                           the decoded LR frame, 8 bits, 4:2:0
              qp            float32 (1,): its mean H.264 quantiser, 0 to 51
     Outputs: restored_y, restored_u, restored_v
                            uint8, each side times the scale of the network
 
-    There is no noise in the restored picture: the latent is its mean (irn-receive --temperature 0), in float32.
-    Where the sender padded the picture, cropping is up to the caller.
+    There is no noise in the restored frame: the latent is its mean (irn-receive --temperature 0), in float32.
+    Where the sender padded the frame, cropping is up to the caller.
     """
     from irn_video.pipeline.zoo.onnx_export import INPUTS, OUTPUTS, export_onnx
 

@@ -9,9 +9,9 @@ import click
 import pytest
 from irn_video.codecs.encoders import EncoderSettings, make_encoder
 from irn_video.codecs.errors import BadOption
-from irn_video.pipeline.commandline.options import receive as receive_command
-from irn_video.pipeline.commandline.options import send as send_command
-from irn_video.pipeline.commandline.options import stream as stream_command
+from irn_video.pipeline.commands import receive as receive_command
+from irn_video.pipeline.commands import send as send_command
+from irn_video.pipeline.commands import stream as stream_command
 from irn_video.receiver.live_options import LiveReceiveOptions
 from irn_video.receiver.receiving import ReceiveOptions
 from irn_video.sender.live import LiveSendOptions
@@ -23,10 +23,10 @@ def parsed(command: click.Command, *arguments: str, but: tuple[str, ...] = ()) -
     return {k: v for k, v in command.make_context("x", list(arguments)).params.items() if k not in but}
 
 
-NO_FIELDS = ("source", "lr", "output", "report", "as_json")
+NO_FIELDS = ("paths", "out", "scale", "report", "as_json")
 COMMANDS = {
     "send": (send_command.command, ("a", "b"), NO_FIELDS, SendOptions),
-    "receive": (receive_command.command, ("a", "b"), ("lr", "output", "report", "as_json"), ReceiveOptions),
+    "receive": (receive_command.command, ("a", "b"), NO_FIELDS, ReceiveOptions),
     "stream send": (
         stream_command.send,
         ("a", "b"),
