@@ -30,7 +30,8 @@ from irn_video.pipeline.engine.rescaler import Received, Rescaler, Restoration
 from irn_video.pipeline.flow import ahead, mapped, newest
 from irn_video.pipeline.planes import Samples, convert
 from irn_video.pipeline.quality.psnr import PictureError, compare
-from irn_video.pipeline.restoring import check_lr_size, load_for, restoration_of
+from irn_video.pipeline.restoring import check_lr_size, restoration_of
+from irn_video.pipeline.upscalers import load_for
 from irn_video.receiver.receiving import RESTORED_ENCODERS
 
 _RECENT = 10_000  # pictures whose delays are remembered

@@ -25,8 +25,9 @@ from irn_video.codecs.picture import Picture
 from irn_video.codecs.reading.packets import video_bytes
 from irn_video.codecs.reading.reader import VideoInfo, VideoReader, probe
 from irn_video.pipeline.planes import Samples, to_planes, to_rgb
-from irn_video.pipeline.restoring import load_for, restoration_of
+from irn_video.pipeline.restoring import restoration_of
 from irn_video.pipeline.system.opencv import cv2
+from irn_video.pipeline.upscalers import load_for
 from irn_video.pipeline.zoo import DEFAULT_MODEL
 from numpy.typing import NDArray
 

@@ -187,6 +187,25 @@ class VideoReader:
         self._decoded.close()
         self._container.close()
 
+    def seek(self, keyframe: int) -> None:
+        """Go on with a keyframe: iterating yields it, or one before it, and all that follow.
+
+        Args:
+            keyframe: its timestamp, see `FrameTimes`.
+
+        Raises:
+            UnreadableVideo: the container cannot seek, or nothing can be decoded there.
+        """
+        self._decoded.close()
+        try:
+            self._container.seek(keyframe, stream=self._video)
+        except av.error.FFmpegError as error:
+            raise UnreadableVideo(f"it cannot be sought in: {error.strerror}", path=self._path) from error
+        self._updates.clear()
+        self._decoded = self._decode_all()
+        self._first = self._decode_first()
+        self._pictures = islice(self._read(), None)
+
     @property
     def damage(self) -> ReadDamage:
         """What was found broken so far; complete once the iteration has ended."""

@@ -106,8 +106,8 @@ def command(lr: Path, output: Path, report: Path | None, source: Path | None, **
         click.echo(json.dumps(result.report.as_json(), indent=1))
     else:
         click.echo(f"{output}: {result.written.frames} pictures restored")
-        summary = result.report.summary()
-        click.echo(summary_line(summary) if summary else f"PSNR not measured: {result.unmeasured}")
+        measured = summary_line(result.report.summary()) if result.report.frames else ""
+        click.echo(measured or f"PSNR not measured: {result.unmeasured}")
     if result.report.damage:
         raise PartialResult(
             f"the input is damaged: {result.report.damage}; what could be decoded was restored", path=lr

@@ -126,8 +126,8 @@ def command(source: Path, output: Path, report: Path | None, **options: Any) -> 
         if groups := result.report.adaptation:
             spent, tuned = sum(group.bytes for group in groups), sum(group.bytes > 0 for group in groups)
             click.echo(f"tuned {tuned} of {len(groups)} groups of pictures, in {spent} of these bytes")
-        if summary := result.report.summary():
-            click.echo(summary_line(summary))
+        if result.report.frames:
+            click.echo(summary_line(result.report.summary()))
     if result.report.damage:
         raise PartialResult(
             f"the input is damaged: {result.report.damage}; what could be decoded was sent", path=source
