@@ -10,72 +10,49 @@ from irn_video.codecs.reading.card_search import find_card
 from irn_video.codecs.reading.reader import VideoInfo
 from irn_video.pipeline.engine.rescaler import Rescaler
 from irn_video.pipeline.engine.upscaling import load_rcan
+from irn_video.pipeline.options import RestoringOptions, check_temperature
 from irn_video.pipeline.restoring import check_size
 
 UPSCALERS = ("model", "lanczos", "bicubic", "rcan")
 
 
-def check_upscaler(upscaler: str, weights: Path | None) -> None:
-    """Refuse an upscaler that is not in `UPSCALERS`, or weights without RCAN.
+def check_restoring(options: RestoringOptions) -> None:
+    """Refuse options before any work is done.
 
     Raises:
-        BadOption: says which.
+        BadOption: an upscaler that is not in `UPSCALERS`, weights without RCAN, a temperature out of range.
     """
-    if upscaler not in UPSCALERS:
-        raise BadOption(f"no upscaler {upscaler!r}", hint=", ".join(UPSCALERS))
-    if (upscaler == "rcan") != (weights is not None):
+    if options.upscaler not in UPSCALERS:
+        raise BadOption(f"no upscaler {options.upscaler!r}", hint=", ".join(UPSCALERS))
+    if (options.upscaler == "rcan") != (options.weights is not None):
         raise BadOption("the upscaler rcan and its weights go together", hint="--upscaler rcan --weights RCAN_BIX2.pt")
+    check_temperature(options.temperature)
 
 
-def check_temperature(temperature: float | None) -> None:
-    """Refuse a temperature out of range.
-
-    Raises:
-        BadOption: it is below 0 or above 10.
-    """
-    if temperature is not None and not 0 <= temperature <= 10:
-        raise BadOption(f"a temperature of {temperature:g} makes no sense", hint="0 (the mean) to 1; at most 10")
-
-
-def card_for(info: VideoInfo, model: str | None, weights: Path | None) -> StreamCard:
-    """The card of a stream, or one made up for a stream that has lost its own: no padding, the LR stream's samples.
-
-    Args:
-        info: of the LR stream.
-        model: a network, for a stream without a card.
-        weights: of RCAN, likewise.
+def card_for(info: VideoInfo, options: RestoringOptions) -> StreamCard:
+    """The card of an LR stream, or one made up for a stream that has lost its own: no padding, the stream's samples.
 
     Raises:
-        MissingCard: there is none, and neither a model nor weights.
+        MissingCard: there is none, and the options name no network.
         BadCard: it cannot be read, or does not fit the stream.
         UnknownModel, BadWeights, MissingFile: see `Rescaler.load` and `load_rcan`.
     """
-    card = find_card(info.path, stream=info.stream) or _made_up_card(info, model, weights)
+    card = find_card(info.path, stream=info.stream) or _made_up_card(info, options)
     check_size(info, card)
     return card
 
 
-def rescaler_for(
-    card: StreamCard, *, upscaler: str, model: str | None, weights: Path | None, device: str, precision: str
-) -> Rescaler:
+def rescaler_for(card: StreamCard, options: RestoringOptions) -> Rescaler:
     """What restores a stream.
 
-    Args:
-        card: of the stream.
-        upscaler: one of `UPSCALERS`, see `check_upscaler`.
-        model: see `load_for`.
-        weights: of RCAN.
-        device: see `choose_device`.
-        precision: likewise.
-
     Raises:
-        WeightsMismatch, BadCard, UnknownModel, BadWeights, MissingFile, BadOption: see `load_for`, `load_rcan_for`.
+        WeightsMismatch, BadCard, UnknownModel, BadWeights, MissingFile, BadOption: see `load_for` and `load_rcan_for`.
     """
-    if upscaler == "model":
-        return load_for(card, model, device=device, precision=precision)
-    if weights is not None:
-        return load_rcan_for(card, weights, device=device, precision=precision)
-    return Rescaler.load(f"{upscaler}-x{card.scale}")
+    if options.upscaler == "model":
+        return load_for(card, options.model, device=options.device, precision=options.precision)
+    if options.weights is not None:
+        return load_rcan_for(card, Path(options.weights), device=options.device, precision=options.precision)
+    return Rescaler.load(f"{options.upscaler}-x{card.scale}")
 
 
 def load_for(card: StreamCard, name: str | None, *, device: str, precision: str) -> Rescaler:
@@ -126,11 +103,11 @@ def load_rcan_for(card: StreamCard, weights: Path, *, device: str, precision: st
     return rescaler
 
 
-def _made_up_card(info: VideoInfo, model: str | None, weights: Path | None) -> StreamCard:
-    if model is not None:
-        rescaler = Rescaler.load(model, device="cpu")
-    elif weights is not None:
-        rescaler = load_rcan(weights, device="cpu")
+def _made_up_card(info: VideoInfo, options: RestoringOptions) -> StreamCard:
+    if options.model is not None:
+        rescaler = Rescaler.load(options.model, device="cpu")
+    elif options.weights is not None:
+        rescaler = load_rcan(Path(options.weights), device="cpu")
     else:
         raise MissingCard(
             "no stream card inside", path=info.path, hint="was it made by irn-send? else say which --model made it"

@@ -28,11 +28,12 @@ from irn_video.codecs.writing.output import check_output
 from irn_video.codecs.writing.writer import VideoWriter
 from irn_video.pipeline.engine.rescaler import Received, Rescaler, Restoration
 from irn_video.pipeline.flow import ahead, mapped, newest
+from irn_video.pipeline.options import DeviceOptions, LatentOptions
 from irn_video.pipeline.planes import Samples, convert
 from irn_video.pipeline.quality.psnr import PictureError, compare
 from irn_video.pipeline.restoring import check_lr_size, restoration_of
 from irn_video.pipeline.upscalers import load_for
-from irn_video.receiver.receiving import RESTORED_ENCODERS
+from irn_video.receiver.receiving import ReceiveOptions
 
 _RECENT = 10_000  # pictures whose delays are remembered
 _LOW = 0.95
@@ -40,34 +41,29 @@ _WAITING = 16  # decoded pictures
 _SHORT = 0.02  # seconds; pictures that come in a bunch are no sign of a slow network
 
 
-@dataclass(frozen=True)
-class LiveReceiveOptions:
-    """How to receive live.
+@dataclass(frozen=True, kw_only=True)
+class LiveReceiveOptions(LatentOptions, DeviceOptions):
+    """How to receive live: `LiveReceiveOptions(output="restored.mkv")`.
 
     Attributes:
         source: what is being sent, to measure against; pictures are matched by their index.
         output: a file to record the restored pictures to; None for none.
+        overwrite: replace an existing recording.
         model: weights file or name, where the card's name is not enough.
-        temperature: of the latents; None for what the stream card says.
         fallback: what becomes of a picture that the network has no time for: `lanczos` or `drop`.
         wait: seconds to wait for a sender.
         patience: seconds without a packet after which the stream has ended.
         seconds: stop after so long; None at the end of the stream.
-        overwrite: replace an existing recording.
-        device, precision: see `ReceiveOptions`.
     """
 
-    source: Path | None = None
-    output: Path | None = None
+    source: Path | str | None = None
+    output: Path | str | None = None
+    overwrite: bool = False
     model: str | None = None
-    temperature: float | None = None
     fallback: str = "lanczos"
     wait: float = 60.0
     patience: float = 3.0
     seconds: float | None = None
-    overwrite: bool = False
-    device: str = "auto"
-    precision: str = "auto"
 
 
 @dataclass(frozen=True)
@@ -186,13 +182,13 @@ def receive_live(
     options, say = options or LiveReceiveOptions(), say or _silent
     dial = dial or LiveDial(options.temperature)
     if options.output is not None:
-        check_output(options.output, [options.source] if options.source else [], options.overwrite)
+        check_output(Path(options.output), [Path(options.source)] if options.source else [], options.overwrite)
     with ExitStack() as stack:
         listening = LiveReader(url, wait=options.wait, patience=options.patience, ended=dial.ended)
         reader = stack.enter_context(listening)
         restorers = _Restorers(options, dial, say)
         if options.source is not None:
-            originals = stack.enter_context(_Source(options.source))
+            originals = stack.enter_context(_Source(Path(options.source)))
         recorder = stack.enter_context(_Recorder(options, say)) if options.output is not None else None
         tally = _Tally(reader)
         depth = _WAITING if options.fallback == "lanczos" else 2
@@ -382,7 +378,7 @@ class _Restorers:
             self._say(what)
         self._loaded = {key: network}  # a sender that changes its bit rate only must not cost a load
         quick = Rescaler.load(f"lanczos-x{network.scale}", device=options.device, precision=options.precision)
-        return _Restorer(network, quick, restoration_of(card, temperature=None, seed=None))
+        return _Restorer(network, quick, restoration_of(card, temperature=None, seed=options.seed))
 
     def _refuse(self, error: IrnError) -> None:
         if str(error) != self.complaint:
@@ -424,7 +420,7 @@ class _Recorder:
 
     def __init__(self, options: LiveReceiveOptions, say: Callable[[str], None]) -> None:
         assert options.output is not None
-        self._path, self._overwrite, self._say = options.output, options.overwrite, say
+        self._path, self._overwrite, self._say = Path(options.output), options.overwrite, say
         self._writer: VideoWriter | None = None
         self._samples: tuple[object, ...] = ()
         self._first: Stamp | None = None
@@ -455,7 +451,7 @@ class _Recorder:
     def _open(self, picture: Picture) -> VideoWriter:
         return VideoWriter(
             self._path,
-            RESTORED_ENCODERS["h264"],
+            ReceiveOptions().encoder,
             width=picture.width,
             height=picture.height,
             layout=picture.layout,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -20,49 +20,40 @@ from irn_video.codecs.writing.passthrough import Passthrough
 from irn_video.codecs.writing.writer import VideoWriter, WriteSummary
 from irn_video.pipeline.engine.rescaler import Rescaler, Restoration
 from irn_video.pipeline.flow import Advance
+from irn_video.pipeline.options import EncoderOptions, RestoringOptions, VideoOptions
 from irn_video.pipeline.quality.report import FrameReport, Report, StreamReport
 from irn_video.pipeline.restoring import Meter, find_source, meter_for, restoration_of, restored_pictures, with_samples
-from irn_video.pipeline.upscalers import card_for, check_temperature, check_upscaler, rescaler_for
+from irn_video.pipeline.upscalers import card_for, check_restoring, rescaler_for
 
 # The restored file is a second generation, so it should cost little of what was restored; and the encoder must keep up
 # with the network: at a given CRF a faster preset only makes the file larger.
-RESTORED_ENCODERS = {codec: EncoderSettings(codec=codec, crf=18, preset="veryfast") for codec in ("h264", "h265")}
+_RESTORED_CRF, _RESTORED_PRESET, _RESTORED_CODECS = 18, "veryfast", ("h264", "h265")
 
 
-@dataclass(frozen=True)
-class ReceiveOptions:
-    """How to receive.
+@dataclass(frozen=True, kw_only=True)
+class ReceiveOptions(VideoOptions, EncoderOptions, RestoringOptions):
+    """How to receive: `ReceiveOptions(source="x.mkv", temperature=0)`.
+
+    Codec and quality of the restored file are fields of `EncoderSettings`; where none is given, H.264 and H.265 get CRF
+    18 and the preset `veryfast`. The other inherited fields are those of `VideoOptions` and `RestoringOptions`; with
+    `frames`, the source may be longer.
 
     Attributes:
         source: to measure against; None looks for the file the card names, beside the input.
         source_stream: video stream of the source, from 0.
-        model: weights file or name, where the card's name is not enough or there is no card.
-        upscaler: `model`, or, on the same LR stream, `lanczos` and `bicubic` for ordinary resampling, `rcan` for
-            super-resolution.
-        weights: official checkpoint of RCAN, for `rcan`.
-        encoder: of the restored file.
-        stream: video stream of the input, from 0.
-        frames: only the first so many pictures; the source may be longer then.
-        temperature: of the latents, 0 for their mean; None takes the card's.
-        seed: of the latents; None takes the card's.
-        overwrite: replace an existing output.
-        device: `auto`, `cpu`, `cuda` or `cuda:N`.
-        precision: `auto`, `fp32`, `bf16` or `fp16`.
     """
 
-    source: Path | None = None
+    source: Path | str | None = None
     source_stream: int = 0
-    model: str | None = None
-    upscaler: str = "model"
-    weights: Path | None = None
-    encoder: EncoderSettings = RESTORED_ENCODERS["h264"]
-    stream: int = 0
-    frames: int | None = None
-    temperature: float | None = None
-    seed: int | None = None
-    overwrite: bool = False
-    device: str = "auto"
-    precision: str = "auto"
+
+    @property
+    def encoder(self) -> EncoderSettings:
+        """Settings of the restored file's encoder, with what is chosen for it where nothing was given."""
+        given = super().encoder
+        if given.codec not in _RESTORED_CODECS:
+            return given
+        rated = given.lossless or given.crf is not None or given.bitrate is not None
+        return replace(given, crf=given.crf if rated else _RESTORED_CRF, preset=given.preset or _RESTORED_PRESET)
 
 
 @dataclass(frozen=True)
@@ -105,19 +96,12 @@ def receive(
     options = options or ReceiveOptions()
     lr, output = Path(lr), Path(output)
     _check_options(options)
-    inputs = [path for path in (lr, options.source, options.weights) if path is not None]
+    inputs = [Path(path) for path in (lr, options.source, options.weights) if path is not None]
     check_output(output, inputs, options.overwrite)
     with ExitStack() as stack:
         reader = stack.enter_context(VideoReader(lr, stream=options.stream, frames=options.frames, quantiser=True))
-        card = card_for(reader.info, options.model, options.weights)
-        rescaler = rescaler_for(
-            card,
-            upscaler=options.upscaler,
-            model=options.model,
-            weights=options.weights,
-            device=options.device,
-            precision=options.precision,
-        )
+        card = card_for(reader.info, options)
+        rescaler = rescaler_for(card, options)
         to, warnings = _plan(card, options)
         meter, unmeasured = _meter(reader, card, options, stack)
         if say is not None:
@@ -146,10 +130,9 @@ def receive(
 
 def _check_options(options: ReceiveOptions) -> None:
     make_encoder(options.encoder)
-    check_upscaler(options.upscaler, options.weights)
-    check_temperature(options.temperature)
-    if options.source is not None and not options.source.is_file():
-        raise MissingFile("no such source", path=options.source)
+    check_restoring(options)
+    if options.source is not None and not Path(options.source).is_file():
+        raise MissingFile("no such source", path=Path(options.source))
 
 
 def _plan(card: StreamCard, options: ReceiveOptions) -> tuple[Restoration, tuple[str, ...]]:
@@ -174,7 +157,7 @@ def _meter(lr: VideoReader, card: StreamCard, options: ReceiveOptions, stack: Ex
     Raises:
         SourceMismatch: the source that the user named does not fit.
     """
-    path = options.source or find_source(card, lr.info.path)
+    path = Path(options.source) if options.source else find_source(card, lr.info.path)
     if path is None:
         return None, "no source (give --source FILE)"
     stream = options.source_stream if options.source else 0

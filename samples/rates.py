@@ -56,13 +56,12 @@ def rescaled(model: str, source: Path, crf: float, folder: Path, frames: int | N
     """
     name = Path(model).stem
     lr, restored = folder / f"{name}.mp4", folder / f"{name}_restored.mp4"
-    sending = SendOptions(model=model, encoder=EncoderSettings(crf=crf, preset=PRESET), frames=frames, overwrite=True)
+    sending = SendOptions(model=model, crf=crf, preset=PRESET, frames=frames, overwrite=True)
     sent = send(source, lr, sending)
     # Quality is measured before the restored pictures are encoded again, so that can be as quick as possible; a file
     # made so would mislead who looks at it, and goes.
-    quick = EncoderSettings(crf=30, preset="ultrafast")
     weights = model if Path(model).is_file() else None
-    options = ReceiveOptions(source=source, model=weights, encoder=quick, frames=frames, overwrite=True)
+    options = ReceiveOptions(source=source, model=weights, crf=30, preset="ultrafast", frames=frames, overwrite=True)
     summary = receive(lr, restored, options).report.summary()
     restored.unlink()
     kbps = sent.written.video_bytes * 8 / 1000 / sent.written.seconds

@@ -15,7 +15,6 @@ from irn_video.pipeline.commandline.running import share_cores
 share_cores()  # before PyTorch is loaded
 
 import click
-from irn_video.codecs.encoders import EncoderSettings
 from irn_video.codecs.errors import BadOption, IrnError
 from irn_video.pipeline.zoo import DEFAULT_MODEL, find_model
 from irn_video.pipeline.zoo.card import read_card
@@ -59,7 +58,8 @@ def measure(model: str, clip: Path, crf: float, seeds: int, frames: int | None) 
             model=weights,
             temperature=temperature,
             seed=seed,
-            encoder=EncoderSettings(crf=30, preset="ultrafast"),
+            crf=30,
+            preset="ultrafast",
             frames=frames,
             overwrite=True,
         )
@@ -70,7 +70,7 @@ def measure(model: str, clip: Path, crf: float, seeds: int, frames: int | None) 
 
     with tempfile.TemporaryDirectory(prefix="temperature-") as folder:
         lr = Path(folder) / "lr.mp4"
-        send(clip, lr, SendOptions(model=model, encoder=EncoderSettings(crf=crf, preset=PRESET), frames=frames))
+        send(clip, lr, SendOptions(model=model, crf=crf, preset=PRESET, frames=frames))
         return Sampling(psnr(lr, 0, 0), tuple(psnr(lr, temperature, seed) for seed in range(seeds)))
 
 

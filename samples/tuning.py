@@ -74,7 +74,7 @@ def bounced(pictures: Sequence[Picture], seconds: float) -> Iterator[Picture]:
 
 def sent(source: Path, model: str, adapt: str | None, crf: float) -> tuple[Path, int]:
     """The LR stream, and its bytes."""
-    options = SendOptions(model, encoder=EncoderSettings(crf=crf), adapt=adapt, overwrite=True)
+    options = SendOptions(model=model, crf=crf, adapt=adapt, overwrite=True)
     written = send(source, source.with_name(f"lr_{source.name}"), options).written
     return written.path, written.video_bytes
 
@@ -83,7 +83,7 @@ def point(source: Path, frames: int, model: str, adapt: str | None, crf: float) 
     """Send and restore."""
     lr, size = sent(source, model, adapt, crf)
     restored = source.with_name("restored.mkv")
-    options = ReceiveOptions(source, encoder=EncoderSettings(codec="ffv1"), frames=frames, overwrite=True)
+    options = ReceiveOptions(source=source, codec="ffv1", frames=frames, overwrite=True)
     report = receive(lr, restored, options).report
     vmaf = measure_files(restored, source, source.parent, ["vmaf_neg"])
     return Point(size, report.summary()["psnr_y"]["mean"] or 99.0, statistics.fmean(v["vmaf_neg"] or 0 for v in vmaf))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -19,47 +19,40 @@ from irn_video.codecs.writing.writer import VideoWriter, WriteSummary
 from irn_video.pipeline.adaptation.tuner import Budget, Effort, Tuner
 from irn_video.pipeline.engine.rescaler import Rescaler
 from irn_video.pipeline.flow import Advance, ahead, mapped
+from irn_video.pipeline.options import DeviceOptions, EncoderOptions, LatentOptions, VideoOptions, check_temperature
 from irn_video.pipeline.planes import Samples, carried_color, resolved_color
 from irn_video.pipeline.quality.report import FrameReport, Report, StreamReport
 from irn_video.pipeline.restoring import Meter, check_size, file_digest, restoration_of, restored_pictures
-from irn_video.pipeline.zoo import DEFAULT_MODEL
+from irn_video.pipeline.zoo import NETWORKS
 
 _MAX_NAME = 255
 
 
-@dataclass(frozen=True)
-class SendOptions:
-    """How to send.
+@dataclass(frozen=True, kw_only=True)
+class SendOptions(VideoOptions, EncoderOptions, LatentOptions, DeviceOptions):
+    """How to send: `SendOptions(crf=26, preset="slow", adapt="fast")`.
+
+    Rate and codec are fields of `EncoderSettings`; the other inherited ones are those of `VideoOptions`,
+    `LatentOptions` and `DeviceOptions`.
 
     Attributes:
-        model: a network of the zoo, a weights file, or `lanczos-x2`, `bicubic-x4`, ….
-        scale: what the model's must be; None takes any.
-        encoder: of the LR stream.
-        stream: video stream of the input, from 0.
-        frames: only the first so many pictures.
-        temperature: default temperature of the receiver's latents; None for the network's own.
-        seed: of the receiver's latents.
+        model: a network of the zoo, a weights file, or `lanczos-x2`, `bicubic-x4`, …; None for that of `NETWORKS`.
+        scale: what the model's must be; None takes any, and 2 if no model is named.
+        temperature: default for the receiver; None for the network's own.
+        seed: default for the receiver.
         adapt: tune the receiver's network to the pictures, see `Effort.parse`; H.264 only. None for no tuning.
-        adapt_budget: what the tuned weights of a group of pictures may take, see `Budget`; None for what is worth it.
+        adapt_budget: what the tuned weights of a group of pictures may take, see `Budget.parse`; None for what is
+            worth it.
         verify: afterwards decode and restore the LR stream and measure it.
-        overwrite: replace an existing output.
-        device: `auto`, `cpu`, `cuda` or `cuda:N`.
-        precision: `auto`, `fp32`, `bf16` or `fp16`.
     """
 
-    model: str = DEFAULT_MODEL
+    model: str | None = None
     scale: int | None = None
-    encoder: EncoderSettings = field(default_factory=EncoderSettings)
-    stream: int = 0
-    frames: int | None = None
     temperature: float | None = None
     seed: int = 0
     adapt: str | None = None
-    adapt_budget: Budget | None = None
+    adapt_budget: str | None = None
     verify: bool = False
-    overwrite: bool = False
-    device: str = "auto"
-    precision: str = "auto"
 
 
 @dataclass(frozen=True)
@@ -114,9 +107,7 @@ def send(
     source, output = Path(source), Path(output)
     check_output(output, [source], options.overwrite)
     make_encoder(options.encoder)
-    rescaler = Rescaler.load(options.model, device=options.device, precision=options.precision)
-    if options.scale not in (None, rescaler.scale):
-        raise BadOption(f"{options.model} has scale {rescaler.scale}, not {options.scale}", hint="choose another model")
+    rescaler = _rescaler(options)
     tuner = _tuner(rescaler, options)
     with VideoReader(source, stream=options.stream, frames=options.frames) as reader:
         plan = plan_of(reader.info, rescaler, options.encoder)
@@ -237,11 +228,19 @@ def card_of(
     )
 
 
+def _rescaler(options: SendOptions) -> Rescaler:
+    model = options.model or NETWORKS.get(options.scale or 2)
+    if model is None:
+        raise BadOption(f"no network has scale {options.scale}", hint="1, 2 or 4, or name a model")
+    rescaler = Rescaler.load(model, device=options.device, precision=options.precision)
+    if options.scale not in (None, rescaler.scale):
+        raise BadOption(f"{model} has scale {rescaler.scale}, not {options.scale}", hint="choose another model")
+    return rescaler
+
+
 def _temperature(rescaler: Rescaler, options: SendOptions) -> float:
-    temperature = rescaler.temperature if options.temperature is None else options.temperature
-    if not 0 <= temperature <= 10:
-        raise BadOption(f"a temperature of {temperature:g} makes no sense", hint="0 (the mean) to 1; at most 10")
-    return temperature
+    check_temperature(options.temperature)
+    return rescaler.temperature if options.temperature is None else options.temperature
 
 
 def _write(
@@ -295,7 +294,8 @@ def _tuner(rescaler: Rescaler, options: SendOptions) -> Tuner | None:
         return None
     if options.encoder.codec != "h264" or options.encoder.lossless:
         raise BadOption("only lossy H.264 from x264 can be adapted to", hint="drop --adapt, or use --codec h264")
-    return Tuner(rescaler, Effort.parse(options.adapt), options.adapt_budget)
+    budget = Budget.parse(options.adapt_budget) if options.adapt_budget is not None else None
+    return Tuner(rescaler, Effort.parse(options.adapt), budget)
 
 
 def _nothing(_done: int, _total: int | None) -> None:

@@ -33,7 +33,7 @@ from irn_video.receiver.live import LiveReceiveOptions, LiveStatistics, receive_
 from irn_video.sender.camera import Camera
 from irn_video.sender.live import LiveControl, LiveSendOptions, LiveSent, send_live
 
-SEND = LiveSendOptions("lanczos-x2", bitrate=300_000, keyint=5, device="cpu", adapt=False)
+SEND = LiveSendOptions(model="lanczos-x2", bitrate=300_000, keyint=5, device="cpu", adapt=False)
 
 
 @pytest.fixture(scope="module")

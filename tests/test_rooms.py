@@ -21,6 +21,7 @@ ROOMS = (
     "codecs.links",
     "pipeline.system",
     "pipeline.flow",
+    "pipeline.options",
     "pipeline.commandline",
     "pipeline.planes",
     "pipeline.network",
@@ -29,6 +30,7 @@ ROOMS = (
     "pipeline.quality",
     "pipeline.adaptation",
     "pipeline.restoring",
+    "pipeline.upscalers",
     "sender",
     "receiver",
     "pipeline.evaluation",
@@ -36,6 +38,7 @@ ROOMS = (
     "pipeline.study",
     "pipeline.live",
     "pipeline.commands",
+    "pipeline.api",
 )
 APART = {("receiver", "sender")}
 """Rooms that do not know each other although one stands above the other in the list."""

@@ -21,7 +21,7 @@ _MAX_BUFFER_SECONDS = 60
 MIN_BITRATE, MAX_BITRATE = 1000, 10_000_000_000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class EncoderSettings:
     """How to encode; checked when an encoder is made of it.
 

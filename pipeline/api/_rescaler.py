@@ -16,8 +16,8 @@ from irn_video.codecs.reading.pixels import pixel_format, samples_of, unpacker
 from irn_video.codecs.reading.reader import color_of
 from irn_video.pipeline.engine import rescaler as engine
 from irn_video.pipeline.engine.batches import downscale_rgb, upscale_rgb
+from irn_video.pipeline.options import check_temperature
 from irn_video.pipeline.planes import Samples, convert, pad, to_picture, to_planes
-from irn_video.pipeline.upscalers import check_temperature
 from irn_video.pipeline.zoo import DEFAULT_MODEL
 from numpy.typing import NDArray
 from torch import Tensor

@@ -14,9 +14,10 @@ from irn_video.codecs.errors import BadOption
 from irn_video.codecs.reading.reader import VideoInfo, VideoReader, probe
 from irn_video.codecs.reading.seeking import FrameFinder
 from irn_video.pipeline.engine.rescaler import Rescaler, Restoration
+from irn_video.pipeline.options import RestoringOptions
 from irn_video.pipeline.quality.report import summary
 from irn_video.pipeline.restoring import check_lr_size, meter_for, restoration_of, restored_pictures
-from irn_video.pipeline.upscalers import card_for, check_temperature, check_upscaler, rescaler_for
+from irn_video.pipeline.upscalers import card_for, check_restoring, rescaler_for
 
 
 class Video:
@@ -182,12 +183,17 @@ def open(
     Raises:
         IrnError: see its subclasses.
     """
-    checkpoint = Path(weights) if weights is not None else None
-    check_upscaler(upscaler, checkpoint)
-    check_temperature(temperature)
-    info = probe(path, stream=stream)
-    card = card_for(info, model, checkpoint)
-    rescaler = rescaler_for(
-        card, upscaler=upscaler, model=model, weights=checkpoint, device=device, precision=precision
+    options = RestoringOptions(
+        model=model,
+        upscaler=upscaler,
+        weights=weights,
+        temperature=temperature,
+        seed=seed,
+        device=device,
+        precision=precision,
     )
-    return Video(info, card, rescaler, restoration_of(card, temperature=temperature, seed=seed))
+    check_restoring(options)
+    info = probe(path, stream=stream)
+    card = card_for(info, options)
+    to = restoration_of(card, temperature=temperature, seed=seed)
+    return Video(info, card, rescaler_for(card, options), to)

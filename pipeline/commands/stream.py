@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from irn_video.codecs.encoders import parse_bitrate
 from irn_video.codecs.errors import BadOption
-from irn_video.pipeline.commandline.options import device_options
+from irn_video.pipeline.commandline.options import bitrate, device_options
 from irn_video.pipeline.commandline.running import run_command
 
 if TYPE_CHECKING:
@@ -56,7 +56,9 @@ def command() -> None:
     show_default=True,
     help="Shrink by this factor, with its network; auto is 2, or 4 at low bit rates.",
 )
-@click.option("--bitrate", default="800k", show_default=True, metavar="RATE", help="Kept over half a second.")
+@click.option(
+    "--bitrate", callback=bitrate, default="800k", show_default=True, metavar="RATE", help="Kept over half a second."
+)
 @click.option(
     "--adapt/--no-adapt", default=True, show_default=True, help="Send less while the receiver reports loss or delay."
 )
@@ -123,12 +125,13 @@ def send(
         click.echo(f"{sent.pictures} pictures in {sent.seconds:.1f} s, {kbps:.0f} kb/s{skipped}")
 
 
-def _send_options(model: str | None, scale: str, bitrate: str, **options: Any) -> LiveSendOptions:
-    from irn_video.sender.live import NETWORKS, LiveSendOptions
+def _send_options(model: str | None, scale: str, **options: Any) -> LiveSendOptions:
+    from irn_video.pipeline.zoo import NETWORKS
+    from irn_video.sender.live import LiveSendOptions
 
     if model is None and scale != "auto":
         model = NETWORKS[int(scale)]
-    return LiveSendOptions(model=model, bitrate=parse_bitrate(bitrate), **options)
+    return LiveSendOptions(model=model, **options)
 
 
 @command.command()
@@ -199,7 +202,9 @@ def receive(url: str, as_json: bool, display: bool, web: int | None, host: str, 
     show_default=True,
     help="Shrink by this factor, with its network; auto is 2, or 4 at low bit rates.",
 )
-@click.option("--bitrate", default="800k", show_default=True, metavar="RATE", help="Of each of the two streams.")
+@click.option(
+    "--bitrate", callback=bitrate, default="800k", show_default=True, metavar="RATE", help="Of each of the two streams."
+)
 @click.option(
     "--adapt/--no-adapt", default=True, show_default=True, help="Send less while the receiver reports loss or delay."
 )
@@ -258,7 +263,14 @@ def demo(
 
     page = _page("demo")
     conditions = LinkConditions(_share(loss), _seconds(delay), _rate(link_rate))
-    settings = page.DemoOptions(_send_options(**options), conditions, host, port, temperature, onnxruntime)
+    settings = page.DemoOptions(
+        send=_send_options(**options),
+        conditions=conditions,
+        host=host,
+        port=port,
+        temperature=temperature,
+        onnxruntime=onnxruntime,
+    )
     loop = not once and is_file(source)
     with Camera(source, loop=loop, seconds=seconds, size=size, fps=fps) as camera:
         if fps is None:

@@ -34,10 +34,10 @@ from irn_video.pipeline.live.server import PageServer
 from irn_video.pipeline.live.small_stream import SmallStream
 from irn_video.pipeline.planes import Samples, carried_color, resolved_color
 from irn_video.pipeline.system.cores import usable_cores
-from irn_video.pipeline.zoo.registry import list_models
+from irn_video.pipeline.zoo import NETWORKS, list_models
 from irn_video.receiver.live import LiveDial, LivePicture, LiveReceiveOptions, LiveStatistics, receive_live
 from irn_video.sender.camera import Camera, Taken
-from irn_video.sender.live import NETWORKS, LiveControl, LiveSendOptions, Pictures, send_live
+from irn_video.sender.live import LiveControl, LiveSendOptions, Pictures, send_live
 
 OURS, LANCZOS, SOURCE = "ours", "lanczos", "source"
 _HERE = "127.0.0.1"
@@ -53,7 +53,7 @@ _TYPICAL_QP = 28.0
 _CONTROLS = ("bitrate", "model", "scale", "temperature", "loss", "delay", "rate", "adapt")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class DemoOptions:
     """How to demonstrate.
 

@@ -25,7 +25,7 @@ from irn_video.sender import SendOptions, send
 
 _ALIGNED_DB = 0.02  # our PSNR-Y and libvmaf's are the same number, rounded differently
 _VMAF_CAP_DB = 59.0  # libvmaf's PSNR ends at 60 dB for 8 bits
-_LOSSLESS = EncoderSettings(codec="ffv1")
+_LOSSLESS = "ffv1"
 _PADDING = "bicubic-x1"
 
 
@@ -131,7 +131,9 @@ def measure_cell(cell: Cell, folder: Path) -> Measurement:
 def _sent(cell: Cell, sender: str, stream: Path) -> WriteSummary:
     if sender == FULL:
         return encode_full_size(cell.clip, stream, cell.encoder, cell.frames)
-    options = SendOptions(sender, encoder=cell.encoder, frames=cell.frames, adapt=cell.method.adapt, overwrite=True)
+    options = SendOptions(
+        model=sender, frames=cell.frames, adapt=cell.method.adapt, overwrite=True, **asdict(cell.encoder)
+    )
     return send(cell.clip, stream, options).written
 
 
@@ -192,7 +194,7 @@ def psnr_of_files(source: Path, path: Path) -> list[Scores]:
 
 def _received(cell: Cell, stream: Path, restored: Path) -> list[Scores]:
     options = replace(
-        receive_options(cell.method), source=cell.clip, encoder=_LOSSLESS, frames=cell.frames, overwrite=True
+        receive_options(cell.method), source=cell.clip, codec=_LOSSLESS, frames=cell.frames, overwrite=True
     )
     result = receive(stream, restored, options)
     if result.unmeasured:

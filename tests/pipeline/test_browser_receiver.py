@@ -18,7 +18,6 @@ from irn_video.codecs.links.live import Arrival
 from irn_video.pipeline.commands.stream import main
 from irn_video.pipeline.engine.rescaler import Rescaler
 from irn_video.pipeline.live.demo import DemoOptions
-from irn_video.pipeline.live.link import LinkConditions
 from irn_video.pipeline.live.runtime import BrowserRuntime
 from irn_video.pipeline.live.server import PageServer, SmallPicture
 from irn_video.pipeline.live.small_stream import SmallStream
@@ -251,7 +250,7 @@ def test_a_browser_restores_what_the_receiver_does(
     requests: list[str] = []
     taken: list[tuple[int, np.ndarray]] = []
     send = LiveSendOptions(bitrate=300_000, device="cpu", adapt=False)
-    options = DemoOptions(send, LinkConditions(), temperature=0.0, onnxruntime=onnxruntime_web)
+    options = DemoOptions(send=send, temperature=0.0, onnxruntime=onnxruntime_web)
     with demonstration(clip, options) as shown, sync_playwright() as playwright:
         address = shown.address
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])

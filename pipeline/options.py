@@ -1,0 +1,90 @@
+"""Options that sender, receiver and their live halves share, each in one place.
+
+`SendOptions(crf=26, preset="slow")` has its fields from here; the options of the command lines have their names.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from irn_video.codecs.encoders import EncoderSettings
+from irn_video.codecs.errors import BadOption
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideoOptions:
+    """Which part of a video, and where it may go.
+
+    Attributes:
+        stream: video stream of the input, from 0.
+        frames: only the first so many frames.
+        overwrite: replace an existing output.
+    """
+
+    stream: int = 0
+    frames: int | None = None
+    overwrite: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncoderOptions(EncoderSettings):
+    """How what is written is encoded: all of `EncoderSettings`."""
+
+    @property
+    def encoder(self) -> EncoderSettings:
+        """The encoder's part of these options."""
+        return EncoderSettings(**{field.name: getattr(self, field.name) for field in fields(EncoderSettings)})
+
+
+@dataclass(frozen=True, kw_only=True)
+class LatentOptions:
+    """The detail that is sampled.
+
+    Attributes:
+        temperature: of the latents, 0 for their mean to 1 for all of their spread; None for what the network or the
+            stream says.
+        seed: of the latents; None for what the stream says.
+    """
+
+    temperature: float | None = None
+    seed: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeviceOptions:
+    """Where and how the network computes.
+
+    Attributes:
+        device: `auto`, `cpu`, `cuda` or `cuda:N`.
+        precision: `auto`, `fp32`, `bf16` or `fp16`.
+    """
+
+    device: str = "auto"
+    precision: str = "auto"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RestoringOptions(LatentOptions, DeviceOptions):
+    """How an LR stream is restored.
+
+    Attributes:
+        model: weights file or name, where the card's name is not enough or there is no card.
+        upscaler: `model`, or, on the same LR stream, `lanczos` and `bicubic` for ordinary resampling, `rcan` for
+            super-resolution.
+        weights: official checkpoint of RCAN, for `rcan`.
+    """
+
+    model: str | None = None
+    upscaler: str = "model"
+    weights: Path | str | None = None
+
+
+def check_temperature(temperature: float | None) -> None:
+    """Refuse a temperature out of range.
+
+    Raises:
+        BadOption: it is below 0 or above 10.
+    """
+    if temperature is not None and not 0 <= temperature <= 10:
+        raise BadOption(f"a temperature of {temperature:g} makes no sense", hint="0 (the mean) to 1; at most 10")
