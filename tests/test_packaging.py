@@ -20,6 +20,8 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = ("codecs", "pipeline", "receiver", "sender")
+FACE = Path("pipeline", "api")
+"""What `import irn_video` finds: this folder is installed as the package itself."""
 TARGETS = {"help", "venv", "demo", "test", "lint", "bench", "clean"}
 
 
@@ -45,6 +47,11 @@ def modules() -> list[Path]:
     return [path.relative_to(ROOT) for room in ROOMS for path in sorted((ROOT / room).rglob("*.py"))]
 
 
+def installed(path: Path) -> Path:
+    """Where a file of the repository lies once it is installed."""
+    return "irn_video" / (path.relative_to(FACE) if path.is_relative_to(FACE) else path)
+
+
 def tracked() -> list[Path]:
     """Files of the repository, those not yet added too."""
     git = shutil.which("git")
@@ -59,7 +66,7 @@ def tracked() -> list[Path]:
 
 
 def test_every_package_is_listed(pyproject: dict[str, Any]) -> None:
-    found = {".".join(("irn_video", *path.parent.parts)) for path in modules()}
+    found = {".".join(installed(path).parent.parts) for path in modules()}
     listed = pyproject["tool"]["setuptools"]["packages"]
     assert sorted(found) == listed
     for path in modules():
@@ -69,11 +76,19 @@ def test_every_package_is_listed(pyproject: dict[str, Any]) -> None:
 def test_every_room_is_mapped_and_typed(pyproject: dict[str, Any]) -> None:
     mapped = pyproject["tool"]["setuptools"]["package-dir"]
     data = pyproject["tool"]["setuptools"]["package-data"]
-    assert mapped == {f"irn_video.{room}": room for room in ROOMS}
+    assert mapped == {"irn_video": FACE.as_posix()} | {f"irn_video.{room}": room for room in ROOMS}
+    assert data["irn_video"] == ["py.typed"]
     for room in ROOMS:
         assert (ROOT / room / "py.typed").is_file()
         assert "py.typed" in data[f"irn_video.{room}"]
         assert (ROOT / "typings" / "irn_video" / room).resolve() == ROOT / room
+
+
+def test_typings_hold_what_is_installed() -> None:
+    """The folder that mypy, and a PYTHONPATH without an install, find the package in."""
+    face = {path.name for path in (ROOT / FACE).iterdir() if path.is_file()}
+    linked = {path.name: path.resolve() for path in (ROOT / "typings" / "irn_video").iterdir() if path.is_symlink()}
+    assert linked == {name: ROOT / FACE / name for name in face} | {room: ROOT / room for room in ROOMS}
 
 
 def test_the_version_comes_from_the_metadata(pyproject: dict[str, Any]) -> None:
@@ -199,10 +214,11 @@ def test_the_wheel_holds_every_module_and_model(tmp_path: Path) -> None:
         names = set(archive.namelist())
         metadata = archive.read(next(name for name in names if name.endswith(".dist-info/METADATA"))).decode()
     weights = [path.relative_to(ROOT) for path in (ROOT / "pipeline/zoo/weights").glob("*.safetensors")]
-    markers = [Path(room, "py.typed") for room in ROOMS]
-    wanted = {f"irn_video/{path.as_posix()}" for path in (*modules(), *weights, *markers)}
+    markers = [Path(room, "py.typed") for room in (*ROOMS, FACE)]
+    wanted = {installed(path).as_posix() for path in (*modules(), *weights, *markers)}
     assert weights
     assert sorted(wanted - names) == []
+    assert not any(name.startswith("irn_video/pipeline/api") for name in names)
     # Nothing that would land beside other people's packages.
     assert {name.split("/")[0].split("-")[0] for name in names} == {"irn_video"}
     assert any(name.endswith("/licenses/LICENSE") for name in names)

@@ -37,7 +37,7 @@ class FrameTimes:
 
 
 def frame_times(path: Path, *, stream: int = 0) -> FrameTimes | None:
-    """Read all packets of a video stream for their times; None where some have none or two are the same.
+    """Read all packets of a video stream for their times; None where these do not tell when frames are shown.
 
     Raises:
         MissingFile, UnreadableVideo: see `open_input`.
@@ -58,7 +58,12 @@ def frame_times(path: Path, *, stream: int = 0) -> FrameTimes | None:
                 frames.append(packet.pts)
                 if packet.is_keyframe:
                     keyframes.append(packet.pts)
-    return FrameTimes(tuple(sorted(frames)), tuple(sorted(keyframes))) if len(set(frames)) == len(frames) else None
+        reordered = video.codec_context.has_b_frames
+    rising = sorted(frames)
+    # AVI counts frames as they are coded.
+    if len(set(frames)) < len(frames) or (reordered and frames == rising):
+        return None
+    return FrameTimes(tuple(rising), tuple(sorted(keyframes)))
 
 
 class FrameFinder:

@@ -161,7 +161,7 @@ class Rescaler:
         return upscale_rgb(self._engine, lr, draw.qp, temperature=draw.temperature, seed=draw.seed, index=draw.index)
 
     def _restored(self, picture: Picture, draw: _Latents) -> Picture:
-        given, height = Samples.of(picture), picture.height * self.scale
+        given, height, width = Samples.of(picture), picture.height * self.scale, picture.width * self.scale
         even = picture.height + picture.height % 2, picture.width + picture.width % 2  # as 4:2:0 has to be
         if even != (picture.height, picture.width):
             picture = to_picture(pad(to_planes(picture), picture.layout, *even), given, picture)
@@ -169,7 +169,7 @@ class Rescaler:
         to = engine.Restoration(
             samples=given,
             height=height,
-            width=picture.width * self.scale,
+            width=width,
             temperature=draw.temperature,
             seed=draw.seed,
             quantiser=float(draw.qp) if draw.qp is not None else None,
