@@ -78,8 +78,8 @@ class TestKeywords:
         call: Any = irn.send
         with pytest.raises(irn.IrnError, match=r"^no option 'cfr' \(did you mean crf\?\)$"):
             call(folder / "input.mp4", tmp_path / "a.mp4", cfr=26)
-        with pytest.raises(irn.IrnError, match="there are: .*upscaler"):
-            call = irn.receive
+        call = irn.receive
+        with pytest.raises(irn.IrnError, match=r"there are: .*upscaler"):
             call(folder / "out_lr.mp4", tmp_path / "a.mp4", zzz=26)
         assert not list(tmp_path.iterdir())
 
