@@ -110,7 +110,9 @@ def _made_up_card(info: VideoInfo, options: RestoringOptions) -> StreamCard:
         rescaler = load_rcan(Path(options.weights), device="cpu")
     else:
         raise MissingCard(
-            "no stream card inside", path=info.path, hint="was it made by irn-send? else say which --model made it"
+            "no stream card inside",
+            path=info.path,
+            hint="was it made by irn-send? else say which --model made it; irn-info says what it is",
         )
     return StreamCard(
         model=rescaler.name,

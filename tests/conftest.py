@@ -116,12 +116,13 @@ Run = Callable[..., Ran]
 
 @pytest.fixture
 def run(capfd: pytest.CaptureFixture[str]) -> Run:
-    """Run irn-send, irn-receive or irn-models in this process: `run("send", "in.mp4", "lr.mp4")`."""
+    """Run irn-send, irn-receive, irn-info or irn-models in this process: `run("send", "in.mp4", "lr.mp4")`."""
+    from irn_video.pipeline.commands.info import main as info
     from irn_video.pipeline.commands.models import main as models
     from irn_video.pipeline.commands.receive import main as receive
     from irn_video.pipeline.commands.send import main as send
 
-    commands = {"send": send, "receive": receive, "models": models}
+    commands = {"send": send, "receive": receive, "info": info, "models": models}
 
     def ran(command: str, *arguments: object) -> Ran:
         capfd.readouterr()

@@ -394,7 +394,7 @@ def test_an_interrupt_keeps_the_recording(clip: Path, port: int, tmp_path: Path)
     out, err = receiver.communicate(timeout=30)
     sender.join()
     assert receiver.returncode == 0, err
-    assert "pictures restored" in out
+    assert "frames restored" in out
     assert (probe(tmp_path / "out.mkv").frames or 0) > 10
     assert [path.name for path in tmp_path.iterdir()] == ["out.mkv"]
 

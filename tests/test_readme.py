@@ -10,6 +10,7 @@ from typing import Any
 import click
 import pytest
 from irn_video.pipeline.commands.evaluate import command as evaluate
+from irn_video.pipeline.commands.info import command as info
 from irn_video.pipeline.commands.models import command as models
 from irn_video.pipeline.commands.receive import command as receive
 from irn_video.pipeline.commands.rescale import command as rescale
@@ -29,6 +30,7 @@ COMMANDS = {
     "irn-rescale": rescale,
     "irn-study": study,
     "irn-stream": stream,
+    "irn-info": info,
 }
 
 
@@ -54,7 +56,7 @@ def _known(name: str, command: click.Command, words: Sequence[str]) -> set[str]:
 
 def test_options_in_examples_exist() -> None:
     seen = 0
-    for line in re.findall(r"(irn-(?:send|receive|models|train|eval|rescale|study|stream) [^`\n]*)", README):
+    for line in re.findall(r"(irn-(?:send|receive|models|train|eval|rescale|study|stream|info) [^`\n]*)", README):
         name, *words = line.split()
         options = {word for word in words if word.startswith("--")}
         if not options or any("|" in word for word in words):

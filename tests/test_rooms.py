@@ -31,6 +31,7 @@ ROOMS = (
     "pipeline.adaptation",
     "pipeline.restoring",
     "pipeline.upscalers",
+    "pipeline.inspection",
     "sender",
     "receiver",
     "pipeline.evaluation",

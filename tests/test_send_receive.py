@@ -80,7 +80,7 @@ class TestMeasurement:
         flat = clips.make(tmp_path / "flat.mkv", "-pix_fmt", "yuv420p", "-c:v", "ffv1", name="color")
         run("send", flat, tmp_path / "lr.mkv", "--model", "lanczos-x2", "--lossless")
         back = run("receive", tmp_path / "lr.mkv", tmp_path / "out.mkv", "--report", tmp_path / "r.json")
-        assert "every picture is identical" in back.out
+        assert "every frame is identical" in back.out
         report = json.loads((tmp_path / "r.json").read_text())
         assert [f["identical"] for f in report["frames"]] == [True] * 8
         assert [f["psnr_y"] for f in report["frames"]] == [None] * 8

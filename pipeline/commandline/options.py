@@ -6,9 +6,12 @@ This module must not import PyTorch, so that `--help` is quick.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from irn_video.pipeline.commandline.help import option
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -22,89 +25,128 @@ def bitrate(_context: click.Context, _parameter: click.Parameter, value: str | N
 
 def device_options(function: Function) -> Function:
     """`--device` and `--precision`."""
-    function = click.option(
-        "--precision",
-        default="auto",
-        show_default=True,
-        metavar="auto|fp32|bf16|fp16",
-        help="Arithmetic of the convolutions; auto takes the fastest that the processor computes natively.",
-    )(function)
-    return click.option(
-        "--device", default="auto", show_default=True, metavar="auto|cpu|cuda[:N]", help="Where the network runs."
+    return _all(
+        option(
+            "--device",
+            group="Device",
+            default="auto",
+            show_default=True,
+            metavar="auto|cpu|cuda[:N]",
+            help="Where the network runs.",
+        ),
+        option(
+            "--precision",
+            group="Device",
+            rare=True,
+            default="auto",
+            show_default=True,
+            metavar="auto|fp32|bf16|fp16",
+            help="Arithmetic of the convolutions. auto takes the fastest that the processor computes natively.",
+        ),
     )(function)
 
 
 def latent_options(*, temperature_help: str, seed_help: str, seed: int | None = 0) -> Callable[[Function], Function]:
     """`--temperature` and `--seed`; `seed` is the default, None where something else knows it."""
-    temperature_option = click.option("--temperature", type=float, metavar="T", help=temperature_help)
-    seed_option = click.option(
-        "--seed",
-        type=click.IntRange(0, 2**63 - 1),
-        default=seed,
-        show_default=seed is not None,
-        metavar="N",
-        help=seed_help,
+    return _all(
+        option("--temperature", group="Network", type=float, metavar="T", help=temperature_help),
+        option(
+            "--seed",
+            group="Network",
+            rare=True,
+            type=click.IntRange(0, 2**63 - 1),
+            default=seed,
+            show_default=seed is not None,
+            metavar="N",
+            help=seed_help,
+        ),
     )
-    return lambda function: temperature_option(seed_option(function))
 
 
-def encoder_options(*, crf_help: str, preset_help: str) -> Callable[[Function], Function]:
-    """`--codec`, `--crf`, `--bitrate`, `--lossless`, `--preset`, `--tune`, `--pix-fmt`, `--keyint`."""
-    options = (
-        click.option(
+def encoder_options(*, group: str, crf_help: str, preset_help: str) -> Callable[[Function], Function]:
+    """`--crf`, `--bitrate`, `--preset`, `--codec`, `--lossless`, `--tune`, `--pix-fmt`, `--keyint`."""
+    here = partial(option, group=group)
+    return _all(
+        here("--crf", type=float, metavar="N", help=crf_help),
+        here("--bitrate", callback=bitrate, metavar="RATE", help="Mean bit rate, such as 800k or 2M, in place of CRF."),
+        here("--preset", metavar="NAME", help=preset_help),
+        here(
             "--codec",
             default="h264",
             show_default=True,
             metavar="NAME",
-            help="h264, h265, av1, ffv1 (lossless), or h264_nvenc, hevc_nvenc, av1_nvenc with an NVIDIA GPU.",
+            help="h264, h265, av1 or ffv1 (lossless). h264_nvenc, hevc_nvenc, av1_nvenc with an NVIDIA GPU.",
         ),
-        click.option("--crf", type=float, metavar="N", help=crf_help),
-        click.option(
-            "--bitrate",
-            callback=bitrate,
-            metavar="RATE",
-            help="Mean bit rate in bit/s, such as 800k or 2M, instead of --crf.",
-        ),
-        click.option("--lossless", is_flag=True, help="Keep every sample; large files."),
-        click.option("--preset", metavar="NAME", help=preset_help),
-        click.option("--tune", metavar="NAME", help="The codec's tuning, such as film or zerolatency."),
-        click.option(
+        here("--lossless", rare=True, is_flag=True, help="Keep every sample. Large files."),
+        here("--tune", rare=True, metavar="NAME", help="The codec's tuning, such as film or zerolatency."),
+        here(
             "--pix-fmt",
             "pixel_format",
+            rare=True,
             metavar="NAME",
             help="yuv420p, yuv444p, yuv420p10le, … [default: the source's].",
         ),
-        click.option(
-            "--keyint", type=int, metavar="N", help="Largest distance of keyframes, in pictures [default: the codec's]."
+        here(
+            "--keyint",
+            rare=True,
+            type=int,
+            metavar="N",
+            help="Largest distance of keyframes, in frames [default: the codec's].",
         ),
     )
 
+
+def video_options(function: Function) -> Function:
+    """`--stream`, `--frames`, `--out`, `--overwrite`, `--json`."""
+    return _all(
+        option(
+            "--stream",
+            group="Input",
+            rare=True,
+            type=click.IntRange(0),
+            default=0,
+            show_default=True,
+            metavar="N",
+            help="Which video stream of the input, counted from 0.",
+        ),
+        option(
+            "--frames",
+            group="Input",
+            type=click.IntRange(1),
+            metavar="N",
+            help="Only the first N frames.",
+        ),
+        option(
+            "--out",
+            group="Output",
+            type=click.Path(path_type=Path),
+            metavar="DIR",
+            help="Work on all INPUTs, into files of their names in DIR. It is made where it is missing; outputs end in "
+            ".mkv where the input's kind of file cannot be written.",
+        ),
+        option("--overwrite", group="Output", is_flag=True, help="Replace existing output files."),
+        option(
+            "--json",
+            "as_json",
+            group="Output",
+            is_flag=True,
+            help="Print the report on stdout as JSON. With --out, a list of what became of each input.",
+        ),
+    )(function)
+
+
+def paths_argument(function: Function) -> Function:
+    """`INPUT OUTPUT`, or any number of inputs and `--out`, see `jobs_of`."""
+    words = "INPUT OUTPUT | INPUT... --out DIR"
+    return click.argument("paths", metavar=words, nargs=-1, required=True, type=click.Path(path_type=Path))(function)
+
+
+def _all(*options: Callable[[Any], Any]) -> Callable[[Function], Function]:
+    """Several options as one decorator, in this order."""
+
     def decorate(function: Function) -> Function:
-        for option in reversed(options):
-            function = option(function)
+        for one in reversed(options):
+            function = one(function)
         return function
 
     return decorate
-
-
-def video_options(function: Function) -> Function:
-    """`--stream`, `--frames`, `--overwrite`, `--json`."""
-    for option in reversed(
-        (
-            click.option(
-                "--stream",
-                type=click.IntRange(0),
-                default=0,
-                show_default=True,
-                metavar="N",
-                help="Which video stream of the input, counted from 0.",
-            ),
-            click.option(
-                "--frames", type=click.IntRange(1), metavar="N", help="Only the first N pictures [default: all]."
-            ),
-            click.option("--overwrite", is_flag=True, help="Replace existing output files."),
-            click.option("--json", "as_json", is_flag=True, help="Print the report on stdout as JSON."),
-        )
-    ):
-        function = option(function)
-    return function

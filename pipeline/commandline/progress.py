@@ -18,8 +18,8 @@ _PLAIN_LINE_SECONDS = 5.0
 
 
 @contextmanager
-def progress(title: str, unit: str = "pictures") -> Iterator[Advance]:
-    """Yield what to call after each picture: a bar on a terminal, plain lines elsewhere, with rate and time left."""
+def progress(title: str, unit: str = "frames") -> Iterator[Advance]:
+    """Yield what to call after each frame: a bar on a terminal, plain lines elsewhere, with rate and time left."""
     interrupts.check()
     with _bar(title, unit) if sys.stderr.isatty() else nullcontext(_Lines(title, unit)) as show:
 
@@ -81,4 +81,4 @@ def _bar(title: str, unit: str) -> Iterator[Advance]:
 
 
 def _rate(per_second: float, unit: str) -> str:
-    return f"{per_second:.1f} fps" if unit == "pictures" else f"{60 * per_second:.1f} {unit} a minute"
+    return f"{per_second:.1f} fps" if unit == "frames" else f"{60 * per_second:.1f} {unit} a minute"

@@ -61,23 +61,25 @@ def summary_line(summary: Mapping[str, Mapping[str, float | None]]) -> str:
     """Mean PSNR of each kind that differs at all, in one line."""
     means = {metric.removeprefix("psnr_").upper(): values["mean"] for metric, values in summary.items()}
     parts = [f"{name} {mean:.2f} dB" for name, mean in means.items() if mean is not None]
-    return "mean PSNR: " + (", ".join(parts) or "every picture is identical")
+    return "mean PSNR: " + (", ".join(parts) or "every frame is identical")
 
 
-def _failed(error: BaseException) -> int:
-    """Say in one line what has ended the work; an interrupt may surface as some library's error."""
-    if interrupts or isinstance(error, KeyboardInterrupt):
-        return _fail("interrupted; unfinished output was removed", 130)
+def explained(error: BaseException) -> str:
+    """What has ended the work, in one line."""
     if isinstance(error, IrnError):
-        return _fail(str(error), 2 if isinstance(error, BadOption) else 1)
+        return str(error)
     if isinstance(error, MemoryError) or any(words in str(error).lower() for words in _NO_MEMORY):
-        return _fail("not enough memory (try a smaller picture, or another --device)", 1)
+        return "not enough memory (try a smaller frame, or another --device)"
     if os.environ.get(_DEBUG):
         traceback.print_exception(error)
     first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-    return _fail(f"{type(error).__name__}: {first} (this is a bug; set {_DEBUG}=1 for its traceback)", 1)
+    return f"{type(error).__name__}: {first} (this is a bug; set {_DEBUG}=1 for its traceback)"
 
 
-def _fail(line: str, code: int) -> int:
-    click.echo(f"error: {line}", err=True)
-    return code
+def _failed(error: BaseException) -> int:
+    """Say it; an interrupt may surface as some library's error."""
+    if interrupts or isinstance(error, KeyboardInterrupt):
+        click.echo("error: interrupted; unfinished output was removed", err=True)
+        return 130
+    click.echo(f"error: {explained(error)}", err=True)
+    return 2 if isinstance(error, BadOption) else 1

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from irn_video.codecs.errors import BadOption
+from irn_video.pipeline.commandline.help import Command, option
 from irn_video.pipeline.commandline.options import device_options, latent_options
 from irn_video.pipeline.commandline.progress import progress
 from irn_video.pipeline.commandline.running import run_command, warn
@@ -23,31 +24,40 @@ _SIZE = re.compile(r"([0-9]{1,6})x([0-9]{1,6})")
 _CELL = 11
 
 
-@click.command(name="irn-eval", context_settings={"max_content_width": 100})
+@click.command(
+    name="irn-eval",
+    short_help="Measure a network on folders of pictures, as in the papers.",
+    cls=Command,
+    examples=("Set5 Set14 --model irn-x4", "--complexity --model irn-x2 --input 192x192"),
+)
 @click.version_option(package_name="irn-video")
 @click.argument("folders", metavar="[DIR]...", nargs=-1, type=click.Path(path_type=Path))
-@click.option(
+@option(
     "--model",
+    group="Network",
     required=True,
     metavar="NAME|FILE",
     help="A network of irn-models list, a weights file, an official checkpoint of IRN (.pth) or RCAN (.pt), or "
     "bicubic-x2, lanczos-x4, ….",
 )
-@click.option(
+@option(
     "--mode",
+    group="Method",
     type=click.Choice(["rescale", "upscale"]),
     default="rescale",
     show_default=True,
     help="Where the LR picture comes from: the network's forward pass, or bicubic resampling of the HR picture.",
 )
-@click.option(
+@option(
     "--lr",
+    group="Method",
     type=click.Path(path_type=Path),
     metavar="DIR",
     help="LR pictures for --mode upscale, called as the HR pictures or with x2 (x4) behind [default: bicubic].",
 )
-@click.option(
+@option(
     "--draws",
+    group="Method",
     type=int,
     default=1,
     show_default=True,
@@ -59,24 +69,27 @@ _CELL = 11
     "tables [default: the network's].",
     seed_help="Of the latents.",
 )
-@click.option(
+@option(
     "--save",
+    group="Output",
     type=click.Path(path_type=Path),
     metavar="DIR",
     help="Write NAME_lr.png, NAME_lr_bicubic.png and NAME_restored.png (first latent) there; one folder per DIR "
     "where there are several.",
 )
-@click.option("--overwrite", is_flag=True, help="Replace existing pictures of --save.")
-@click.option("--json", "as_json", is_flag=True, help="Print the report on stdout as JSON.")
-@click.option(
+@option("--overwrite", group="Output", is_flag=True, help="Replace existing pictures of --save.")
+@option("--json", "as_json", group="Output", is_flag=True, help="Print the report on stdout as JSON.")
+@option(
     "--complexity",
+    group="Complexity",
     is_flag=True,
     help="In place of pictures: parameters, multiply-accumulates, operations and memory of activations. Of rcan-x2 "
     "and rcan-x4 without weights, too.",
 )
-@click.option(
+@option(
     "--input",
     "size",
+    group="Complexity",
     metavar="WxH",
     help="For --complexity: size in samples of the network's input, an HR picture, or an LR picture for RCAN.",
 )
@@ -108,7 +121,7 @@ def command(folders: tuple[Path, ...], model: str, complexity: bool, size: str |
     settings = EvalOptions(**{name: options[name] for name in names})
     rescaler = load_stills(model, device=options["device"], precision=options["precision"])
     click.echo(f"{rescaler.name} on {rescaler.where}", err=True)
-    with progress("evaluating") as advance:
+    with progress("evaluating", "pictures") as advance:
         report = evaluate(rescaler, folders, settings, advance=advance)
     for text in report.warnings:
         warn(text)

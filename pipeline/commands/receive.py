@@ -6,97 +6,138 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+from irn_video.codecs.errors import BadOption
 from irn_video.codecs.writing.output import check_output
+from irn_video.pipeline.commandline.help import Command, option
 from irn_video.pipeline.commandline.options import (
     device_options,
     encoder_options,
     latent_options,
+    paths_argument,
     video_options,
 )
 from irn_video.pipeline.commandline.progress import progress
-from irn_video.pipeline.commandline.running import PartialResult, run_command, summary_line, warn
+from irn_video.pipeline.commandline.running import run_command, summary_line, warn
+from irn_video.pipeline.commandline.several import Job, check_undamaged, jobs_of, work_on
+
+if TYPE_CHECKING:
+    from irn_video.pipeline.quality.report import Report
+    from irn_video.receiver.receiving import ReceiveOptions
 
 
-@click.command(name="irn-receive", context_settings={"max_content_width": 100})
-@click.version_option(package_name="irn-video")
-@click.argument("lr", metavar="INPUT", type=click.Path(path_type=Path))
-@click.argument("output", metavar="OUTPUT", type=click.Path(path_type=Path))
-@click.option(
+@click.command(
+    name="irn-receive",
+    short_help="Restore a small stream at full size and measure it.",
+    cls=Command,
+    examples=("out_lr.mp4 restored.mp4 --source input.mp4", "small/*.mp4 --out restored"),
+)
+@paths_argument
+@option(
     "--source",
+    group="Measuring",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Measure against this video [default: the file that was sent, if it lies beside INPUT].",
+    help="Measure PSNR against this video [default: what was sent, if it is beside INPUT].",
 )
-@click.option(
+@option(
     "--source-stream",
+    group="Measuring",
+    rare=True,
     type=click.IntRange(0),
     default=0,
     show_default=True,
     metavar="N",
     help="Which video stream of the source, counted from 0.",
 )
-@click.option(
-    "--report", type=click.Path(path_type=Path), metavar="FILE", help="Write the PSNR of every picture, .json or .csv."
+@option(
+    "--report",
+    group="Measuring",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write the PSNR of every frame, .json or .csv.",
 )
-@click.option(
+@option(
+    "--model",
+    group="Network",
+    metavar="NAME|FILE",
+    help="Weights, where those that the stream names are not here.",
+)
+@option(
     "--upscaler",
+    group="Network",
     type=click.Choice(["model", "lanczos", "bicubic", "rcan"]),
     default="model",
     show_default=True,
-    help="Restore with the network, or, for comparison, with ordinary resampling or RCAN super-resolution (needs "
-    "--weights; 3.8 million multiply-accumulates per restored pixel at x2: minutes per 1080p picture without a GPU).",
+    help="What restores. Ordinary resampling and RCAN super-resolution are for comparison; RCAN needs --weights and "
+    "3.8 million multiply-accumulates per restored pixel at x2: minutes per 1080p frame without a GPU.",
 )
-@click.option(
+@option(
     "--weights",
+    group="Network",
+    rare=True,
     type=click.Path(path_type=Path),
     metavar="FILE",
     help="Official checkpoint for --upscaler rcan, of the stream's scale: RCAN_BIX2.pt or RCAN_BIX4.pt.",
 )
-@click.option("--model", metavar="NAME|FILE", help="Weights, where those that the stream names are not installed.")
 @latent_options(
     temperature_help="0 restores the mean (best PSNR), 1 samples full detail [default: the stream's].",
     seed_help="Of the sampled latents [default: the stream's].",
     seed=None,
 )
 @encoder_options(
-    crf_help="Constant quality of the restored file, 0 (best) to 51 (63 for AV1) [default: 18 for h264 "
-    "and h265, else the codec's].",
-    preset_help="Speed against compression, in the codec's words [default: veryfast for h264 and h265].",
+    group="Restored file",
+    crf_help="Constant quality, 0 (best) to 51 [default: 18 for h264 and h265, else the codec's]. 63 is the worst of "
+    "AV1.",
+    preset_help="Speed against compression [default: veryfast for h264 and h265].",
 )
 @video_options
 @device_options
-def command(lr: Path, output: Path, report: Path | None, as_json: bool, **options: Any) -> None:
+@click.version_option(package_name="irn-video")
+def command(paths: tuple[Path, ...], out: Path | None, report: Path | None, as_json: bool, **options: Any) -> None:
     """Restore INPUT, a stream made by irn-send, at full size, and write it to OUTPUT.
 
-    PSNR is measured on the restored pictures before they are encoded again.
+    PSNR is measured on the restored frames before they are encoded again. irn-info INPUT says what a stream is.
     """
     from irn_video.pipeline.quality.report import check_report_name
-    from irn_video.receiver.receiving import ReceiveOptions, receive
+    from irn_video.receiver.receiving import ReceiveOptions
 
     settings = ReceiveOptions(**options)
+    if out is not None and (report is not None or settings.source is not None):
+        name = "--source" if report is None else "--report"
+        hint = "leave it out: sources beside the inputs are found" if report is None else "--json prints all reports"
+        raise BadOption(f"{name} is for one video", hint=hint)
+    jobs = jobs_of(paths, out, settings.codec)
+    if out is not None:
+        work_on(jobs, lambda job: _receive(job, settings, quiet=as_json), as_json=as_json)
+        return
     if report is not None:
         check_report_name(report)
-        inputs = [Path(path) for path in (lr, output, settings.source, settings.weights) if path is not None]
+        inputs = [Path(path) for path in (*paths, settings.source, settings.weights) if path is not None]
         check_output(report, inputs, settings.overwrite)
-    with progress("receiving") as advance:
-        result = receive(lr, output, settings, advance=advance, say=lambda text: click.echo(text, err=True))
+    received = _receive(jobs[0], settings, quiet=as_json)
+    if report is not None:
+        received.write(report, overwrite=settings.overwrite)
+    if as_json:
+        click.echo(json.dumps(received.as_json(), indent=1))
+    check_undamaged(received, jobs[0].source)
+
+
+def _receive(job: Job, options: ReceiveOptions, *, quiet: bool) -> Report:
+    """Restore one video and say how it went; nothing on stdout if `quiet`."""
+    from irn_video.receiver.receiving import receive
+
+    with progress(f"receiving {job.source.name}") as advance:
+        result = receive(job.source, job.output, options, advance=advance, say=lambda text: click.echo(text, err=True))
     for text in result.report.warnings:
         warn(text)
-    if report is not None:
-        result.report.write(report, overwrite=settings.overwrite)
-    if as_json:
-        click.echo(json.dumps(result.report.as_json(), indent=1))
-    else:
-        click.echo(f"{output}: {result.written.frames} pictures restored")
+    if not quiet:
+        click.echo(f"{job.output}: {result.written.frames} frames restored")
         measured = summary_line(result.report.summary()) if result.report.frames else ""
         click.echo(measured or f"PSNR not measured: {result.unmeasured}")
-    if result.report.damage:
-        raise PartialResult(
-            f"the input is damaged: {result.report.damage}; what could be decoded was restored", path=lr
-        )
+    return result.report
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from irn_video.pipeline.commandline.help import Command, option
 from irn_video.pipeline.commandline.options import device_options, latent_options
 from irn_video.pipeline.commandline.progress import progress
 from irn_video.pipeline.commandline.running import run_command, warn
@@ -16,41 +17,61 @@ from irn_video.pipeline.commandline.running import run_command, warn
 _DEFAULT_MODEL = "irn-h264-x2"  # that of the zoo, named here so that --help is quick
 
 
-@click.command(name="irn-rescale", context_settings={"max_content_width": 100})
+@click.command(
+    name="irn-rescale",
+    short_help="Shrink or enlarge pictures.",
+    cls=Command,
+    examples=("photos/ --out small", "small/ --up --out restored"),
+)
 @click.version_option(package_name="irn-video")
 @click.argument("images", metavar="IMAGE|DIR...", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--down/--up", default=True, show_default=True, help="Shrink by the network's scale, or enlarge by it.")
-@click.option(
+@option(
+    "--down/--up",
+    group="Output",
+    default=True,
+    show_default=True,
+    help="Shrink by the network's scale, or enlarge by it.",
+)
+@option(
     "--out",
+    group="Output",
     required=True,
     type=click.Path(path_type=Path),
     metavar="DIR",
     help="Where the pictures go, under their own names; made where it is missing.",
 )
-@click.option(
+@option(
     "--model",
+    group="Network",
     default=_DEFAULT_MODEL,
     show_default=True,
     metavar="NAME|FILE",
     help="A network of irn-models list, a weights file, an official checkpoint of IRN (.pth) or RCAN (.pt, only up), "
     "or bicubic-x2, lanczos-x4, …. Going up takes the one that went down.",
 )
-@click.option(
+@option(
     "--format",
+    group="Output",
     type=click.Choice(["png", "webp", "jpg"]),
     default="png",
     show_default=True,
     help="Of the output. png and webp keep every sample; jpg drops alpha and what a network hid in the LR picture.",
 )
-@click.option(
-    "--quality", type=click.IntRange(1, 100), default=95, show_default=True, metavar="N", help="Of jpg, 100 is best."
+@option(
+    "--quality",
+    group="Output",
+    type=click.IntRange(1, 100),
+    default=95,
+    show_default=True,
+    metavar="N",
+    help="Of jpg, 100 is best.",
 )
 @latent_options(
     temperature_help="For --up: 0 restores the mean (best PSNR), 1 samples full detail [default: the network's].",
     seed_help="Of the sampled latents; the same for every picture.",
 )
-@click.option("--overwrite", is_flag=True, help="Replace existing output files.")
-@click.option("--json", "as_json", is_flag=True, help="Print what was written on stdout as JSON.")
+@option("--overwrite", group="Output", is_flag=True, help="Replace existing output files.")
+@option("--json", "as_json", group="Output", is_flag=True, help="Print what was written on stdout as JSON.")
 @device_options
 def command(images: tuple[Path, ...], out: Path, down: bool, model: str, as_json: bool, **options: Any) -> None:
     """Shrink or enlarge pictures (PNG, JPEG, WebP, BMP, TIFF) and folders of them, without a reference.
@@ -68,7 +89,7 @@ def command(images: tuple[Path, ...], out: Path, down: bool, model: str, as_json
     settings = RescaleOptions(up=not down, **{name: options[name] for name in names})
     rescaler = load_stills(model, device=options["device"], precision=options["precision"])
     click.echo(f"{rescaler.name} on {rescaler.where}", err=True)
-    with progress("rescaling") as advance:
+    with progress("rescaling", "pictures") as advance:
         result = rescale(rescaler, images, out, settings, advance=advance)
     for text in result.warnings:
         warn(text)

@@ -13,105 +13,145 @@ from typing import TYPE_CHECKING, Any
 import click
 from irn_video.codecs.errors import BadOption
 from irn_video.codecs.writing.output import check_output
+from irn_video.pipeline.commandline.help import Command, option
 from irn_video.pipeline.commandline.options import (
     device_options,
     encoder_options,
     latent_options,
+    paths_argument,
     video_options,
 )
 from irn_video.pipeline.commandline.progress import progress
-from irn_video.pipeline.commandline.running import PartialResult, run_command, summary_line, warn
+from irn_video.pipeline.commandline.running import run_command, summary_line, warn
+from irn_video.pipeline.commandline.several import Job, check_undamaged, jobs_of, work_on
 
 if TYPE_CHECKING:
-    from irn_video.sender.sending import SendOptions
+    from irn_video.pipeline.quality.report import Report
+    from irn_video.sender.sending import SendOptions, SendResult
 
 _AUTO = "auto"
 
 
-@click.command(name="irn-send", context_settings={"max_content_width": 100})
-@click.version_option(package_name="irn-video")
-@click.argument("source", metavar="INPUT", type=click.Path(path_type=Path))
-@click.argument("output", metavar="OUTPUT", type=click.Path(path_type=Path))
-@click.option(
-    "--model",
-    metavar="NAME|FILE",
-    help="A network (see irn-models list), a weights file, or lanczos-x2 and bicubic-x2 for ordinary "
-    "resampling [default: irn-h264-x2].",
+@click.command(
+    name="irn-send",
+    short_help="Shrink a video and write it as a small stream.",
+    cls=Command,
+    examples=("input.mp4 out_lr.mp4 --crf 26", "*.mp4 --out small --adapt fast"),
 )
-@click.option(
-    "--scale",
-    type=click.Choice(["1", "2", "4", _AUTO]),
-    help="Shrink by this factor, with the network made for it; must fit --model if that is given [default: 2]. "
-    "4 is for the lowest rates; 1 sends full size, and the receiver takes the coding error away; auto tries them on "
-    "samples of INPUT and takes the one with the best VMAF at --bitrate, which takes a few minutes.",
-)
+@paths_argument
 @encoder_options(
-    crf_help="Constant quality of the LR stream, 0 (best) to 51 (63 for AV1); +6 halves the bit rate [default: 23].",
+    group="Rate",
+    crf_help="Constant quality of the LR stream, 0 (best) to 51 [default: 23]. 63 is the worst of AV1; +6 halves the "
+    "bit rate.",
     preset_help="Speed against compression, in the codec's words [default: medium].",
 )
+@option(
+    "--scale",
+    group="Network",
+    type=click.Choice(["1", "2", "4", _AUTO]),
+    help="Shrink by this factor, with the network made for it [default: 2]. It must fit --model if that is given. 4 is "
+    "for the lowest rates; 1 sends full size, and the receiver takes the coding error away; auto tries them on samples "
+    "of INPUT and takes the one with the best VMAF at --bitrate, which takes a few minutes.",
+)
+@option(
+    "--model",
+    group="Network",
+    metavar="NAME|FILE",
+    help="A network of irn-models list, or its weights [default: irn-h264-x2]. lanczos-x2 and bicubic-x2 are ordinary "
+    "resampling.",
+)
 @latent_options(
-    temperature_help="Default for the receiver: 0 restores the mean, 1 samples full detail [default: the network's].",
+    temperature_help="Default for the receiver: 0 restores the mean, 1 full detail [default: the network's].",
     seed_help="Default seed of the receiver's latents.",
 )
-@click.option(
+@option(
     "--adapt",
+    group="Tuning",
     metavar="fast|best|SECONDS",
-    help="Tune the receiver's network to each group of pictures and send the change with its keyframe, where it "
-    "is worth its bits; H.264 only. fast looks at some pictures, best at all and much longer, SECONDS so long for "
-    "each group (not the same bytes each time).",
+    help="Tune the receiver's network to each group of frames; H.264 only. What changes is sent with its keyframe, "
+    "where it is worth its bits. fast looks at some frames, best at all and much longer, SECONDS so long for each "
+    "group (not the same bytes each time).",
 )
-@click.option(
+@option(
     "--adapt-budget",
+    group="Tuning",
     metavar="2%|4k",
-    help="Spend at most this part of a group of pictures, or so many bytes, on its change [default: what is worth it].",
+    help="At most this part of a group's bytes, or so many [default: what is worth it].",
 )
-@click.option(
-    "--verify", is_flag=True, help="Afterwards restore the LR stream and report the PSNR the receiver will see."
-)
-@click.option("--report", type=click.Path(path_type=Path), metavar="FILE", help="Write a report, .json or .csv.")
 @video_options
+@option(
+    "--verify",
+    group="Output",
+    is_flag=True,
+    help="Restore the LR stream afterwards and say the PSNR the receiver will see.",
+)
+@option(
+    "--report", group="Output", type=click.Path(path_type=Path), metavar="FILE", help="Write a report, .json or .csv."
+)
 @device_options
-def command(source: Path, output: Path, report: Path | None, as_json: bool, scale: str | None, **options: Any) -> None:
-    """Shrink every picture of INPUT and write the small stream to OUTPUT.
+@click.version_option(package_name="irn-video")
+def command(
+    paths: tuple[Path, ...],
+    out: Path | None,
+    report: Path | None,
+    as_json: bool,
+    scale: str | None,
+    **options: Any,
+) -> None:
+    """Shrink every frame of INPUT and write the small stream to OUTPUT (.mp4, .mkv, .mov, .ts …).
 
-    OUTPUT (.mp4, .mkv, .mov, .ts …) is an ordinary video that carries what irn-receive needs to restore it. Audio,
-    subtitles, chapters and tags are copied.
+    OUTPUT is an ordinary video that carries what irn-receive needs to restore it. Audio, subtitles, chapters and tags
+    are copied.
     """
     from irn_video.pipeline.quality.report import check_report_name
-    from irn_video.sender.sending import SendOptions, send
+    from irn_video.sender.sending import SendOptions
 
     settings = SendOptions(scale=None if scale in (None, _AUTO) else int(scale), **options)
+    if report is not None and out is not None:
+        raise BadOption("--report is for one video", hint="--json prints the reports of all")
+    jobs = jobs_of(paths, out, settings.codec)
+    if out is not None:
+        work_on(jobs, lambda job: _send(job, settings, scale, quiet=as_json), as_json=as_json)
+        return
     if report is not None:
         check_report_name(report)
-        check_output(report, [source, output], settings.overwrite)
-    check_output(output, [source], settings.overwrite)
+        check_output(report, paths, settings.overwrite)
+    sent = _send(jobs[0], settings, scale, quiet=as_json)
+    if report is not None:
+        sent.write(report, overwrite=settings.overwrite)
+    if as_json:
+        click.echo(json.dumps(sent.as_json(), indent=1))
+    check_undamaged(sent, jobs[0].source)
+
+
+def _send(job: Job, options: SendOptions, scale: str | None, *, quiet: bool) -> Report:
+    """Send one video and say how it went; nothing on stdout if `quiet`."""
+    from irn_video.sender.sending import send
+
+    check_output(job.output, [job.source], options.overwrite)
     if scale == _AUTO:
-        settings = replace(settings, model=_best_model(source, settings))
-    with progress("sending") as advance:
-        result = send(source, output, settings, advance=advance, say=lambda text: click.echo(text, err=True))
+        options = replace(options, model=_best_model(job.source, options))
+    with progress(f"sending {job.source.name}") as advance:
+        result = send(job.source, job.output, options, advance=advance, say=lambda text: click.echo(text, err=True))
     for text in result.report.warnings:
         warn(text)
-    if report is not None:
-        result.report.write(report, overwrite=settings.overwrite)
-    if as_json:
-        click.echo(json.dumps(result.report.as_json(), indent=1))
-    else:
-        stream = result.report.stream.as_json()
-        card = result.card
-        click.echo(
-            f"{output}: {result.written.frames} pictures, {card.width}x{card.height} sent as "
-            f"{(card.width + card.pad_right) // card.scale}x{(card.height + card.pad_bottom) // card.scale}, "
-            f"{stream['bytes']} bytes of video" + (f", {stream['kbps']:.0f} kb/s" if stream["kbps"] else "")
-        )
-        if groups := result.report.adaptation:
-            spent, tuned = sum(group.bytes for group in groups), sum(group.bytes > 0 for group in groups)
-            click.echo(f"tuned {tuned} of {len(groups)} groups of pictures, in {spent} of these bytes")
-        if result.report.frames:
-            click.echo(summary_line(result.report.summary()))
-    if result.report.damage:
-        raise PartialResult(
-            f"the input is damaged: {result.report.damage}; what could be decoded was sent", path=source
-        )
+    if not quiet:
+        _say(result)
+    return result.report
+
+
+def _say(result: SendResult) -> None:
+    stream, card = result.report.stream.as_json(), result.card
+    click.echo(
+        f"{result.written.path}: {result.written.frames} frames, {card.width}x{card.height} sent as "
+        f"{(card.width + card.pad_right) // card.scale}x{(card.height + card.pad_bottom) // card.scale}, "
+        f"{stream['bytes']} bytes of video" + (f", {stream['kbps']:.0f} kb/s" if stream["kbps"] else "")
+    )
+    if groups := result.report.adaptation:
+        spent, tuned = sum(group.bytes for group in groups), sum(group.bytes > 0 for group in groups)
+        click.echo(f"tuned {tuned} of {len(groups)} groups of frames, in {spent} of these bytes")
+    if result.report.frames:
+        click.echo(summary_line(result.report.summary()))
 
 
 def _best_model(source: Path, options: SendOptions) -> str:

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from irn_video.codecs.encoders import parse_bitrate
 from irn_video.codecs.errors import BadOption
+from irn_video.pipeline.commandline.help import Command, option
 from irn_video.pipeline.commandline.options import bitrate, device_options
 from irn_video.pipeline.commandline.running import run_command
 
@@ -45,38 +45,71 @@ def command() -> None:
     """
 
 
-@command.command()
+@command.command(cls=Command, examples=("input.mp4 udp://127.0.0.1:5000 --bitrate 400k",))
 @click.argument("source", metavar="INPUT")
 @click.argument("url")
-@click.option("--model", metavar="NAME|FILE", help="A network of irn-models list, or a file.")
-@click.option(
+@option("--model", group="Network", metavar="NAME|FILE", help="A network of irn-models list, or a file.")
+@option(
     "--scale",
+    group="Network",
     type=click.Choice(["auto", "1", "2", "4"]),
     default="auto",
     show_default=True,
     help="Shrink by this factor, with its network; auto is 2, or 4 at low bit rates.",
 )
-@click.option(
-    "--bitrate", callback=bitrate, default="800k", show_default=True, metavar="RATE", help="Kept over half a second."
+@option(
+    "--bitrate",
+    group="Rate",
+    callback=bitrate,
+    default="800k",
+    show_default=True,
+    metavar="RATE",
+    help="Kept over half a second.",
 )
-@click.option(
-    "--adapt/--no-adapt", default=True, show_default=True, help="Send less while the receiver reports loss or delay."
+@option(
+    "--adapt/--no-adapt",
+    group="Rate",
+    default=True,
+    show_default=True,
+    help="Send less while the receiver reports loss or delay.",
 )
-@click.option("--codec", default="h264", show_default=True, metavar="NAME", help="h264 or h265.")
-@click.option("--preset", default="veryfast", show_default=True, metavar="NAME", help="Speed against compression.")
-@click.option(
-    "--keyint", type=click.IntRange(1), metavar="N", help="Distance of keyframes in pictures [default: a second]."
+@option("--codec", group="Rate", rare=True, default="h264", show_default=True, metavar="NAME", help="h264 or h265.")
+@option(
+    "--preset", group="Rate", default="veryfast", show_default=True, metavar="NAME", help="Speed against compression."
 )
-@click.option("--loop", is_flag=True, help="Begin anew at the end of INPUT.")
-@click.option("--seconds", type=click.FloatRange(min=0, min_open=True), metavar="S", help="Stop after so long.")
-@click.option("--size", metavar="WxH", help="Ask a device for pictures of this size.")
-@click.option("--fps", type=click.FloatRange(1, 240), metavar="FPS", help="Take about so many pictures a second.")
-@click.option("--sdp", type=click.Path(path_type=Path), metavar="FILE", help="Write what players need to open rtp://.")
-@click.option(
-    "--control", is_flag=True, help="Obey lines on standard input: bitrate 400k, model NAME, scale 4, adapt off."
+@option(
+    "--keyint",
+    group="Rate",
+    rare=True,
+    type=click.IntRange(1),
+    metavar="N",
+    help="Distance of keyframes in frames [default: a second].",
 )
-@click.option("--overwrite", is_flag=True, help="Replace an existing SDP file.")
-@click.option("--json", "as_json", is_flag=True, help="Print what was sent as JSON.")
+@option("--loop", group="Input", is_flag=True, help="Begin anew at the end of INPUT.")
+@option(
+    "--seconds", group="Input", type=click.FloatRange(min=0, min_open=True), metavar="S", help="Stop after so long."
+)
+@option("--size", group="Input", rare=True, metavar="WxH", help="Ask a device for frames of this size.")
+@option(
+    "--fps", group="Input", type=click.FloatRange(1, 240), metavar="FPS", help="Take about so many frames a second."
+)
+@option(
+    "--sdp",
+    group="Output",
+    rare=True,
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write what players need to open rtp://.",
+)
+@option(
+    "--control",
+    group="Output",
+    rare=True,
+    is_flag=True,
+    help="Obey lines on standard input: bitrate 400k, model NAME, scale 4, adapt off.",
+)
+@option("--overwrite", group="Output", rare=True, is_flag=True, help="Replace an existing SDP file.")
+@option("--json", "as_json", group="Output", is_flag=True, help="Print what was sent as JSON.")
 @device_options
 def send(
     source: str,
@@ -122,7 +155,7 @@ def send(
     else:
         kbps = sent.bytes * 8 / 1000 / sent.seconds if sent.seconds else 0
         skipped = f", {sent.skipped} left out because this machine was too slow" if sent.skipped else ""
-        click.echo(f"{sent.pictures} pictures in {sent.seconds:.1f} s, {kbps:.0f} kb/s{skipped}")
+        click.echo(f"{sent.pictures} frames in {sent.seconds:.1f} s, {kbps:.0f} kb/s{skipped}")
 
 
 def _send_options(model: str | None, scale: str, **options: Any) -> LiveSendOptions:
@@ -134,42 +167,75 @@ def _send_options(model: str | None, scale: str, **options: Any) -> LiveSendOpti
     return LiveSendOptions(model=model, **options)
 
 
-@command.command()
+@command.command(cls=Command, examples=("udp://127.0.0.1:5000 --output restored.mkv --web 8080",))
 @click.argument("url")
-@click.option("--output", type=click.Path(path_type=Path), metavar="FILE", help="Record the restored pictures.")
-@click.option(
-    "--source", type=click.Path(path_type=Path), metavar="FILE", help="What is being sent: measure PSNR against it."
+@option("--output", group="Output", type=click.Path(path_type=Path), metavar="FILE", help="Record the restored frames.")
+@option(
+    "--source",
+    group="Measuring",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="What is being sent: measure PSNR against it.",
 )
-@click.option("--model", metavar="NAME|FILE", help="Weights, where those that the stream names are not installed.")
-@click.option("--wait", default=60.0, show_default=True, metavar="S", help="Give up if nobody sends for so long.")
-@click.option(
+@option(
+    "--model",
+    group="Network",
+    metavar="NAME|FILE",
+    help="Weights, where those that the stream names are not installed.",
+)
+@option(
+    "--wait", group="Input", default=60.0, show_default=True, metavar="S", help="Give up if nobody sends for so long."
+)
+@option(
     "--patience",
+    group="Input",
+    rare=True,
     default=3.0,
     show_default=True,
     metavar="S",
     help="The stream has ended when nothing comes for so long.",
 )
-@click.option("--seconds", type=click.FloatRange(min=0, min_open=True), metavar="S", help="Stop after so long.")
-@click.option(
-    "--temperature", type=click.FloatRange(0, 10), metavar="T", help="Of the latents [default: what the sender says]."
+@option(
+    "--seconds", group="Input", type=click.FloatRange(min=0, min_open=True), metavar="S", help="Stop after so long."
 )
-@click.option(
+@option(
+    "--temperature",
+    group="Network",
+    type=click.FloatRange(0, 10),
+    metavar="T",
+    help="Of the latents [default: what the sender says].",
+)
+@option(
     "--fallback",
+    group="Network",
     type=click.Choice(["lanczos", "drop"]),
     default="lanczos",
     show_default=True,
-    help="What becomes of pictures that the network has no time for.",
+    help="What becomes of frames that the network has no time for.",
 )
-@click.option("--display", is_flag=True, help="Show the restored pictures in a window; q closes it.")
-@click.option("--web", type=click.IntRange(0, 65535), metavar="PORT", help="Show them on a page; 0 takes a free port.")
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address at which the page is served.")
-@click.option("--overwrite", is_flag=True, help="Replace an existing recording.")
-@click.option("--json", "as_json", is_flag=True, help="Print the statistics as JSON.")
+@option("--display", group="Output", is_flag=True, help="Show the restored frames in a window; q closes it.")
+@option(
+    "--web",
+    group="Output",
+    type=click.IntRange(0, 65535),
+    metavar="PORT",
+    help="Show them on a page; 0 takes a free port.",
+)
+@option(
+    "--host",
+    group="Output",
+    rare=True,
+    default="127.0.0.1",
+    show_default=True,
+    help="Address at which the page is served.",
+)
+@option("--overwrite", group="Output", rare=True, is_flag=True, help="Replace an existing recording.")
+@option("--json", "as_json", group="Output", is_flag=True, help="Print the statistics as JSON.")
 @device_options
 def receive(url: str, as_json: bool, display: bool, web: int | None, host: str, **options: Any) -> None:
     """Restore what irn-stream send sends to URL: udp://HOST:PORT, or tcp, rtp or srt in place of udp.
 
-    HOST is the address of this machine to listen at: 127.0.0.1 for this machine alone, 0.0.0.0 for all. Pictures that
+    HOST is the address of this machine to listen at: 127.0.0.1 for this machine alone, 0.0.0.0 for all. Frames that
     the network cannot keep up with are enlarged by Lanczos or left out, never delayed. Ctrl-C ends it; what was
     recorded stays.
     """
@@ -192,49 +258,104 @@ def receive(url: str, as_json: bool, display: bool, web: int | None, host: str, 
         click.echo(_summary(found))
 
 
-@command.command()
+@command.command(cls=Command, examples=("input.mp4 --loss 1% --delay 50ms",))
 @click.argument("source", metavar="INPUT")
-@click.option("--model", metavar="NAME|FILE", help="A network of irn-models list, or a file.")
-@click.option(
+@option("--model", group="Network", metavar="NAME|FILE", help="A network of irn-models list, or a file.")
+@option(
     "--scale",
+    group="Network",
     type=click.Choice(["auto", "1", "2", "4"]),
     default="auto",
     show_default=True,
     help="Shrink by this factor, with its network; auto is 2, or 4 at low bit rates.",
 )
-@click.option(
-    "--bitrate", callback=bitrate, default="800k", show_default=True, metavar="RATE", help="Of each of the two streams."
+@option(
+    "--bitrate",
+    group="Rate",
+    callback=bitrate,
+    default="800k",
+    show_default=True,
+    metavar="RATE",
+    help="Of each of the two streams.",
 )
-@click.option(
-    "--adapt/--no-adapt", default=True, show_default=True, help="Send less while the receiver reports loss or delay."
+@option(
+    "--adapt/--no-adapt",
+    group="Rate",
+    default=True,
+    show_default=True,
+    help="Send less while the receiver reports loss or delay.",
 )
-@click.option("--preset", default="veryfast", show_default=True, metavar="NAME", help="Speed against compression.")
-@click.option("--loss", default="0", show_default=True, metavar="SHARE", help="Of datagrams that the link loses: 1%.")
-@click.option("--delay", default="0", show_default=True, metavar="TIME", help="Of the link, each way: 50ms.")
-@click.option("--rate", "link_rate", default="0", show_default=True, metavar="RATE", help="Of the link; 0: no limit.")
-@click.option("--once", is_flag=True, help="End with INPUT; a file begins anew otherwise.")
-@click.option("--seconds", type=click.FloatRange(min=0, min_open=True), metavar="S", help="Stop after so long.")
-@click.option("--size", metavar="WxH", help="Ask a device for pictures of this size.")
-@click.option(
+@option(
+    "--preset",
+    group="Rate",
+    rare=True,
+    default="veryfast",
+    show_default=True,
+    metavar="NAME",
+    help="Speed against compression.",
+)
+@option(
+    "--loss",
+    group="Link",
+    default="0",
+    show_default=True,
+    metavar="SHARE",
+    help="Of datagrams that the link loses: 1%.",
+)
+@option("--delay", group="Link", default="0", show_default=True, metavar="TIME", help="Of the link, each way: 50ms.")
+@option(
+    "--rate",
+    "link_rate",
+    group="Link",
+    default="0",
+    show_default=True,
+    metavar="RATE",
+    help="Of the link; 0: no limit.",
+)
+@option("--once", group="Input", is_flag=True, help="End with INPUT; a file begins anew otherwise.")
+@option(
+    "--seconds", group="Input", type=click.FloatRange(min=0, min_open=True), metavar="S", help="Stop after so long."
+)
+@option("--size", group="Input", rare=True, metavar="WxH", help="Ask a device for frames of this size.")
+@option(
     "--fps",
+    group="Input",
     type=click.FloatRange(1, 240),
     metavar="FPS",
-    help="Take about so many pictures a second [default: all that this machine can show].",
+    help="Take about so many frames a second [default: all that this machine can show].",
 )
-@click.option(
-    "--temperature", type=click.FloatRange(0, 1), metavar="T", help="Of the latents [default: the network's]."
+@option(
+    "--temperature",
+    group="Network",
+    type=click.FloatRange(0, 1),
+    metavar="T",
+    help="Of the latents [default: the network's].",
 )
-@click.option(
-    "--port", type=click.IntRange(0, 65535), default=0, metavar="PORT", help="Of the page [default: a free one]."
+@option(
+    "--port",
+    group="Page",
+    type=click.IntRange(0, 65535),
+    default=0,
+    metavar="PORT",
+    help="Of the page [default: a free one].",
 )
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address at which the page is served.")
-@click.option(
+@option(
+    "--host",
+    group="Page",
+    rare=True,
+    default="127.0.0.1",
+    show_default=True,
+    help="Address at which the page is served.",
+)
+@option(
     "--onnxruntime",
+    group="Page",
+    rare=True,
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help="The folder dist of npm's onnxruntime-web: browsers may then restore the pictures themselves.",
+    help="The folder dist of npm's onnxruntime-web: browsers may then restore the frames themselves.",
 )
-@click.option("--open/--no-open", "browse", default=True, show_default=True, help="Open the page in a browser.")
+@option("--open/--no-open", "browse", group="Page", default=True, show_default=True, help="Open the page in a browser.")
 @device_options
 def demo(
     source: str,
@@ -306,6 +427,8 @@ def _seconds(text: str) -> float:
 
 
 def _rate(text: str) -> int:
+    from irn_video.codecs.encoders import parse_bitrate
+
     return 0 if text.strip() in ("0", "off") else parse_bitrate(text)
 
 
@@ -352,7 +475,7 @@ def _lines() -> Show:
 
 
 def _summary(found: LiveStatistics) -> str:
-    words = [f"{found.restored} pictures restored, {found.fps:.1f} a second, {found.kbps:.0f} kb/s"]
+    words = [f"{found.restored} frames restored, {found.fps:.1f} a second, {found.kbps:.0f} kb/s"]
     if found.delay_ms is not None and found.delay_p95_ms is not None:
         words.append(f"delay {found.delay_ms:.0f} ms (95 %: {found.delay_p95_ms:.0f})")
         words.append(f"longest stall {found.stall_ms:.0f} ms")

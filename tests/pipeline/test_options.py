@@ -23,10 +23,10 @@ def parsed(command: click.Command, *arguments: str, but: tuple[str, ...] = ()) -
     return {k: v for k, v in command.make_context("x", list(arguments)).params.items() if k not in but}
 
 
-NO_FIELDS = ("source", "lr", "output", "report", "as_json")
+NO_FIELDS = ("paths", "out", "scale", "report", "as_json")
 COMMANDS = {
     "send": (send_command.command, ("a", "b"), NO_FIELDS, SendOptions),
-    "receive": (receive_command.command, ("a", "b"), ("lr", "output", "report", "as_json"), ReceiveOptions),
+    "receive": (receive_command.command, ("a", "b"), NO_FIELDS, ReceiveOptions),
     "stream send": (
         stream_command.send,
         ("a", "b"),

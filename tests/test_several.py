@@ -1,0 +1,115 @@
+"""Several inputs with --out: all are worked on, and what failed is listed at the end."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from irn_video.codecs.errors import BadOption, MissingFile
+from irn_video.pipeline.commandline.several import Job, jobs_of
+
+QUICK = ("--model", "lanczos-x2", "--preset", "ultrafast", "--frames", 2)
+
+
+@pytest.fixture
+def folder(moving: Path, tmp_path: Path) -> Path:
+    """Two videos, and a file between them that is none."""
+    shutil.copy(moving, tmp_path / "a.mp4")
+    shutil.copy(moving, tmp_path / "c.mp4")
+    (tmp_path / "b.mp4").write_text("no video")
+    return tmp_path
+
+
+def test_there_and_back(folder: Path, run: Any) -> None:
+    inputs = [folder / name for name in ("a.mp4", "b.mp4", "c.mp4")]
+    there = run("send", *inputs, "--out", folder / "small", *QUICK)
+    assert there.code == 1
+    assert [line.split(":")[0] for line in there.out.splitlines()] == [
+        str(folder / "small" / name) for name in ("a.mp4", "c.mp4")
+    ]
+    lines = there.err.splitlines()[-2:]
+    assert lines[0].startswith(f"failed: {folder / 'b.mp4'}: FFmpeg cannot read it")
+    assert lines[1] == "error: 1 of 3 failed"
+    assert sorted(path.name for path in (folder / "small").iterdir()) == ["a.mp4", "c.mp4"]
+    back = run("receive", folder / "small/a.mp4", folder / "small/c.mp4", "--out", folder / "back/again", "--json")
+    assert back.code == 0
+    values = json.loads(back.out)
+    assert [Path(entry["output"]).name for entry in values] == ["a.mp4", "c.mp4"]
+    assert all(Path(entry["output"]).is_file() and entry["report"]["command"] == "irn-receive" for entry in values)
+
+
+def test_json_of_what_failed(folder: Path, run: Any) -> None:
+    done = run("send", folder / "b.mp4", folder / "a.mp4", "--out", folder / "small", "--json", *QUICK)
+    assert done.code == 1
+    failed, sent = json.loads(done.out)
+    assert failed["error"].startswith(f"{folder / 'b.mp4'}: FFmpeg cannot read it")
+    assert "report" not in failed
+    assert "error" not in sent
+
+
+def test_one_failure_is_no_end(folder: Path, run: Any) -> None:
+    """An output that exists is a failure like others, so that the same command goes on where it stopped."""
+    (folder / "small").mkdir()
+    (folder / "small/a.mp4").write_text("mine")
+    done = run("send", folder / "a.mp4", folder / "c.mp4", "--out", folder / "small", *QUICK)
+    assert done.code == 1
+    assert f"failed: {folder / 'small/a.mp4'}: the output exists" in done.err
+    assert (folder / "small/a.mp4").read_text() == "mine"
+    assert (folder / "small/c.mp4").is_file()
+
+
+def test_into_the_folder_of_the_inputs(folder: Path, run: Any) -> None:
+    before = (folder / "a.mp4").read_bytes()
+    done = run("send", folder / "a.mp4", "--out", folder, "--overwrite", *QUICK)
+    assert done.code == 1
+    assert "the output is the input" in done.err
+    assert (folder / "a.mp4").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("a.mp4",), "the output is missing"),
+        (("a.mp4", "c.mp4", "x.mp4"), "3 files: which is the output?"),
+        (("a.mp4", "x.mp4", "--out", "small"), "x.mp4: no such file (with --out, every name is that of an input)"),
+        (("a.mp4", "sub/a.mp4", "--out", "small"), "would both become"),
+        (("a.mp4", "--out", "small", "--report", "r.json"), "--report is for one video"),
+        (("a.mp4", "--out", "b.mp4"), "b.mp4: "),
+    ],
+)
+@pytest.mark.parametrize("command", ["send", "receive"])
+def test_refused_before_work(
+    folder: Path, run: Any, monkeypatch: pytest.MonkeyPatch, command: str, arguments: tuple[str, ...], said: str
+) -> None:
+    (folder / "sub").mkdir()
+    shutil.copy(folder / "a.mp4", folder / "sub/a.mp4")
+    monkeypatch.chdir(folder)
+    done = run(command, *arguments)
+    assert done.code in (1, 2)
+    assert said in done.error
+    assert not (folder / "small").exists()
+
+
+def test_a_source_is_for_one(folder: Path, run: Any) -> None:
+    done = run("receive", folder / "a.mp4", "--out", folder / "small", "--source", folder / "c.mp4")
+    assert (done.code, "--source is for one video" in done.error) == (2, True)
+
+
+def test_names(tmp_path: Path) -> None:
+    names = ("a.mp4", "b.avi", "c.webm", "d.MKV", "e")
+    inputs = [tmp_path / name for name in names]
+    for path in inputs:
+        path.touch()
+    out = tmp_path / "out"
+    assert [job.output.name for job in jobs_of(inputs, out, "h264")] == ["a.mp4", "b.mkv", "c.mkv", "d.MKV", "e.mkv"]
+    assert [job.output.name for job in jobs_of(inputs[2:3], out, "av1")] == ["c.webm"]
+    (tmp_path / "a.avi").touch()
+    (tmp_path / "a.y4m").touch()
+    with pytest.raises(BadOption, match=r"a\.avi and .*a\.y4m would both become"):
+        jobs_of([tmp_path / "a.avi", tmp_path / "a.y4m"], out, "h264")
+    with pytest.raises(MissingFile):
+        jobs_of([tmp_path / "none"], out, "h264")
+    assert jobs_of([Path("x"), Path("y")], None, "h264") == [Job(Path("x"), Path("y"))]
