@@ -83,11 +83,11 @@ class FrameFinder:
 
     def __init__(self, path: Path, *, stream: int = 0, quantiser: bool = False) -> None:
         self._path, self._stream, self._quantiser = path, stream, quantiser
+        times = frame_times(path, stream=stream)
         self._reader = self._opened()
         self._pictures = iter(self._reader)
         self._last = next(self._pictures)
         self._start = self._last.pts
-        times = frame_times(path, stream=stream)
         self._times = times if times is not None and self._start in times.frames else None
         info = self._reader.info
         self._period = max(1, round(1 / (info.frame_rate * info.time_base))) if info.frame_rate else 1

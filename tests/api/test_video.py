@@ -128,6 +128,23 @@ class TestAt:
                 assert found.index == index
                 assert same(found.picture, given[index].picture)
 
+    def test_a_stream_that_lacks_its_beginning(self, folder: Path, tmp_path: Path) -> None:
+        """What cannot be decoded has times, but no index."""
+        path = tmp_path / "joined.mkv"
+        with av.open(str(folder / "out_lr.mp4")) as source, av.open(str(path), "w") as joined:
+            stream = joined.add_stream_from_template(source.streams.video[0])
+            for number, packet in enumerate(source.demux(video=0)):
+                if number >= 5 and packet.size:
+                    packet.stream = stream
+                    joined.mux(packet)
+        with irn.open(path) as video:
+            given = list(video)
+            assert len(given) < 35
+            for index in (len(given) - 2, 3):
+                found = video.at(given[index].pts_seconds)
+                assert found.index == index
+                assert same(found.picture, given[index].picture)
+
     def test_only_what_is_needed_is_decoded(
         self, video: irn.Video, frames: list[irn.RestoredFrame], monkeypatch: pytest.MonkeyPatch
     ) -> None:
