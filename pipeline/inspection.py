@@ -16,7 +16,8 @@ from irn_video.codecs.reading.packets import PacketSurvey, survey
 from irn_video.codecs.reading.reader import VideoInfo, VideoReader
 from irn_video.pipeline.engine.rescaler import Rescaler
 from irn_video.pipeline.options import DeviceOptions
-from irn_video.pipeline.restoring import check_size, load_for, restoration_of, restored_pictures
+from irn_video.pipeline.restoring import check_size, restoration_of, restored_pictures
+from irn_video.pipeline.upscalers import load_for
 
 SCHEMA = 1
 _TIMED_FRAMES, _TIMED_SECONDS = 60, 5.0

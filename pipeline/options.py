@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from pathlib import Path
 
 from irn_video.codecs.encoders import EncoderSettings
+from irn_video.codecs.errors import BadOption
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,3 +62,29 @@ class DeviceOptions:
 
     device: str = "auto"
     precision: str = "auto"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RestoringOptions(LatentOptions, DeviceOptions):
+    """How an LR stream is restored.
+
+    Attributes:
+        model: weights file or name, where the card's name is not enough or there is no card.
+        upscaler: `model`, or, on the same LR stream, `lanczos` and `bicubic` for ordinary resampling, `rcan` for
+            super-resolution.
+        weights: official checkpoint of RCAN, for `rcan`.
+    """
+
+    model: str | None = None
+    upscaler: str = "model"
+    weights: Path | str | None = None
+
+
+def check_temperature(temperature: float | None) -> None:
+    """Refuse a temperature out of range.
+
+    Raises:
+        BadOption: it is below 0 or above 10.
+    """
+    if temperature is not None and not 0 <= temperature <= 10:
+        raise BadOption(f"a temperature of {temperature:g} makes no sense", hint="0 (the mean) to 1; at most 10")

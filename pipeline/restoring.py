@@ -10,14 +10,13 @@ from functools import partial
 from pathlib import Path
 
 from irn_video.codecs.bitstream.card import StreamCard, is_digest_of
-from irn_video.codecs.errors import BadCard, SourceMismatch, UnknownModel, WeightsMismatch
+from irn_video.codecs.errors import BadCard, SourceMismatch
 from irn_video.codecs.picture import Layout, Picture
 from irn_video.codecs.reading.choosing import choose_stream
 from irn_video.codecs.reading.opening import open_input
 from irn_video.codecs.reading.reader import VideoInfo, VideoReader
 from irn_video.codecs.reading.wholeness import ends_early
 from irn_video.pipeline.engine.rescaler import Rescaler, Restoration
-from irn_video.pipeline.engine.upscaling import load_rcan
 from irn_video.pipeline.flow import ahead, mapped
 from irn_video.pipeline.planes import Samples, carried_color, convert
 from irn_video.pipeline.quality.psnr import compare
@@ -32,58 +31,11 @@ _H264_RANGE, _AV1_RANGE, _TYPICAL_QUANTISER = 51, 63, 28.0
 
 @dataclass(frozen=True)
 class Restored:
-    """A restored picture and, if there is a source, its measurement."""
+    """A restored picture, what it was restored from and, if there is a source, its measurement."""
 
     picture: Picture
-    report: FrameReport | None
-
-
-def load_for(card: StreamCard, name: str | None, *, device: str, precision: str) -> Rescaler:
-    """The rescaler that restores a stream.
-
-    Args:
-        card: of the stream.
-        name: a network to use in place of the one the card names: it must have the same weights.
-
-    Raises:
-        WeightsMismatch: these are not the weights that made the stream.
-        BadCard: the card names a file: what is read here is not for a stream to say.
-        UnknownModel, BadWeights, MissingFile, BadOption: see `Rescaler.load`.
-    """
-    if name is None and (Path(card.model).suffix == ".safetensors" or Path(card.model).name != card.model):
-        raise BadCard("the stream card names a file as its model", hint="give the weights with --model FILE")
-    try:
-        rescaler = Rescaler.load(name or card.model, device=device, precision=precision)
-    except UnknownModel as error:
-        if name is not None:
-            raise
-        raise UnknownModel(
-            f"the network that made this stream, {card.model!r}, is not here", hint="give it with --model FILE"
-        ) from error
-    if not is_digest_of(card.model_sha256, rescaler.sha256) or rescaler.scale != card.scale:
-        raise WeightsMismatch(
-            f"{rescaler.name} has other weights ({rescaler.sha256[:12] or 'none'}) than the network that made this "
-            f"stream ({card.model} {card.model_sha256[:12] or 'none'})",
-            hint="give those weights with --model FILE",
-        )
-    return rescaler
-
-
-def load_rcan_for(card: StreamCard, weights: Path, *, device: str, precision: str) -> Rescaler:
-    """RCAN of the scale of a stream.
-
-    Raises:
-        WeightsMismatch: the checkpoint is of another scale.
-        MissingFile, BadWeights, BadOption: see `load_rcan`.
-    """
-    rescaler = load_rcan(weights, device=device, precision=precision)
-    if rescaler.scale != card.scale:
-        raise WeightsMismatch(
-            f"RCAN of scale {rescaler.scale}, the stream is of scale {card.scale}",
-            path=weights,
-            hint="give the checkpoint for that scale, 2 or 4",
-        )
-    return rescaler
+    lr: Picture
+    report: FrameReport | None = None
 
 
 def restoration_of(card: StreamCard, *, temperature: float | None, seed: int | None) -> Restoration:
@@ -167,15 +119,15 @@ class Meter:
         self._offset: float | None = None
         self._waiting: Picture | None = None
 
-    def measured(self, restored: Iterator[Picture], originals: Iterator[Picture]) -> Iterator[Restored]:
+    def measured(self, restored: Iterator[Restored], originals: Iterator[Picture]) -> Iterator[Restored]:
         """Each restored picture with its measurement.
 
         Raises:
             SourceMismatch: times or lengths differ; says how.
         """
         index = -1
-        for index, picture in enumerate(restored):
-            yield Restored(picture, self._forgiving(partial(self._measure, index, picture, originals)))
+        for index, item in enumerate(restored):
+            yield replace(item, report=self._forgiving(partial(self._measure, index, item.picture, originals)))
         self._forgiving(partial(self._finish, index + 1, originals))
 
     def _forgiving(self, step: Callable[[], FrameReport | None]) -> FrameReport | None:
@@ -263,6 +215,30 @@ def check_whole(lr: VideoInfo, card: StreamCard, source: VideoInfo) -> None:
     )
 
 
+def meter_for(
+    lr: VideoReader, source: VideoReader, card: StreamCard, *, frames: int | None = None, found: bool = False
+) -> Meter:
+    """What measures a stream against its source.
+
+    Args:
+        lr: the LR stream.
+        source: likewise.
+        card: of the stream.
+        frames: only so many pictures are read of both; None for all.
+        found: nobody asked for this source, see `lenient` of `Meter`.
+
+    Raises:
+        SourceMismatch: see `check_source` and `check_whole`.
+    """
+    # Of the very file that was sent, perhaps only the beginning was sent.
+    whole = card.frames is not None and lr.info.frames == card.frames
+    prefix = frames is not None or (whole and (found or is_source(card, source.info.path)))
+    check_source(source.info, card)
+    if frames is not None:
+        check_whole(lr.info, card, source.info)
+    return Meter(source, lr, prefix=prefix, lenient=found)
+
+
 @contextmanager
 def restored_pictures(
     lr: VideoReader, rescaler: Rescaler, to: Restoration, meter: Meter | None
@@ -271,7 +247,7 @@ def restored_pictures(
 
     Args:
         lr: the LR stream.
-        rescaler: see `load_for`.
+        rescaler: see `rescaler_for`.
         to: see `restoration_of`.
         meter: to measure with, or None.
     """
@@ -279,9 +255,11 @@ def restored_pictures(
         decoded = stack.enter_context(ahead(lr))
         # Two threads for the two halves of the network: together they would be the slowest stage by far.
         received = stack.enter_context(ahead(mapped(lambda _, p: rescaler.predict(p, to), decoded)))
-        large = stack.enter_context(ahead(mapped(lambda i, r: rescaler.reverse(r, to, i), received)))
+        large = stack.enter_context(
+            ahead(mapped(lambda i, r: Restored(rescaler.reverse(r, to, i), r.picture), received))
+        )
         if meter is None:
-            yield (Restored(picture, None) for picture in large)
+            yield large
             return
         originals = stack.enter_context(ahead(meter.source))
         yield stack.enter_context(ahead(meter.measured(large, originals)))

@@ -11,7 +11,8 @@ from irn_video.codecs.errors import IrnError
 from irn_video.codecs.links.live_reader import Arrival
 from irn_video.codecs.picture import Picture
 from irn_video.pipeline.engine.rescaler import Received, Rescaler, Restoration
-from irn_video.pipeline.restoring import check_lr_size, load_for, restoration_of
+from irn_video.pipeline.restoring import check_lr_size, restoration_of
+from irn_video.pipeline.upscalers import load_for
 from irn_video.receiver.live_options import LiveDial, LiveReceiveOptions
 
 _SHORT = 0.02  # seconds; pictures that come in a bunch are no sign of a slow network

@@ -11,62 +11,48 @@ from pathlib import Path
 
 from irn_video.codecs.bitstream.card import StreamCard
 from irn_video.codecs.encoders import EncoderSettings, make_encoder
-from irn_video.codecs.errors import BadOption, MissingCard, MissingFile, SourceMismatch
+from irn_video.codecs.errors import MissingFile, SourceMismatch
 from irn_video.codecs.picture import Layout
-from irn_video.codecs.reading.card_search import find_card
 from irn_video.codecs.reading.packets import video_bytes
 from irn_video.codecs.reading.reader import VideoInfo, VideoReader
 from irn_video.codecs.writing.output import check_output
 from irn_video.codecs.writing.passthrough import Passthrough
 from irn_video.codecs.writing.writer import VideoWriter, WriteSummary
 from irn_video.pipeline.engine.rescaler import Rescaler, Restoration
-from irn_video.pipeline.engine.upscaling import load_rcan
 from irn_video.pipeline.flow import Advance
-from irn_video.pipeline.options import DeviceOptions, EncoderOptions, LatentOptions, VideoOptions
+from irn_video.pipeline.options import EncoderOptions, RestoringOptions, VideoOptions
 from irn_video.pipeline.quality.report import FrameReport, Report, StreamReport
 from irn_video.pipeline.restoring import (
     Meter,
-    check_size,
-    check_source,
-    check_whole,
     find_source,
-    is_source,
-    load_for,
-    load_rcan_for,
+    meter_for,
     restoration_of,
     restored_pictures,
     said_stream,
     with_samples,
 )
+from irn_video.pipeline.upscalers import card_for, check_restoring, rescaler_for
 
 # The restored file is a second generation, so it should cost little of what was restored; and the encoder must keep up
 # with the network: at a given CRF a faster preset only makes the file larger.
 _RESTORED_CRF, _RESTORED_PRESET, _RESTORED_CODECS = 18, "veryfast", ("h264", "h265")
-UPSCALERS = ("model", "lanczos", "bicubic", "rcan")
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReceiveOptions(VideoOptions, EncoderOptions, LatentOptions, DeviceOptions):
+class ReceiveOptions(VideoOptions, EncoderOptions, RestoringOptions):
     """How to receive: `ReceiveOptions(source="x.mkv", temperature=0)`.
 
     Codec and quality of the restored file are fields of `EncoderSettings`; where none is given, H.264 and H.265 get CRF
-    18 and the preset `veryfast`. The other inherited fields are those of `VideoOptions`, `LatentOptions` and
-    `DeviceOptions`; with `frames`, the source may be longer.
+    18 and the preset `veryfast`. The other inherited fields are those of `VideoOptions` and `RestoringOptions`; with
+    `frames`, the source may be longer.
 
     Attributes:
         source: to measure against; None looks for the file the card names, beside the input.
         source_stream: video stream of `source`, from 0; None for the one that a player would show.
-        model: weights file or name, where the card's name is not enough or there is no card.
-        upscaler: `model`, or, on the same LR stream, `lanczos` and `bicubic` for ordinary resampling, `rcan` for
-            super-resolution.
-        weights: official checkpoint of RCAN, for `rcan`.
     """
 
     source: Path | str | None = None
     source_stream: int | None = None
-    model: str | None = None
-    upscaler: str = "model"
-    weights: Path | str | None = None
 
     @property
     def encoder(self) -> EncoderSettings:
@@ -122,9 +108,8 @@ def receive(
     check_output(output, inputs, options.overwrite)
     with ExitStack() as stack:
         reader = stack.enter_context(VideoReader(lr, stream=options.stream, frames=options.frames, quantiser=True))
-        card = find_card(lr, stream=reader.info.stream) or _card_from_options(reader.info, options)
-        check_size(reader.info, card)
-        rescaler = _rescaler(card, options)
+        card = card_for(reader.info, options)
+        rescaler = rescaler_for(card, options)
         to, warnings = _plan(card, options)
         meter, unmeasured = _meter(reader, card, options, stack)
         if say is not None:
@@ -153,60 +138,9 @@ def receive(
 
 def _check_options(options: ReceiveOptions) -> None:
     make_encoder(options.encoder)
-    if options.upscaler not in UPSCALERS:
-        raise BadOption(f"no upscaler {options.upscaler!r}", hint=", ".join(UPSCALERS))
-    if (options.upscaler == "rcan") != (options.weights is not None):
-        raise BadOption("the upscaler rcan and its weights go together", hint="--upscaler rcan --weights RCAN_BIX2.pt")
-    if options.temperature is not None and not 0 <= options.temperature <= 10:
-        raise BadOption(
-            f"a temperature of {options.temperature:g} makes no sense", hint="0 (the mean) to 1; at most 10"
-        )
+    check_restoring(options)
     if options.source is not None and not Path(options.source).is_file():
         raise MissingFile("no such source", path=Path(options.source))
-
-
-def _card_from_options(info: VideoInfo, options: ReceiveOptions) -> StreamCard:
-    """A card made up for a stream that has lost its own: no padding, the LR stream's samples."""
-    if options.model is not None:
-        rescaler = Rescaler.load(options.model, device="cpu")
-    elif options.weights is not None:
-        rescaler = load_rcan(Path(options.weights), device="cpu")
-    else:
-        raise MissingCard(
-            "no stream card inside",
-            path=info.path,
-            hint="was it made by irn-send? else say which --model made it; irn-info says what it is",
-        )
-    return StreamCard(
-        model=rescaler.name,
-        model_sha256=rescaler.sha256,
-        scale=rescaler.scale,
-        width=info.width * rescaler.scale,
-        height=info.height * rescaler.scale,
-        pad_right=0,
-        pad_bottom=0,
-        layout=info.layout,
-        bit_depth=info.bit_depth,
-        color=info.color,
-        codec=info.codec,
-        crf=None,
-        bitrate=None,
-        lossless=False,
-        latent_std=rescaler.temperature,
-        seed=0,
-        source_name="",
-        source_bytes=0,
-        source_sha256="",
-        frames=None,
-    )
-
-
-def _rescaler(card: StreamCard, options: ReceiveOptions) -> Rescaler:
-    if options.upscaler == "model":
-        return load_for(card, options.model, device=options.device, precision=options.precision)
-    if options.weights is not None:
-        return load_rcan_for(card, Path(options.weights), device=options.device, precision=options.precision)
-    return Rescaler.load(f"{options.upscaler}-x{card.scale}")
 
 
 def _plan(card: StreamCard, options: ReceiveOptions) -> tuple[Restoration, tuple[str, ...]]:
@@ -237,18 +171,12 @@ def _meter(lr: VideoReader, card: StreamCard, options: ReceiveOptions, stack: Ex
     stream = options.source_stream if options.source else 0  # a card names a source only where it is this one
     source = stack.enter_context(VideoReader(path, stream=stream, frames=options.frames))
     found = options.source is None
-    # Of the very file that was sent, perhaps only the beginning was sent.
-    whole = card.frames is not None and lr.info.frames == card.frames
-    prefix = options.frames is not None or (whole and (found or is_source(card, path)))
     try:
-        check_source(source.info, card)
-        if options.frames is not None:
-            check_whole(lr.info, card, source.info)
+        return meter_for(lr, source, card, frames=options.frames, found=found), ""
     except SourceMismatch as error:
         if not found:
             raise
         return None, error.what
-    return Meter(source, lr, prefix=prefix, lenient=found), ""
 
 
 def _complaints(meter: Meter) -> Iterator[str]:

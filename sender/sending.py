@@ -20,7 +20,7 @@ from irn_video.pipeline.adaptation.effort import Budget, Effort
 from irn_video.pipeline.adaptation.tuner import Tuner
 from irn_video.pipeline.engine.rescaler import Rescaler
 from irn_video.pipeline.flow import Advance, ahead, mapped
-from irn_video.pipeline.options import DeviceOptions, EncoderOptions, LatentOptions, VideoOptions
+from irn_video.pipeline.options import DeviceOptions, EncoderOptions, LatentOptions, VideoOptions, check_temperature
 from irn_video.pipeline.planes import Samples, carried_color, resolved_color
 from irn_video.pipeline.quality.report import FrameReport, Report, StreamReport
 from irn_video.pipeline.restoring import Meter, check_size, file_digest, restoration_of, restored_pictures, said_stream
@@ -240,10 +240,8 @@ def _rescaler(options: SendOptions) -> Rescaler:
 
 
 def _temperature(rescaler: Rescaler, options: SendOptions) -> float:
-    temperature = rescaler.temperature if options.temperature is None else options.temperature
-    if not 0 <= temperature <= 10:
-        raise BadOption(f"a temperature of {temperature:g} makes no sense", hint="0 (the mean) to 1; at most 10")
-    return temperature
+    check_temperature(options.temperature)
+    return rescaler.temperature if options.temperature is None else options.temperature
 
 
 def _write(

@@ -26,6 +26,8 @@ ROOMS = ("codecs", "pipeline", "receiver", "sender")
 TARGETS = {"help", "venv", "demo", "test", "lint", "bench", "dist", "clean"}
 # What a source distribution holds beside the rooms.
 SOURCES = {"CHANGELOG.md", "CITATION.cff", "LICENSE", "MANIFEST.in", "README.md", "constraints.txt", "pyproject.toml"}
+FACE = Path("pipeline", "api")
+"""What `import irn_video` finds: this folder is installed as the package itself."""
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +52,11 @@ def modules() -> list[Path]:
     return [path.relative_to(ROOT) for room in ROOMS for path in sorted((ROOT / room).rglob("*.py"))]
 
 
+def installed(path: Path) -> Path:
+    """Where a file of the repository lies once it is installed."""
+    return "irn_video" / (path.relative_to(FACE) if path.is_relative_to(FACE) else path)
+
+
 def tracked() -> list[Path]:
     """Files of the repository, those not yet added too."""
     git = shutil.which("git")
@@ -64,7 +71,7 @@ def tracked() -> list[Path]:
 
 
 def test_every_package_is_listed(pyproject: dict[str, Any]) -> None:
-    found = {".".join(("irn_video", *path.parent.parts)) for path in modules()}
+    found = {".".join(installed(path).parent.parts) for path in modules()}
     listed = pyproject["tool"]["setuptools"]["packages"]
     assert sorted(found) == listed
     for path in modules():
@@ -74,7 +81,8 @@ def test_every_package_is_listed(pyproject: dict[str, Any]) -> None:
 def test_every_room_is_mapped_and_typed(pyproject: dict[str, Any]) -> None:
     mapped = pyproject["tool"]["setuptools"]["package-dir"]
     data = pyproject["tool"]["setuptools"]["package-data"]
-    assert mapped == {f"irn_video.{room}": room for room in ROOMS}
+    assert mapped == {"irn_video": FACE.as_posix()} | {f"irn_video.{room}": room for room in ROOMS}
+    assert data["irn_video"] == ["py.typed"]
     for room in ROOMS:
         assert (ROOT / room / "py.typed").is_file()
         assert "py.typed" in data[f"irn_video.{room}"]
@@ -117,6 +125,13 @@ def test_the_version_comes_from_tags(pyproject: dict[str, Any], tmp_path: Path) 
 def test_commands_know_their_version(run: Any) -> None:
     shown = run("send", "--version").out
     assert Version(shown.split()[-1]) == Version(version("irn-video"))
+
+
+def test_typings_hold_what_is_installed() -> None:
+    """The folder that mypy, and a PYTHONPATH without an install, find the package in."""
+    face = {path.name for path in (ROOT / FACE).iterdir() if path.is_file()}
+    linked = {path.name: path.resolve() for path in (ROOT / "typings" / "irn_video").iterdir() if path.is_symlink()}
+    assert linked == {name: ROOT / FACE / name for name in face} | {room: ROOT / room for room in ROOMS}
 
 
 def test_every_command_can_be_loaded(pyproject: dict[str, Any]) -> None:
@@ -286,10 +301,11 @@ def test_the_wheel_holds_every_module_and_model(built: Path) -> None:
         names = set(archive.namelist())
         metadata = archive.read(next(name for name in names if name.endswith(".dist-info/METADATA"))).decode()
     weights = [path.relative_to(ROOT) for path in (ROOT / "pipeline/zoo/weights").glob("*.safetensors")]
-    markers = [Path(room, "py.typed") for room in ROOMS]
-    wanted = {f"irn_video/{path.as_posix()}" for path in (*modules(), *weights, *markers)}
+    markers = [Path(room, "py.typed") for room in (*ROOMS, FACE)]
+    wanted = {installed(path).as_posix() for path in (*modules(), *weights, *markers)}
     assert weights
     assert sorted(wanted - names) == []
+    assert not any(name.startswith("irn_video/pipeline/api") for name in names)
     # Nothing that would land beside other people's packages.
     assert {name.split("/")[0].split("-")[0] for name in names} == {"irn_video"}
     assert any(name.endswith("/licenses/LICENSE") for name in names)

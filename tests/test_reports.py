@@ -46,7 +46,8 @@ def test_summary() -> None:
     y = report(*FRAMES).summary()["psnr_y"]
     assert (y["mean"], y["min"], y["max"]) == (pytest.approx(35), pytest.approx(30), pytest.approx(40))
     assert y["of_mean_mse"] == pytest.approx(34.357, abs=1e-3)  # of (1e-3 + 0 + 1e-4) / 3
-    assert report().summary() == {}
+    nothing = dict.fromkeys(("mean", "min", "max", "of_mean_mse"))
+    assert report().summary() == report().as_json()["summary"] == dict.fromkeys(METRICS, nothing)
 
 
 def test_csv(tmp_path: Path) -> None:

@@ -31,6 +31,7 @@ ROOMS = (
     "pipeline.quality",
     "pipeline.adaptation",
     "pipeline.restoring",
+    "pipeline.upscalers",
     "pipeline.inspection",
     "sender",
     "receiver",
@@ -39,6 +40,7 @@ ROOMS = (
     "pipeline.study",
     "pipeline.live",
     "pipeline.commands",
+    "pipeline.api",
 )
 APART = {("receiver", "sender")}
 """Rooms that do not know each other although one stands above the other in the list."""

@@ -94,7 +94,7 @@ class TestMeasurement:
         assert "PSNR not measured: no source" in back.out
         report = json.loads((tmp_path / "r.json").read_text())
         assert report["frames"] == []
-        assert report["summary"] == {}
+        assert report["summary"]["psnr_y"] == dict.fromkeys(("mean", "min", "max", "of_mean_mse"))
         assert probe(tmp_path / "out.mp4").width == 96
 
     def test_source_is_found_by_its_digest(self, sent: Path, tmp_path: Path) -> None:

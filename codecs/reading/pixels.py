@@ -15,7 +15,7 @@ import numpy as np
 from av.video.format import VideoFormat
 from av.video.frame import VideoFrame
 from av.video.reformatter import Interpolation, VideoReformatter
-from irn_video.codecs.picture import Layout, Plane
+from irn_video.codecs.picture import ColorSpec, Layout, Plane
 from numpy.typing import NDArray
 
 Planes = tuple[Plane, Plane, Plane]
@@ -99,6 +99,17 @@ def pack(planes: Planes, name: str) -> VideoFrame:
         rows, columns = plane.shape
         _rows(frame, index, plane.dtype, rows)[:, :columns] = plane
     return frame
+
+
+def tag_color(frame: VideoFrame, color: ColorSpec) -> None:
+    """Write colour tags on a frame."""
+    frame.colorspace, frame.color_range = color.matrix, range_code(color)
+    frame.color_primaries, frame.color_trc = color.primaries, color.transfer
+
+
+def range_code(color: ColorSpec) -> int:
+    """FFmpeg's AVColorRange: 0 for unknown, 1 for limited, 2 for full."""
+    return 0 if color.full_range is None else 2 if color.full_range else 1
 
 
 def _rows(frame: VideoFrame, index: int, dtype: np.dtype[Any], height: int) -> NDArray[Any]:

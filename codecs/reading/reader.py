@@ -158,9 +158,7 @@ class VideoReader:
         except BaseException:
             self._container.close()
             raise
-        pictures = self._read()
-        # Of a pipe the next picture may not be there yet.
-        self._pictures = self._counted(islice(pictures if self._piped else lasting(pictures, self._end), frames))
+        self._pictures = islice(self._following(), frames)
 
     def __enter__(self) -> Self:
         return self
@@ -178,6 +176,26 @@ class VideoReader:
         self._pictures = islice(iter(()), 0)
         self._decoded.close()
         self._container.close()
+
+    def seek(self, keyframe: int) -> None:
+        """Go on with a keyframe: iterating yields it, or one before it, and all that follow.
+
+        Args:
+            keyframe: its timestamp, see `FrameTimes`.
+
+        Raises:
+            UnreadableVideo: the container cannot seek, or nothing can be decoded there.
+        """
+        self._decoded.close()
+        try:
+            self._container.seek(keyframe, stream=self._video)
+        except av.error.FFmpegError as error:
+            raise UnreadableVideo(f"it cannot be sought in: {error.strerror}", path=self._path) from error
+        self._updates.clear()
+        self._timeline = Timeline(self._container)
+        self._decoded = self._decode_all()
+        self._first = self._decode_first()
+        self._pictures = islice(self._following(), None)
 
     @property
     def damage(self) -> ReadDamage:
@@ -272,8 +290,11 @@ class VideoReader:
                 )
             yield self._picture(frame, clock)
 
-    def _counted(self, pictures: Iterator[Picture]) -> Iterator[Picture]:
-        for picture in pictures:
+    def _following(self) -> Iterator[Picture]:
+        """From where the decoder is."""
+        pictures = self._read()
+        # Of a pipe the next picture may not be there yet.
+        for picture in pictures if self._piped else lasting(pictures, self._end):
             if picture.corrupt:
                 self._damage = replace(self._damage, corrupt_frames=self._damage.corrupt_frames + 1)
             yield picture

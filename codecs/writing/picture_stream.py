@@ -17,8 +17,8 @@ from irn_video.codecs.bitstream.captions import caption_nals
 from irn_video.codecs.bitstream.sei import insert_nal
 from irn_video.codecs.encoders.base import Encoder
 from irn_video.codecs.errors import BadOption, UnavailableEncoder
-from irn_video.codecs.picture import ColorSpec, Layout, Picture, VideoFormat
-from irn_video.codecs.reading.pixels import pack
+from irn_video.codecs.picture import Layout, Picture, VideoFormat
+from irn_video.codecs.reading.pixels import pack, range_code, tag_color
 
 _CHROMA_LOCATIONS = ("unspecified", "left", "center", "topleft", "top", "bottomleft", "bottom")
 _FALLBACK_RATE = Fraction(25)
@@ -62,7 +62,7 @@ class PictureStream:
             context.gop_size = settings.keyint
         if settings.bitrate is not None:
             context.bit_rate = settings.bitrate
-        context.colorspace, context.color_range = color.matrix, _range(color)
+        context.colorspace, context.color_range = color.matrix, range_code(color)
         context.color_primaries, context.color_trc = color.primaries, color.transfer
 
     def open(self) -> None:
@@ -91,8 +91,7 @@ class PictureStream:
         frame.pts = pts
         frame.time_base = self._time_base
         frame.duration = self.duration_of(picture)
-        frame.colorspace, frame.color_range = self._color.matrix, _range(self._color)
-        frame.color_primaries, frame.color_trc = self._color.primaries, self._color.transfer
+        tag_color(frame, self._color)
         return self._captioned(self.stream.encode(frame))
 
     def duration_of(self, picture: Picture) -> int:
@@ -115,10 +114,6 @@ class PictureStream:
 
     def _captioned(self, packets: list[Packet[VideoStream]]) -> list[Packet[VideoStream]]:
         return [self.with_sei(p, nals) if (nals := self._captions.pop(p.pts or 0, b"")) else p for p in packets]
-
-
-def _range(color: ColorSpec) -> int:
-    return 0 if color.full_range is None else 2 if color.full_range else 1
 
 
 @contextmanager

@@ -133,8 +133,8 @@ def _receive(job: Job, options: ReceiveOptions, *, quiet: bool) -> Report:
         warn(text)
     if not quiet:
         click.echo(f"{job.output}: {result.written.frames} frames restored")
-        summary = result.report.summary()
-        click.echo(summary_line(summary) if summary else f"PSNR not measured: {result.unmeasured}")
+        measured = summary_line(result.report.summary()) if result.report.frames else ""
+        click.echo(measured or f"PSNR not measured: {result.unmeasured}")
     return result.report
 
 

@@ -150,8 +150,8 @@ def _say(result: SendResult) -> None:
     if groups := result.report.adaptation:
         spent, tuned = sum(group.bytes for group in groups), sum(group.bytes > 0 for group in groups)
         click.echo(f"tuned {tuned} of {len(groups)} groups of frames, in {spent} of these bytes")
-    if summary := result.report.summary():
-        click.echo(summary_line(summary))
+    if result.report.frames:
+        click.echo(summary_line(result.report.summary()))
 
 
 def _best_model(source: Path, options: SendOptions) -> str:

@@ -210,9 +210,10 @@ class _NetworkRescaler(Rescaler):
     def where(self) -> str:
         return str(self.device)
 
-    def _generator(self, to: Restoration, index: int) -> torch.Generator:
+    def generator(self, seed: int, index: int) -> torch.Generator:
+        """For the latent of a picture, see `Restoration.seed`."""
         generator = torch.Generator(self.device.torch_device)
-        return generator.manual_seed((to.seed * _SEED_STEP + index) % _SEED_LIMIT)
+        return generator.manual_seed((seed * _SEED_STEP + index) % _SEED_LIMIT)
 
 
 class PackedRescaler(_NetworkRescaler):
@@ -275,7 +276,7 @@ class PackedRescaler(_NetworkRescaler):
         """Wavelet synthesis with the drawn latent, in float32."""
         assert received.prediction is not None
         with torch.inference_mode():
-            latent = received.prediction.latent(to.temperature, self._generator(to, index))
+            latent = received.prediction.latent(to.temperature, self.generator(to.seed, index))
             planes = unpack(self.network.upscale(received.prediction.lr, latent))
             planes = crop(planes, Layout.YUV420, to.height, to.width)
             carried = replace(to.samples, layout=Layout.YUV420, color=to.carried_color or to.samples.color)
@@ -315,7 +316,7 @@ class RgbRescaler(_NetworkRescaler):
         """R′G′B′ through the reverse pass."""
         assert received.prediction is not None
         with self.device.inference():
-            latent = received.prediction.latent(to.temperature, self._generator(to, index))
+            latent = received.prediction.latent(to.temperature, self.generator(to.seed, index))
             planes = from_rgb(self.network.upscale(received.prediction.lr, latent).float(), to.samples)
             return to_picture(crop(planes, to.samples.layout, to.height, to.width), to.samples, received.picture)
 

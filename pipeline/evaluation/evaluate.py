@@ -30,6 +30,7 @@ from irn_video.pipeline.evaluation.stills import (
     write_still,
 )
 from irn_video.pipeline.flow import Advance
+from irn_video.pipeline.options import check_temperature
 from irn_video.pipeline.planes import convert
 from irn_video.pipeline.quality.psnr import decibels
 from irn_video.pipeline.quality.ssim import WINDOW, ssim
@@ -258,16 +259,6 @@ def environment(rescaler: StillRescaler) -> dict[str, Any]:
         "model": rescaler.name,
         "model_sha256": rescaler.sha256,
     }
-
-
-def check_temperature(temperature: float | None) -> None:
-    """Refuse a temperature out of range.
-
-    Raises:
-        BadOption: not 0 to 10.
-    """
-    if temperature is not None and not 0 <= temperature <= 10:
-        raise BadOption(f"a temperature of {temperature:g} makes no sense", hint="0 (the mean) to 1; at most 10")
 
 
 def make_folder(folder: Path) -> None:

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from irn_video.codecs.errors import BadOption
 from irn_video.codecs.writing.output import check_output
-from irn_video.pipeline.evaluation.evaluate import SCHEMA, check_temperature, environment, make_folder
+from irn_video.pipeline.evaluation.evaluate import SCHEMA, environment, make_folder
 from irn_video.pipeline.evaluation.rescalers import Draw, StillRescaler, bicubic
 from irn_video.pipeline.evaluation.stills import (
     MAX_PIXELS,
@@ -25,6 +25,7 @@ from irn_video.pipeline.evaluation.stills import (
     write_still,
 )
 from irn_video.pipeline.flow import Advance
+from irn_video.pipeline.options import check_temperature
 from irn_video.pipeline.planes import convert
 
 FORMATS = ("png", "webp", "jpg")

@@ -118,11 +118,8 @@ class Report:
     adaptation: Sequence[TunedGroup] = field(default_factory=tuple)
 
     def summary(self) -> dict[str, dict[str, float | None]]:
-        """Mean, minimum and maximum of each metric over the pictures that have one, and PSNR of the mean error."""
-        if not self.frames:
-            return {}
-        values = [frame.error.psnr() for frame in self.frames]
-        return {name: _statistics([v[name] for v in values], self._mean_error(name)) for name in METRICS}
+        """See `summary`."""
+        return summary([frame.error for frame in self.frames])
 
     def as_json(self) -> dict[str, Any]:
         """The whole report."""
@@ -160,12 +157,6 @@ class Report:
             else:
                 self._write_csv(temporary)
 
-    def _mean_error(self, name: str) -> float | None:
-        if name == "psnr_yuv":
-            return None
-        key = name.removeprefix("psnr_")
-        return sum(float(getattr(f.error, key)) for f in self.frames) / len(self.frames)
-
     def _write_csv(self, path: Path) -> None:
         with path.open("w", newline="") as file:
             writer = csv.DictWriter(file, ["index", "pts_seconds", *METRICS, "identical"])
@@ -181,6 +172,22 @@ def check_report_name(path: Path) -> None:
     """
     if path.suffix.lower() not in (".json", ".csv"):
         raise BadOption("a report is .json or .csv", path=path)
+
+
+def summary(errors: Sequence[PictureError]) -> dict[str, dict[str, float | None]]:
+    """Mean, minimum and maximum of each metric over the pictures that have one, and PSNR of the mean error.
+
+    Where nothing was measured, all of them are None.
+    """
+    values = [error.psnr() for error in errors]
+    return {name: _statistics([v[name] for v in values], _mean_error(name, errors)) for name in METRICS}
+
+
+def _mean_error(name: str, errors: Sequence[PictureError]) -> float | None:
+    if name == "psnr_yuv" or not errors:
+        return None
+    key = name.removeprefix("psnr_")
+    return sum(float(getattr(error, key)) for error in errors) / len(errors)
 
 
 def _statistics(values: list[float | None], mean_error: float | None) -> dict[str, float | None]:

@@ -18,7 +18,8 @@ from irn_video.codecs.picture import Picture
 from irn_video.codecs.reading.reader import VideoReader
 from irn_video.pipeline.planes import Samples, convert
 from irn_video.pipeline.quality.psnr import compare
-from irn_video.pipeline.restoring import load_for, restoration_of
+from irn_video.pipeline.restoring import restoration_of
+from irn_video.pipeline.upscalers import load_for
 from irn_video.receiver import ReceiveOptions, receive
 from irn_video.sender import SendOptions, send
 

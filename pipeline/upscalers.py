@@ -1,0 +1,138 @@
+"""Which rescaler restores an LR stream: the network its card names, or what is to be compared with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from irn_video.codecs.bitstream.card import StreamCard, is_digest_of
+from irn_video.codecs.errors import BadCard, BadOption, MissingCard, UnknownModel, WeightsMismatch
+from irn_video.codecs.reading.card_search import find_card
+from irn_video.codecs.reading.reader import VideoInfo
+from irn_video.pipeline.engine.rescaler import Rescaler
+from irn_video.pipeline.engine.upscaling import load_rcan
+from irn_video.pipeline.options import RestoringOptions, check_temperature
+from irn_video.pipeline.restoring import check_size
+
+UPSCALERS = ("model", "lanczos", "bicubic", "rcan")
+
+
+def check_restoring(options: RestoringOptions) -> None:
+    """Refuse options before any work is done.
+
+    Raises:
+        BadOption: an upscaler that is not in `UPSCALERS`, weights without RCAN, a temperature out of range.
+    """
+    if options.upscaler not in UPSCALERS:
+        raise BadOption(f"no upscaler {options.upscaler!r}", hint=", ".join(UPSCALERS))
+    if (options.upscaler == "rcan") != (options.weights is not None):
+        raise BadOption("the upscaler rcan and its weights go together", hint="--upscaler rcan --weights RCAN_BIX2.pt")
+    check_temperature(options.temperature)
+
+
+def card_for(info: VideoInfo, options: RestoringOptions) -> StreamCard:
+    """The card of an LR stream, or one made up for a stream that has lost its own: no padding, the stream's samples.
+
+    Raises:
+        MissingCard: there is none, and the options name no network.
+        BadCard: it cannot be read, or does not fit the stream.
+        UnknownModel, BadWeights, MissingFile: see `Rescaler.load` and `load_rcan`.
+    """
+    card = find_card(info.path, stream=info.stream) or _made_up_card(info, options)
+    check_size(info, card)
+    return card
+
+
+def rescaler_for(card: StreamCard, options: RestoringOptions) -> Rescaler:
+    """What restores a stream.
+
+    Raises:
+        WeightsMismatch, BadCard, UnknownModel, BadWeights, MissingFile, BadOption: see `load_for` and `load_rcan_for`.
+    """
+    if options.upscaler == "model":
+        return load_for(card, options.model, device=options.device, precision=options.precision)
+    if options.weights is not None:
+        return load_rcan_for(card, Path(options.weights), device=options.device, precision=options.precision)
+    return Rescaler.load(f"{options.upscaler}-x{card.scale}")
+
+
+def load_for(card: StreamCard, name: str | None, *, device: str, precision: str) -> Rescaler:
+    """The rescaler that restores a stream.
+
+    Args:
+        card: of the stream.
+        name: a network to use in place of the one the card names: it must have the same weights.
+
+    Raises:
+        WeightsMismatch: these are not the weights that made the stream.
+        BadCard: the card names a file: what is read here is not for a stream to say.
+        UnknownModel, BadWeights, MissingFile, BadOption: see `Rescaler.load`.
+    """
+    if name is None and (Path(card.model).suffix == ".safetensors" or Path(card.model).name != card.model):
+        raise BadCard("the stream card names a file as its model", hint="give the weights with --model FILE")
+    try:
+        rescaler = Rescaler.load(name or card.model, device=device, precision=precision)
+    except UnknownModel as error:
+        if name is not None:
+            raise
+        raise UnknownModel(
+            f"the network that made this stream, {card.model!r}, is not here", hint="give it with --model FILE"
+        ) from error
+    if not is_digest_of(card.model_sha256, rescaler.sha256) or rescaler.scale != card.scale:
+        raise WeightsMismatch(
+            f"{rescaler.name} has other weights ({rescaler.sha256[:12] or 'none'}) than the network that made this "
+            f"stream ({card.model} {card.model_sha256[:12] or 'none'})",
+            hint="give those weights with --model FILE",
+        )
+    return rescaler
+
+
+def load_rcan_for(card: StreamCard, weights: Path, *, device: str, precision: str) -> Rescaler:
+    """RCAN of the scale of a stream.
+
+    Raises:
+        WeightsMismatch: the checkpoint is of another scale.
+        MissingFile, BadWeights, BadOption: see `load_rcan`.
+    """
+    rescaler = load_rcan(weights, device=device, precision=precision)
+    if rescaler.scale != card.scale:
+        raise WeightsMismatch(
+            f"RCAN of scale {rescaler.scale}, the stream is of scale {card.scale}",
+            path=weights,
+            hint="give the checkpoint for that scale, 2 or 4",
+        )
+    return rescaler
+
+
+def _made_up_card(info: VideoInfo, options: RestoringOptions) -> StreamCard:
+    if options.model is not None:
+        rescaler = Rescaler.load(options.model, device="cpu")
+    elif options.weights is not None:
+        rescaler = load_rcan(Path(options.weights), device="cpu")
+    else:
+        raise MissingCard(
+            "no stream card inside",
+            path=info.path,
+            hint="was it made by irn-send? else say which --model made it; irn-info says what it is",
+        )
+    return StreamCard(
+        model=rescaler.name,
+        model_sha256=rescaler.sha256,
+        scale=rescaler.scale,
+        width=info.width * rescaler.scale,
+        height=info.height * rescaler.scale,
+        pad_right=0,
+        pad_bottom=0,
+        layout=info.layout,
+        bit_depth=info.bit_depth,
+        color=info.color,
+        codec=info.codec,
+        crf=None,
+        bitrate=None,
+        lossless=False,
+        latent_std=rescaler.temperature,
+        seed=0,
+        source_name="",
+        source_bytes=0,
+        source_sha256="",
+        frames=None,
+    )

@@ -1,0 +1,1 @@
+../../pipeline/api/_commands.py
