@@ -24,7 +24,7 @@ help: ## list the targets
 venv: $(READY) ## make the environment in .venv and install the product in it
 
 demo: $(READY) ## send and restore a real clip; compare with Lanczos and full-size H.264 (results in demo/)
-	@$(BIN)/python samples/demo.py
+	@$(BIN)/python samples/demo/demo.py
 
 test: $(READY) ## run every test, slow ones too
 	$(BIN)/pytest
@@ -32,10 +32,10 @@ test: $(READY) ## run every test, slow ones too
 lint: $(READY) ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	MYPYPATH=samples $(BIN)/mypy samples/*.py
+	MYPYPATH=samples $(BIN)/mypy -p demo -p measure
 
 bench: $(READY) ## measure speed; with ARGS=--memory also peak memory at 1080p (run on an idle machine)
-	@$(BIN)/python samples/bench.py $(ARGS)
+	@$(BIN)/python samples/measure bench $(ARGS)
 
 clean: ## remove all that was made, except the environment (rm -r .venv)
 	rm -rf demo bench build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -22,9 +22,9 @@ from irn_video.pipeline.zoo.card import read_card
 
 sys.path.append(str(Path(__file__).resolve().parent.parent / "samples"))
 
-import bdrate
-from get_clip import DEFAULT_PATH, get_clip
-from rates import RatePoint, rescaled
+from demo.get_clip import DEFAULT_PATH, get_clip
+from measure import bdrate
+from measure.rates import RatePoint, rescaled
 
 ROOT = Path(__file__).resolve().parent.parent
 FRAMES = 8

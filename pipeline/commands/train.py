@@ -55,7 +55,12 @@ class _Arguments:
     help="Folder of photographs, searched below too; may be given more than once.",
 )
 @click.option("--clips", multiple=True, type=_FOLDER, metavar="DIR", help="Folder of videos, likewise.")
-@click.option("--data", type=_FOLDER, metavar="DIR", help="Prepared data of samples/pack_training.py instead of both.")
+@click.option(
+    "--data",
+    type=_FOLDER,
+    metavar="DIR",
+    help="Prepared data instead of both; python -m irn_video.pipeline.commands.packing --help tells more.",
+)
 @click.option(
     "--out", required=True, type=_FOLDER, metavar="DIR", help="Folder of this run; a run found there is continued."
 )

@@ -77,7 +77,9 @@ class PackedGroups:
             return cls(folder, Manifest(**json.loads((folder / _MANIFEST).read_text())))
         except (OSError, ValueError, TypeError) as error:
             raise TrainingFailed(
-                f"not a folder of prepared data: {error}", path=folder, hint="samples/pack_training.py makes one"
+                f"not a folder of prepared data: {error}",
+                path=folder,
+                hint="python -m irn_video.pipeline.commands.packing makes one",
             ) from error
 
     def check(self, config: TrainConfig) -> None:

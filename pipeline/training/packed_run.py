@@ -1,4 +1,4 @@
-"""Train on prepared data with PyTorch alone; what train.sh of samples/pack_training.py runs."""
+"""Train on prepared data with PyTorch alone; what train.sh of `packing` runs."""
 
 from __future__ import annotations
 

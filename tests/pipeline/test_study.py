@@ -102,7 +102,9 @@ class TestPlan:
             with pytest.raises(BadConfig, match=message):
                 load_study(path)
 
-    @pytest.mark.parametrize("path", [SAMPLES / "study.toml", *sorted((SAMPLES / "protocols").glob("*.toml"))])
+    @pytest.mark.parametrize(
+        "path", sorted(path for folder in ("study", "protocols") for path in (SAMPLES / folder).glob("*.toml"))
+    )
     def test_the_samples(self, path: Path) -> None:
         config = load_study(path)
         assert {"full", "lanczos-x2", "lanczos-x4"} & {str(method) for method in config.anchor_methods}

@@ -12,16 +12,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from click.testing import CliRunner
 from irn_video.codecs.errors import TrainingFailed
+from irn_video.pipeline.commands.packing import main as packing
 from irn_video.pipeline.commands.train import main
 from irn_video.pipeline.training.checkpoint import LOG, load_checkpoint
 from irn_video.pipeline.training.config import load_config
 from irn_video.pipeline.training.packed import POOL_BATCHES, PackedGroups, PackedTask
-
-sys.path.append(str(Path(__file__).resolve().parents[2] / "samples"))
-
-import pack_training
 
 NETWORKS = {
     "paper": 'family = "paper"\nblocks = 1\nlatent_std = 0.01\n',
@@ -44,8 +40,7 @@ def packed(family: str, photos: Path, folder: Path) -> Path:
     config.write_text(f'name = "x"\ncrop = 32\nbatch = 2\nwarmup = 5\n[network]\n{NETWORKS[family]}')
     archive = folder / "packed.tar"
     options = ["--images", str(photos), "--out", str(archive), "--batches", str(2 * POOL_BATCHES)]
-    result = CliRunner().invoke(pack_training.main, ["pack", str(config), *options])
-    assert result.exit_code == 0, result.output
+    assert packing(["pack", str(config), *options]) == 0
     with tarfile.open(archive) as tar:
         tar.extractall(folder)  # without a filter, which Python 3.11.2 has not
     return folder / "packed"
@@ -53,7 +48,7 @@ def packed(family: str, photos: Path, folder: Path) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("family", ["paper", "codec-aware"])
-def test_there_and_back(family: str, photos: Path, tmp_path: Path) -> None:
+def test_there_and_back(family: str, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     top = packed(family, photos, tmp_path)
     command = [sys.executable, "-c", BARE, str(top), "--steps", "8", "--log-every", "4", "--device", "cpu"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
@@ -63,11 +58,11 @@ def test_there_and_back(family: str, photos: Path, tmp_path: Path) -> None:
     with tarfile.open(tmp_path / "run.tar", "w") as tar:
         tar.add(top / "run", "run")
     home = tmp_path / "home"
-    result = CliRunner().invoke(pack_training.main, ["unpack", str(tmp_path / "run.tar"), "--out", str(home)])
-    assert result.exit_code == 0, result.output
-    again = CliRunner().invoke(pack_training.main, ["unpack", str(tmp_path / "run.tar"), "--out", str(home)])
-    assert again.exit_code == 1
-    assert "--overwrite" in again.output
+    unpack = ["unpack", str(tmp_path / "run.tar"), "--out", str(home)]
+    assert packing(unpack) == 0
+    capsys.readouterr()
+    assert packing(unpack) == 1
+    assert "--overwrite" in capsys.readouterr().err
     arguments = [str(tmp_path / "config.toml"), "--images", str(photos), "--out", str(home), "--device", "cpu"]
     assert main([*arguments, "--steps", "12", "--log-every", "4"]) == 0
     state = load_checkpoint(home)
@@ -98,10 +93,9 @@ def test_prepared_batches_are_those_of_the_task_in_another_order(photos: Path, t
         PackedTask(replace(config, crop=64), source)
 
 
-def test_what_is_no_archive(tmp_path: Path) -> None:
+def test_what_is_no_archive(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(TrainingFailed, match="not a folder of prepared data"):
         PackedGroups.open(tmp_path)
     (tmp_path / "x.tar").write_bytes(b"no archive")
-    result = CliRunner().invoke(pack_training.main, ["unpack", str(tmp_path / "x.tar"), "--out", str(tmp_path / "r")])
-    assert result.exit_code == 1
-    assert "not an archive" in result.output
+    assert packing(["unpack", str(tmp_path / "x.tar"), "--out", str(tmp_path / "r")]) == 1
+    assert "not an archive" in capsys.readouterr().err

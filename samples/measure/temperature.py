@@ -1,6 +1,6 @@
 """What sampling the latents costs: PSNR at a network's default temperature against their mean, over a few seeds.
 
-python samples/temperature.py CLIP... [--model irn-h264-x2] [--crf 26] [--seeds 5]
+python samples/measure temperature CLIP... [--model irn-h264-x2] [--crf 26] [--seeds 5]
 """
 
 from __future__ import annotations
@@ -10,19 +10,16 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from irn_video.pipeline.commandline.running import share_cores
-
-share_cores()  # before PyTorch is loaded
-
 import click
 from irn_video.codecs.encoders import EncoderSettings
-from irn_video.codecs.errors import BadOption, IrnError
-from irn_video.pipeline.zoo import DEFAULT_MODEL, find_model
+from irn_video.codecs.errors import BadOption
+from irn_video.pipeline.zoo import find_model
 from irn_video.pipeline.zoo.card import read_card
 from irn_video.receiver import ReceiveOptions, receive
 from irn_video.sender import SendOptions, send
 
-from rates import PRESET
+from measure.options import clips_argument, frames_option, models_option
+from measure.rates import PRESET
 
 
 @dataclass(frozen=True)
@@ -75,24 +72,17 @@ def measure(model: str, clip: Path, crf: float, seeds: int, frames: int | None) 
 
 
 @click.command()
-@click.argument("clips", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--model", "models", multiple=True, default=[DEFAULT_MODEL], show_default=True, help="Network or file.")
+@clips_argument
+@models_option
 @click.option("--crf", type=click.FloatRange(0, 51), default=26, show_default=True, help="Of the stream.")
 @click.option("--seeds", type=click.IntRange(1), default=5, show_default=True, help="How many.")
-@click.option("--frames", type=click.IntRange(1), help="Only the first so many pictures [default: all].")
-def main(clips: tuple[Path, ...], models: tuple[str, ...], crf: float, seeds: int, frames: int | None) -> None:
-    """Cost and spread of sampling on CLIPS."""
-    try:
-        for model in models:
-            for clip in clips:
-                found = measure(model, clip, crf, seeds, frames)
-                click.echo(
-                    f"{model} {clip.name}: mean {found.mean_psnr:.3f} dB, "
-                    f"sampling costs {found.cost:.3f} dB, seeds spread over {found.spread:.4f} dB"
-                )
-    except IrnError as error:
-        raise click.ClickException(str(error)) from error
-
-
-if __name__ == "__main__":
-    main()
+@frames_option
+def command(clips: tuple[Path, ...], models: tuple[str, ...], crf: float, seeds: int, frames: int | None) -> None:
+    """Cost and spread of sampling the latents on CLIPS."""
+    for model in models:
+        for clip in clips:
+            found = measure(model, clip, crf, seeds, frames)
+            click.echo(
+                f"{model} {clip.name}: mean {found.mean_psnr:.3f} dB, "
+                f"sampling costs {found.cost:.3f} dB, seeds spread over {found.spread:.4f} dB"
+            )

@@ -1,7 +1,7 @@
-"""Which scale at which quality: the hull over scales against H.264 at full size, from what bdrate.py measured.
+"""Which scale at which quality: the hull over scales against H.264 at full size, from what bdrate measured.
 
-python samples/bdrate.py CLIP... --model irn-h264-x1 --model irn-h264-x2 --model irn-h264-x4 --json CURVES.json
-python samples/hull.py CURVES.json... [--markdown]     (points of one model from several files make one curve)
+python samples/measure bdrate CLIP... --model irn-h264-x1 --model irn-h264-x2 --model irn-h264-x4 --json CURVES.json
+python samples/measure hull CURVES.json... [--markdown]     (points of one model from several files make one curve)
 
 At each quality the hull takes the cheapest way that was measured, full size among them; its BD-rate against full size
 is the mean saving over all qualities that full size reached. The crossover of two networks is the bit rate below which
@@ -19,14 +19,16 @@ import numpy as np
 from irn_video.codecs.errors import BadOption
 from irn_video.pipeline.quality.curves import crossover, hull
 
-from bdrate import FULL, METRICS, curve
-from rates import RatePoint
+from measure.bdrate import FULL, METRICS, curve
+from measure.options import markdown_option
+from measure.rates import RatePoint
+from measure.tables import percent, table
 
 Curves = Mapping[str, Sequence[RatePoint]]
 
 
 def read_curves(path: Path) -> dict[str, dict[str, list[RatePoint]]]:
-    """Curves by clip and model from a file of bdrate.py.
+    """Curves by clip and model from a file of bdrate.
 
     Raises:
         BadOption: not such a file.
@@ -38,10 +40,10 @@ def read_curves(path: Path) -> dict[str, dict[str, list[RatePoint]]]:
             for clip, by_model in table.items()
         }
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise BadOption(f"not curves of bdrate.py: {error}", path=path, hint="bdrate.py --json writes them") from error
+        raise BadOption(f"not curves of bdrate: {error}", path=path, hint="bdrate --json writes them") from error
 
 
-def table(curves: Mapping[str, Curves], *, markdown: bool) -> str:
+def hull_tables(curves: Mapping[str, Curves], *, markdown: bool) -> str:
     """One row per clip: saving and shares; then crossovers between each two models."""
     models = [name for name in next(iter(curves.values())) if name != FULL]
     if any(set(by_model) != {FULL, *models} for by_model in curves.values()):
@@ -54,9 +56,9 @@ def table(curves: Mapping[str, Curves], *, markdown: bool) -> str:
         found, yuv = (hull({name: curve(points, m) for name, points in by_model.items()}, FULL) for m in METRICS)
         luma.append(found.saving)
         all_planes.append(yuv.saving)
-        rows.append([clip, _percent(found.saving), _percent(yuv.saving)])
+        rows.append([clip, percent(found.saving), percent(yuv.saving)])
         rows[-1] += [f"{100 * found.shares[name]:.0f} %" for name in (FULL, *models)]
-    rows.append(["mean", _percent(float(np.mean(luma))), _percent(float(np.mean(all_planes)))])
+    rows.append(["mean", percent(float(np.mean(luma))), percent(float(np.mean(all_planes)))])
     rows[-1] += [""] * (len(models) + 1)
     luma_curves = {clip: {n: curve(points, "psnr_y") for n, points in own.items()} for clip, own in curves.items()}
     crossing = [
@@ -66,37 +68,17 @@ def table(curves: Mapping[str, Curves], *, markdown: bool) -> str:
         if max(own[small].rates) < max(own[large].rates)  # at the finest CRF, networks of larger scale send less
     ]
     blocks = [[heads, *rows], [["clip", "from", "to, below", "crossover"], *crossing]]
-    return "\n\n".join(_block(block, markdown) for block in blocks if len(block) > 1)
-
-
-def _block(rows: Sequence[Sequence[str]], markdown: bool) -> str:
-    if markdown:
-        rule = "|" + "---|" * len(rows[0])
-        lines = ["| " + " | ".join(row) + " |" for row in rows]
-        return "\n".join([lines[0], rule, *lines[1:]])
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return "\n".join("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows)
-
-
-def _percent(value: float) -> str:
-    return f"{value:+.1f} %".replace("-", "\u2212")
+    return "\n\n".join(table(block, markdown=markdown) for block in blocks if len(block) > 1)
 
 
 @click.command()
 @click.argument("paths", metavar="CURVES.json...", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--markdown", is_flag=True, help="Print tables for a README.")
-def main(paths: tuple[Path, ...], markdown: bool) -> None:
-    """Hull over scales and crossovers, from the curves in all files together."""
+@markdown_option
+def command(paths: tuple[Path, ...], markdown: bool) -> None:
+    """Which scale at which quality: hull over scales and crossovers, from the curves in all files together."""
     merged: dict[str, dict[str, list[RatePoint]]] = {}
-    try:
-        for path in paths:
-            for clip, curves in read_curves(path).items():
-                for model, points in curves.items():
-                    merged.setdefault(clip, {}).setdefault(model, []).extend(points)
-        click.echo(table(merged, markdown=markdown))
-    except BadOption as error:
-        raise click.ClickException(str(error)) from error
-
-
-if __name__ == "__main__":
-    main()
+    for path in paths:
+        for clip, curves in read_curves(path).items():
+            for model, points in curves.items():
+                merged.setdefault(clip, {}).setdefault(model, []).extend(points)
+    click.echo(hull_tables(merged, markdown=markdown))

@@ -1,6 +1,6 @@
 """Make the clips of the committed study from freely licensed videos: 64 pictures each, coded without loss.
 
-python samples/study_clips.py [demo/study]
+python samples/measure study-clips [demo/study]
 
 Two of the three are reduced by 2, which takes most of the coding errors out of them that their makers put in.
 """
@@ -12,11 +12,10 @@ from pathlib import Path
 
 import click
 import ffmpeg
-from irn_video.codecs.errors import IrnError
 from irn_video.codecs.writing.output import atomic_path
 from irn_video.pipeline.system import ffmpeg_binary
 
-from get_clip import BUNNY, CITY, PARK, Clip, get_clip
+from demo.get_clip import BUNNY, CITY, PARK, Clip, get_clip
 
 DEFAULT_FOLDER = Path("demo") / "study"
 PICTURES = 64
@@ -72,16 +71,9 @@ def _make(source: Path, part: Part, path: Path) -> None:
     ffmpeg_binary.run(made, "the part cannot be made", source)
 
 
-@click.command(help=__doc__.split("\n", maxsplit=1)[0])
+@click.command()
 @click.argument("folder", type=click.Path(path_type=Path), default=DEFAULT_FOLDER)
-def main(folder: Path) -> None:
-    """Make the clips and say where they are."""
-    try:
-        for path in make_clips(folder):
-            click.echo(path)
-    except (IrnError, OSError) as error:
-        raise click.ClickException(str(error)) from error
-
-
-if __name__ == "__main__":
-    main()
+def command(folder: Path) -> None:
+    """Make the clips of the committed study and say where they are."""
+    for path in make_clips(folder):
+        click.echo(path)

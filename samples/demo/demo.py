@@ -1,6 +1,6 @@
 """Send and restore a real clip, and compare with what else the same bandwidth buys.
 
-python samples/demo.py [--clip FILE] [--crf 26]
+python samples/demo/demo.py [--clip FILE] [--crf 26]
 
 Runs irn-send and irn-receive, then looks for the H.264 settings that spend the same bytes on the Lanczos pair (shrunk
 and enlarged by ordinary resampling) and on full size, and prints all three. Everything is left in demo/.
@@ -13,6 +13,9 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+
+if __name__ == "__main__":
+    sys.path[0] = str(Path(__file__).resolve().parents[1])  # drawers import from one another
 
 from irn_video.pipeline.commandline.running import share_cores
 
@@ -30,8 +33,8 @@ from irn_video.pipeline.system.opencv import cv2
 from irn_video.pipeline.zoo import DEFAULT_MODEL
 from numpy.typing import NDArray
 
-from get_clip import DEFAULT_PATH, get_clip
-from rates import PRESET, RatePoint, at_rate, full_size, rescaled
+from demo.get_clip import DEFAULT_PATH, get_clip
+from measure.rates import PRESET, RatePoint, at_rate, full_size, rescaled
 
 LANCZOS = "lanczos-x2"
 _CROP = (120, 160)  # rows, columns of the source

@@ -1,6 +1,6 @@
 """How sharp restored pictures look: VMAF of networks on folders of pictures, beside their PSNR.
 
-python samples/perceptual.py DIR... --model irn-x4 --model irn-plus-x4
+python samples/measure perceptual DIR... --model irn-x4 --model irn-plus-x4
 
 VMAF v0.6.1 (Netflix, through FFmpeg's libvmaf) of 4:2:0 luma at the pictures' own size, LR in 8 bits. It rewards
 sharpness, which PSNR punishes; made for video on a television, it is an indication for stills.
@@ -16,10 +16,9 @@ from pathlib import Path
 
 import click
 import ffmpeg
-import imageio_ffmpeg
-from irn_video.codecs.errors import IrnError, UnreadableVideo
 from irn_video.pipeline.evaluation.evaluate import EvalOptions, ImageReport, evaluate
 from irn_video.pipeline.evaluation.rescalers import load_stills
+from irn_video.pipeline.system import ffmpeg_binary
 
 _MODEL = "version=vmaf_v0.6.1"
 
@@ -56,11 +55,7 @@ def _vmaf(image: ImageReport, saved: Path) -> float:
     reference = reference.filter("format", "yuv420p")
     restored = ffmpeg.input(str(saved / f"{Path(image.name).stem}_restored.png")).filter("format", "yuv420p")
     compared = ffmpeg.filter([restored, reference], "libvmaf", model=_MODEL, log_fmt="json", log_path=str(log))
-    try:
-        ffmpeg.output(compared, "-", format="null").run(cmd=imageio_ffmpeg.get_ffmpeg_exe(), quiet=True)
-    except ffmpeg.Error as error:
-        *_, last = error.stderr.decode(errors="replace").strip().splitlines() or ["no reason given"]
-        raise UnreadableVideo(f"VMAF cannot be measured: {last}", path=image.folder / image.name) from error
+    ffmpeg_binary.run(ffmpeg.output(compared, "-", format="null"), "VMAF cannot be measured", image.folder / image.name)
     return float(json.loads(log.read_text())["pooled_metrics"]["vmaf"]["mean"])
 
 
@@ -68,15 +63,8 @@ def _vmaf(image: ImageReport, saved: Path) -> float:
 @click.argument("folders", nargs=-1, required=True, type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--model", "models", multiple=True, required=True, help="Network or weights file; may be repeated.")
 @click.option("--temperature", type=float, help="Of the latents [default: the network's].")
-def main(folders: tuple[Path, ...], models: tuple[str, ...], temperature: float | None) -> None:
-    """VMAF and PSNR-Y of networks on FOLDERS."""
-    try:
-        for model in models:
-            for name, found in score(model, folders, temperature).items():
-                click.echo(f"{model} {name}: VMAF {found.vmaf:.2f}, PSNR-Y {found.psnr_y:.2f} dB")
-    except IrnError as error:
-        raise click.ClickException(str(error)) from error
-
-
-if __name__ == "__main__":
-    main()
+def command(folders: tuple[Path, ...], models: tuple[str, ...], temperature: float | None) -> None:
+    """VMAF and PSNR-Y of networks on FOLDERS of pictures."""
+    for model in models:
+        for name, found in score(model, folders, temperature).items():
+            click.echo(f"{model} {name}: VMAF {found.vmaf:.2f}, PSNR-Y {found.psnr_y:.2f} dB")

@@ -1,7 +1,7 @@
 """What tuning to a clip buys: BD-rate of a network with irn-send --adapt against the same one without.
 
-python samples/tuning.py CLIP... [--model irn-h264-x2-base] [--adapt fast,best] [--crf 20,25,30,35] [--seconds 5]
-python samples/tuning.py CLIP... --halves [--crf 26]
+python samples/measure tuning CLIP... [--model irn-h264-x2-base] [--adapt fast,best] [--crf 20,25,30,35] [--seconds 5]
+python samples/measure tuning CLIP... --halves [--crf 26]
 
 Each clip is played forward and backward until it has this length. Bytes are those of all its video packets, with the
 weights; PSNR-Y and VMAF-NEG are means over its first pictures, once forward. With --halves the network is tuned to as
@@ -14,9 +14,8 @@ from __future__ import annotations
 import itertools
 import statistics
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -24,9 +23,8 @@ import click
 from irn_video.codecs.encoders import EncoderSettings
 from irn_video.codecs.picture import Picture
 from irn_video.codecs.reading.card_search import find_card
-from irn_video.codecs.reading.reader import VideoInfo, VideoReader
+from irn_video.codecs.reading.reader import VideoReader
 from irn_video.codecs.writing.coarser import CodedGroup
-from irn_video.codecs.writing.writer import VideoWriter
 from irn_video.pipeline.adaptation.tuner import Effort, Tuner
 from irn_video.pipeline.engine.rescaler import Rescaler
 from irn_video.pipeline.quality.curves import Curve, bd_rate
@@ -36,7 +34,10 @@ from irn_video.pipeline.restoring import restoration_of
 from irn_video.receiver import ReceiveOptions, receive
 from irn_video.sender import SendOptions, send
 
-RATE = Fraction(25)
+from measure.clips import RATE, write_clip
+from measure.options import clips_argument, model_option, numbers
+from measure.rates import MAX_CRF
+
 Found = Iterator[tuple[str, float]]
 
 
@@ -47,24 +48,6 @@ class Point:
     bytes: int
     psnr_y: float
     vmaf_neg: float
-
-
-def write(pictures: Iterable[Picture], info: VideoInfo, output: Path) -> Path:
-    """A lossless video of these pictures."""
-    with VideoWriter(
-        output,
-        EncoderSettings(codec="ffv1"),
-        width=info.width,
-        height=info.height,
-        layout=info.layout,
-        bit_depth=info.bit_depth,
-        color=info.color,
-        time_base=1 / RATE,
-        frame_rate=RATE,
-    ) as writer:
-        for index, picture in enumerate(pictures):
-            writer.write(replace(picture, pts=index, time_base=1 / RATE, duration=1))
-    return output
 
 
 def bounced(pictures: Sequence[Picture], seconds: float) -> Iterator[Picture]:
@@ -119,7 +102,7 @@ def gains(source: Path, lr_file: Path, rescaler: Rescaler, frames: int, updates:
     return [[b - a for a, b in zip(values[0], tuned, strict=True)] for tuned in values[1:]]
 
 
-def of_halves(source: Path, frames: int, model: str, efforts: list[str], rates: list[float]) -> Found:
+def of_halves(source: Path, frames: int, model: str, efforts: list[str], rates: Sequence[float]) -> Found:
     """What pictures that were not tuned to gain, for 100 that the others gain, and for 100 of their own."""
     rescaler = Rescaler.load(model)
     for name, rate in itertools.product(efforts, rates):
@@ -133,7 +116,7 @@ def of_halves(source: Path, frames: int, model: str, efforts: list[str], rates: 
         yield f"{name}, others / when tuned to all, %", 100 * others / best
 
 
-def of_curves(source: Path, frames: int, model: str, efforts: list[str], rates: list[float]) -> Found:
+def of_curves(source: Path, frames: int, model: str, efforts: list[str], rates: Sequence[float]) -> Found:
     """BD-rate in each metric."""
     curves: dict[str | None, list[Point]] = {}
     for effort in (None, *efforts):
@@ -149,27 +132,27 @@ def of_curves(source: Path, frames: int, model: str, efforts: list[str], rates: 
 
 
 @click.command()
-@click.argument("clips", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
-@click.option("--model", default="irn-h264-x2-base", show_default=True)
+@clips_argument
+@model_option("irn-h264-x2-base")
 @click.option("--adapt", default="fast", show_default=True, help="fast, best, or both with a comma")
-@click.option("--crf", default="20,25,30,35", show_default=True)
+@click.option(
+    "--crf", callback=numbers(highest=MAX_CRF), default="20,25,30,35", show_default=True, help="Of the streams."
+)
 @click.option("--halves", is_flag=True, help="tune to every second picture, look at the others")
 @click.option("--seconds", default=5.0, show_default=True)
-def main(clips: tuple[Path, ...], model: str, adapt: str, crf: str, halves: bool, seconds: float) -> None:
-    """Compare CLIPS with and without tuning."""
-    efforts, rates = adapt.split(","), [float(value) for value in crf.split(",")]
+def command(
+    clips: tuple[Path, ...], model: str, adapt: str, crf: tuple[float, ...], halves: bool, seconds: float
+) -> None:
+    """Compare CLIPS with and without tuning the network to them."""
+    efforts = adapt.split(",")
     found: dict[str, list[float]] = {}
     for clip in clips:
         with tempfile.TemporaryDirectory() as folder, VideoReader(clip) as reader:
-            info, pictures, place = reader.info, list(reader), Path(folder) / f"{clip.stem}.mkv"
-            source = write(bounced(pictures, seconds), info, place)
+            pictures, place = list(reader), Path(folder) / f"{clip.stem}.mkv"
+            source = write_clip(place, bounced(pictures, seconds), EncoderSettings(codec="ffv1"))
             measured = of_halves if halves else of_curves
-            figures = measured(source, len(pictures), model, efforts, rates)
+            figures = measured(source, len(pictures), model, efforts, crf)
             for name, value in figures:
                 found.setdefault(name, []).append(value)
     for name, values in found.items():
         click.echo(f"mean of {len(values)}, {name}: {statistics.fmean(values):+.2f}")
-
-
-if __name__ == "__main__":
-    main()

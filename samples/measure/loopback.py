@@ -1,6 +1,6 @@
 """How a live stream does on this machine: both ends as processes of their own, a link between them that loses packets.
 
-python samples/live_loopback.py CLIP [--seconds 120] [--loss 0.05] [--bitrate 800k] [--model NAME]
+python samples/measure loopback CLIP [--seconds 120] [--loss 0.05] [--bitrate 800k] [--model NAME]
 
 The receiver measures PSNR too. Memory is the receiver's resident set, after the first quarter and at its highest.
 """
@@ -16,6 +16,8 @@ from typing import Any
 
 import click
 from irn_video.pipeline.live.link import Link, LinkConditions, free_port
+
+from measure.options import VIDEO, model_option
 
 PROGRAM = [sys.executable, "-m", "irn_video.pipeline.commands.stream"]
 POLL_SECONDS = 1.0
@@ -75,16 +77,12 @@ def run(clip: Path, seconds: float, loss: float, options: list[str]) -> dict[str
 
 
 @click.command()
-@click.argument("clip", type=click.Path(exists=True, path_type=Path))
+@click.argument("clip", type=VIDEO)
 @click.option("--seconds", default=120.0, show_default=True)
 @click.option("--loss", default=0.0, show_default=True, help="Share of the datagrams that are lost.")
 @click.option("--bitrate", default="800k", show_default=True)
-@click.option("--model", default="irn-h264-x2", show_default=True)
-def main(clip: Path, seconds: float, loss: float, bitrate: str, model: str) -> None:
+@model_option("irn-h264-x2")
+def command(clip: Path, seconds: float, loss: float, bitrate: str, model: str) -> None:
     """Send CLIP to this machine live, for some time."""
     found = run(clip, seconds, loss, ["--bitrate", bitrate, "--model", model, "--no-adapt"])
     click.echo(json.dumps(found, indent=1))
-
-
-if __name__ == "__main__":
-    main()

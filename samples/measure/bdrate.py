@@ -1,6 +1,6 @@
 """The table of bandwidth against quality: each network against the Lanczos pair and against H.264 at full size.
 
-python samples/bdrate.py CLIP... [--model irn-h264-x2] [--crf 14,18,22,26,30,34] [--markdown]
+python samples/measure bdrate CLIP... [--model irn-h264-x2] [--crf 14,18,22,26,30,34] [--markdown]
 
 BD-rate is the mean change of the bit rate at equal PSNR (Bjøntegaard, PCHIP over log rate), negative is better. The
 crossover is the bit rate below which shrinking beats full size in PSNR-Y. Every point is a real x264 encode at preset
@@ -9,30 +9,36 @@ medium; see rates.py.
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from irn_video.pipeline.commandline.running import share_cores
-
-share_cores()  # before PyTorch is loaded
-
 import click
-from irn_video.codecs.errors import BadOption, IrnError
+from irn_video.codecs.errors import BadOption
 from irn_video.codecs.resample import RESAMPLERS
-from irn_video.codecs.writing.output import atomic_path, check_output
+from irn_video.codecs.writing.output import check_output
 from irn_video.pipeline.quality.curves import Crossover, Curve, bd_rate, crossover
-from irn_video.pipeline.zoo import DEFAULT_MODEL, find_model
+from irn_video.pipeline.zoo import find_model
 from irn_video.pipeline.zoo.card import read_card
 
-from rates import MAX_CRF, RatePoint, full_size, rescaled
+from measure.options import (
+    clips_argument,
+    frames_option,
+    json_options,
+    markdown_option,
+    models_option,
+    numbers,
+    write_json,
+)
+from measure.rates import MAX_CRF, RatePoint, full_size, rescaled
+from measure.tables import percent, table
 
 DEFAULT_PEER = "lanczos-x2"
 FULL = "full size"
 METRICS = ("psnr_y", "psnr_yuv")
+_crfs = numbers(least=3, highest=MAX_CRF)
 
 
 @dataclass(frozen=True)
@@ -102,28 +108,18 @@ def _scale_of(model: str) -> int:
     return RESAMPLERS[model][1] if model in RESAMPLERS else read_card(find_model(model)).network.scale
 
 
-def table(rows: Sequence[Comparison], peer: str, *, markdown: bool) -> str:
+def comparison_tables(rows: Sequence[Comparison], peer: str, *, markdown: bool) -> str:
     """Rows and means, one block per model, for a terminal or for a README."""
-    heads = [f"vs {peer}, Y", "YUV", f"vs {FULL}, Y", "YUV", "wins below, kb/s"]
-    lines: list[list[str]] = []
+    head = [f"vs {peer}, Y", "YUV", f"vs {FULL}, Y", "YUV", "wins below, kb/s"]
+    blocks = []
     for model in dict.fromkeys(row.model for row in rows):
         own = [row for row in rows if row.model == model]
-        lines.append([model, *heads])
+        lines = [[model, *head]]
         for row in own:
             values = [getattr(row, name) for name in BD_FIELDS]
-            lines.append([row.clip, *map(_percent, values), str(row.crossover) if row.crossover else "–"])
-        lines.append(["mean", *map(_percent, means(own).values()), ""])
-    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
-    if not markdown:
-        return "\n".join("  ".join(_aligned(line, widths)).rstrip() for line in lines)
-    rule = "|" + "|".join(["---"] + ["---:"] * len(heads)) + "|"
-    text = []
-    for line in lines:
-        if line[1:] == heads:
-            text += ["", "| " + " | ".join(line) + " |", rule]
-        else:
-            text.append("| " + " | ".join(line) + " |")
-    return "\n".join(text[1:])
+            lines.append([row.clip, *map(percent, values), str(row.crossover) if row.crossover else "–"])
+        blocks.append(table([*lines, ["mean", *map(percent, means(own).values()), ""]], markdown=markdown))
+    return "\n\n".join(blocks)
 
 
 def as_json(
@@ -146,37 +142,17 @@ def as_json(
     }
 
 
-def _percent(value: float | None) -> str:
-    return "–" if value is None else f"{value:+.1f} %".replace("-", "\u2212")
-
-
-def _aligned(line: Sequence[str], widths: Sequence[int]) -> list[str]:
-    return [line[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(line[1:], widths[1:], strict=True))]
-
-
-def _crfs(_: click.Context, option: click.Parameter, text: str) -> tuple[float, ...]:
-    try:
-        values = tuple(sorted({float(part) for part in text.split(",")}))
-    except ValueError as error:
-        raise click.BadParameter(f"{text!r} is not a list of numbers such as 18,22,26", param=option) from error
-    if len(values) < 3 or not 0 <= values[0] <= values[-1] <= MAX_CRF:
-        raise click.BadParameter(f"at least three different values from 0 to {MAX_CRF:g}", param=option)
-    return values
-
-
 @click.command()
-@click.argument("clips", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--model", "models", multiple=True, default=[DEFAULT_MODEL], show_default=True,
-              help="A network or weights file; may be given several times.")  # fmt: skip
+@clips_argument
+@models_option
 @click.option("--peer", default=DEFAULT_PEER, show_default=True, help="What networks are compared with.")
 @click.option("--crf", callback=_crfs, default="14,18,22,26,30,34", show_default=True, help="Of smaller streams.")
 @click.option("--full", callback=_crfs, default="20,23,26,29,32,35,38,41", show_default=True,
               help="Of full size and of scale 1.")  # fmt: skip
-@click.option("--frames", type=click.IntRange(1), help="Only the first so many pictures of each clip [default: all].")
-@click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write curves and comparisons here.")
-@click.option("--overwrite", is_flag=True, help="Replace an existing JSON file.")
-@click.option("--markdown", is_flag=True, help="Print the table as Markdown.")
-def main(
+@frames_option
+@json_options
+@markdown_option
+def command(
     clips: tuple[Path, ...],
     models: tuple[str, ...],
     peer: str,
@@ -187,21 +163,13 @@ def main(
     overwrite: bool,
     markdown: bool,
 ) -> None:
-    """Compare networks with the Lanczos pair and with H.264 at full size on CLIPS."""
-    try:
-        if len({clip.name for clip in clips}) < len(clips):
-            raise BadOption("two clips have the same name", hint="rename one")
-        if json_path is not None:
-            check_output(json_path, clips, overwrite)
-        curves = measure(clips, (peer, *models), crf, full, frames, lambda text: click.echo(text, err=True))
-        rows = [compare(clip, model, peer, by_model) for model in models for clip, by_model in curves.items()]
-        if json_path is not None:
-            with atomic_path(json_path, clips, overwrite) as part:
-                part.write_text(json.dumps(as_json(curves, rows, models, peer), indent=1) + "\n")
-    except IrnError as error:
-        raise click.ClickException(str(error)) from error
-    click.echo(table(rows, peer, markdown=markdown))
-
-
-if __name__ == "__main__":
-    main()
+    """Compare networks with the Lanczos pair and with H.264 at full size on CLIPS: BD-rates and crossovers."""
+    if len({clip.name for clip in clips}) < len(clips):
+        raise BadOption("two clips have the same name", hint="rename one")
+    if json_path is not None:
+        check_output(json_path, clips, overwrite)
+    curves = measure(clips, (peer, *models), crf, full, frames, lambda text: click.echo(text, err=True))
+    rows = [compare(clip, model, peer, by_model) for model in models for clip, by_model in curves.items()]
+    if json_path is not None:
+        write_json(json_path, as_json(curves, rows, models, peer), clips, overwrite)
+    click.echo(comparison_tables(rows, peer, markdown=markdown))

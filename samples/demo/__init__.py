@@ -1,0 +1,1 @@
+"""What a user runs: the demonstration (`python samples/demo/demo.py`) and the free clips that it and others take."""

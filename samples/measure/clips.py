@@ -1,0 +1,66 @@
+"""Clips that measurements make."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from fractions import Fraction
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+from irn_video.codecs.encoders import EncoderSettings
+from irn_video.codecs.picture import ColorSpec, Layout, Picture
+from irn_video.codecs.writing.writer import VideoWriter
+
+RATE = Fraction(25)
+_PAN = 3  # samples a frame
+
+
+def write_clip(path: Path, pictures: Iterable[Picture], settings: EncoderSettings) -> Path:
+    """A video of these frames, 25 a second; what was there is replaced."""
+    pictures = iter(pictures)
+    first = next(pictures)
+    with VideoWriter(
+        path,
+        settings,
+        width=first.width,
+        height=first.height,
+        layout=first.layout,
+        bit_depth=first.bit_depth,
+        color=first.color,
+        time_base=1 / RATE,
+        frame_rate=RATE,
+        overwrite=True,
+    ) as writer:
+        for index, picture in enumerate(chain([first], pictures)):
+            writer.write(replace(picture, pts=index, time_base=1 / RATE, duration=1))
+    return path
+
+
+def moving_clip(path: Path, width: int, height: int, frames: int) -> Path:
+    """A pan over a texture with the spectrum of a photograph (amplitude falls as one over frequency)."""
+    return write_clip(path, _pan(width, height, frames), EncoderSettings(crf=20, preset="ultrafast"))
+
+
+def _pan(width: int, height: int, frames: int) -> Iterator[Picture]:
+    luma = _texture(width + 64, height + 64)
+    chroma = np.clip(128 + (luma[::2, ::2].astype(np.float32) - 128) / 4, 16, 240).astype(np.uint8)
+    for index in range(frames):
+        shift = _PAN * index
+        y = np.roll(luma, -shift, 1)[:height, :width]
+        c = np.roll(chroma, -(shift // 2), 1)[: height // 2, : width // 2]
+        planes = (np.ascontiguousarray(y), np.ascontiguousarray(c), np.ascontiguousarray(255 - c))
+        yield Picture(planes, Layout.YUV420, 8, ColorSpec(1, 1, 1, False, 1), index, 1 / RATE, 1)
+
+
+def _texture(width: int, height: int) -> np.ndarray[tuple[int, int], np.dtype[np.uint8]]:
+    rng = np.random.default_rng(0)
+    down, across = np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None]
+    radius = np.hypot(down, across)
+    radius[0, 0] = np.inf
+    spectrum = np.exp(2j * np.pi * rng.random(radius.shape)) / radius
+    texture = np.fft.irfft2(spectrum, (height, width))
+    luma: np.ndarray[tuple[int, int], np.dtype[np.uint8]]
+    luma = np.clip(128 + 45 * texture / texture.std(), 16, 235).astype(np.uint8)
+    return luma

@@ -1,0 +1,176 @@
+"""Measurements on small clips: the arithmetic of what they print."""
+
+from __future__ import annotations
+
+import json
+import math
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from irn_video.codecs.reading.reader import VideoReader
+from irn_video.pipeline.system.opencv import cv2
+
+import measure
+from measure import bdrate, perceptual, rates, speed, tuning
+from measure.__main__ import MEASUREMENTS, main
+from measure.clips import moving_clip
+from measure.rates import RatePoint
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("clip") / "moving.mkv"
+    return moving_clip(path, 192, 128, 8)
+
+
+class TestBdRate:
+    def test_a_mean_counts_every_clip(self) -> None:
+        rows = [bdrate.Comparison(f"{v}", "m", v, v, None, v, None) for v in (-10.0, -20.0)]
+        assert bdrate.means(rows) == {"peer_y": -15.0, "peer_yuv": -15.0, "full_y": None, "full_yuv": -15.0}
+
+
+class TestAtRate:
+    def test_finds_a_rate_within_two_per_cent(self) -> None:
+        tried = []
+
+        def measure(crf: float) -> RatePoint:
+            tried.append(crf)
+            return RatePoint(crf, round(9e5 * math.exp(-0.16 * crf + 0.001 * crf * crf)), 1, 1, 1)
+
+        point = rates.at_rate(50_000, measure, start=20)
+        assert abs(math.log(point.bytes / 50_000)) <= math.log(1.02)
+        assert len(tried) <= 5
+
+    @pytest.mark.parametrize("wanted", [1, 10_000_000])
+    def test_gives_up_where_no_crf_reaches(self, wanted: int) -> None:
+        with pytest.raises(rates.NoRateError, match="no CRF gives"):
+            rates.at_rate(wanted, lambda crf: RatePoint(crf, round(1e5 * 2 ** (-crf / 6)), 1, 1, 1), start=23)
+
+
+class TestOnARealClip:
+    def test_points_behave(self, clip: Path, tmp_path: Path) -> None:
+        fine, coarse = (rates.full_size(clip, crf, tmp_path, 6) for crf in (18, 34))
+        assert fine.bytes > 2 * coarse.bytes
+        assert fine.psnr_y > coarse.psnr_y + 3
+        # 6 pictures at 25 a second
+        assert fine.kbps == pytest.approx(fine.bytes * 8 / 1000 / (6 / 25))
+        lanczos = rates.rescaled("lanczos-x2", clip, 18, tmp_path, 6)
+        assert lanczos.bytes < fine.bytes
+        assert lanczos.psnr_y < fine.psnr_y
+        with VideoReader(tmp_path / "lanczos-x2.mp4") as reader:
+            assert (reader.info.width, reader.info.height) == (96, 64)
+
+    def test_the_table_command(self, clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        path = tmp_path / "table.json"
+        options = ["--crf", "14,20,26", "--full", "24,36,48", "--frames", "4", "--json", str(path), "--markdown"]
+        assert main(["bdrate", str(clip), "--model", "bicubic-x2", *options]) == 0
+        written = json.loads(path.read_text())
+        row = written["comparisons"][0]
+        assert set(written["curves"]["moving.mkv"]) == {"full size", "lanczos-x2", "bicubic-x2"}
+        assert row["peer_y"] == pytest.approx(written["means"]["bicubic-x2"]["peer_y"])
+        assert f"| moving.mkv | {row['peer_y']:+.1f} %" in capsys.readouterr().out.replace("\N{MINUS SIGN}", "-")
+
+    @pytest.mark.parametrize("bad", ["18,22", "a,b,c", "10,20,60"])
+    def test_the_table_command_checks_its_lists(self, clip: Path, bad: str) -> None:
+        assert main(["bdrate", str(clip), "--crf", bad]) == 2
+
+    def test_every_stage_is_timed(self, clip: Path, tmp_path: Path) -> None:
+        found = speed.measure_speed(clip, tmp_path, "lanczos-x2", frames=8, repeat=1)
+        assert (found.frames, found.width, found.height) == (8, 192, 128)
+        assert set(found.stage_seconds) == {"decode", "network", "read source", "measure", "encode"}
+        assert set(found.network_seconds) == {"predict", "reverse"}
+        # The best halves may be of different runs, so they add up to less at most.
+        assert sum(found.network_seconds.values()) <= found.stage_seconds["network"]
+        assert all(seconds > 0 for seconds in (*found.stage_seconds.values(), found.overlap, found.send_seconds))
+        assert "8 pictures" in speed.speed_table(found)
+
+    def test_tuning_is_timed(self, clip: Path, tmp_path: Path) -> None:
+        cost = speed.measure_cost(clip, tmp_path, "irn-h264-x2", frames=8, repeat=1, adapt="fast")
+        assert cost.video_seconds == pytest.approx(0.32)
+        assert all(min(times) > 0 for times in (cost.send_seconds, cost.send_cpu_seconds, cost.receive_seconds))
+        assert cost.send_seconds[1] > cost.send_seconds[0]
+        lines = speed.cost_table(cost).splitlines()
+        assert lines[0] == "--adapt fast, 0.32 s of video"
+        assert [line.split("  ")[0] for line in lines[1:]] == ["irn-send", "irn-send, all cores", "irn-receive"]
+
+    def test_the_benchmark_clip_moves(self, clip: Path) -> None:
+        with VideoReader(clip) as reader:
+            first, second, *_ = reader
+        moved = np.abs(first.planes[0][:, 3:].astype(int) - second.planes[0][:, :-3]).mean()
+        assert moved < 0.5 * np.abs(first.planes[0].astype(int) - second.planes[0]).mean()
+
+
+def test_vmaf_prefers_the_sharper_picture(tmp_path: Path) -> None:
+    texture = np.random.default_rng(0).integers(0, 255, (60, 80, 3), dtype=np.uint8)
+    cv2().imwrite(str(tmp_path / "x.png"), cv2().resize(texture, (240, 180), interpolation=cv2().INTER_CUBIC))
+    finer, coarser = (perceptual.score(f"bicubic-x{scale}", (tmp_path,))[tmp_path.name] for scale in (2, 4))
+    assert coarser.vmaf + 5 < finer.vmaf <= 100
+    assert coarser.psnr_y < finer.psnr_y
+
+
+def test_vmaf_of_a_folder_without_pictures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["perceptual", str(tmp_path), "--model", "bicubic-x2"]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("error: ")
+    assert said.count("\n") == 1
+
+
+class TestCoring:
+    def test_its_worth_is_told_by_clip_and_strength(self, clip: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["coring", str(clip), "--strength", "0,4"]) == 0
+        head, row, mean = (line.replace(" %", "").split() for line in capsys.readouterr().out.splitlines())
+        assert head == ["strength", "0", "4"]
+        assert row[0] == "moving.mkv"
+        assert mean == ["mean", *row[1:]]
+        none, much = (float(cell.replace("\N{MINUS SIGN}", "-")) for cell in row[1:])
+        assert abs(none) < 0.1  # an untrained network at scale 1 changes nothing
+        assert abs(much) > 1
+
+
+class TestTuning:
+    def test_a_clip_is_played_there_and_back(self, clip: Path, clips: Any) -> None:
+        pictures = clips.read(clip)
+        bounced = list(tuning.bounced(pictures, 1))
+        assert len(bounced) == 25
+        last = len(pictures) - 1
+        for index, origin in ((0, 0), (last, last), (last + 1, last - 1), (2 * last, 0)):
+            assert (bounced[index].planes[0] == pictures[origin].planes[0]).all()
+
+    def test_its_worth_is_told(self, clip: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["tuning", str(clip), "--model", "irn-h264-x2", "--crf", "20,30", "--seconds", "1"]) == 0
+        general, tuned, *figures, mean_psnr, mean_vmaf = capsys.readouterr().out.splitlines()
+        assert general.startswith("moving general: ")
+        assert tuned.startswith("moving fast: ")
+        for name, figure, mean in zip(("psnr_y", "vmaf_neg"), figures, (mean_psnr, mean_vmaf), strict=True):
+            assert figure.startswith(f"moving fast, {name}: ")
+            assert mean == f"mean of 1, fast, {name}, %: {figure.split()[-2]}"
+
+    def test_pictures_that_were_not_tuned_to(self, clip: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        words = [str(clip), "--model", "irn-h264-x2", "--crf", "24", "--seconds", "1", "--halves"]
+        assert main(["tuning", *words]) == 0
+        gain, *shares = capsys.readouterr().out.splitlines()
+        assert gain.startswith("moving fast CRF 24: ")
+        told = [share.split(": ")[0] for share in shares]
+        assert told == [f"mean of 1, fast, others / {what}, %" for what in ("seen", "when tuned to all")]
+
+
+@pytest.mark.parametrize("name", MEASUREMENTS)
+def test_every_measurement_can_be_asked(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([name, "--help"]) == 0
+    assert f" {name} " in capsys.readouterr().out
+
+
+def test_only_what_is_asked_for_is_loaded() -> None:
+    """The entry script finds the drawers, from any folder."""
+    script = Path(measure.__file__).parent
+    code = f"import sys, runpy; sys.argv = [{str(script)!r}, 'hull', '--help']; sys.path[0] = {str(script)!r}\n"
+    code += "try: runpy.run_path(sys.argv[0], run_name='__main__')\nfinally: print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd="/", capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    loaded = done.stdout.splitlines()[-1].split()
+    assert "measure.hull" in loaded
+    assert "measure.coring" not in loaded
