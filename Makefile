@@ -16,7 +16,7 @@ PYTHON ?=
 CANDIDATES := $(if $(PYTHON),$(PYTHON),python3 python3.13 python3.12 python3.11 python3.14)
 USABLE := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 
-.PHONY: help venv demo test lint bench clean
+.PHONY: help venv demo test lint docs bench clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 14
@@ -34,11 +34,14 @@ lint: $(READY) ## ruff and mypy
 	$(BIN)/mypy
 	MYPYPATH=samples $(BIN)/mypy -p demo -p measure
 
+docs: $(READY) ## build the book in docs/ into site/; a broken link or reference fails
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
 bench: $(READY) ## measure speed; with ARGS=--memory also peak memory at 1080p (run on an idle machine)
 	@$(BIN)/python samples/measure bench $(ARGS)
 
 clean: ## remove all that was made, except the environment (rm -r .venv)
-	rm -rf demo bench build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf demo bench site build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -path ./$(VENV) -prune -o -name __pycache__ -type d -exec rm -rf {} +
 
 $(READY): pyproject.toml constraints.txt

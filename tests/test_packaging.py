@@ -167,12 +167,12 @@ def test_make_says_what_is_missing(tmp_path: Path) -> None:
     assert not (tmp_path / ".venv").exists()
 
 
-def test_ci_runs_lint_and_tests() -> None:
+def test_ci_runs_lint_docs_and_tests() -> None:
     script = ROOT / ".ci" / "run"
     assert os.access(script, os.X_OK)
     text = script.read_text()
     assert "set -euo pipefail" in text
-    assert re.findall(r"^make (\w+)", text, re.MULTILINE) == ["lint", "test"]
+    assert re.findall(r"^make (\w+)", text, re.MULTILINE) == ["lint", "docs", "test"]
 
 
 def test_the_licence_is_there(pyproject: dict[str, Any]) -> None:
