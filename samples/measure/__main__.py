@@ -22,6 +22,7 @@ MEASUREMENTS = (
     "coring",
     "wavelet",
     "perceptual",
+    "picture",
     "bench",
     "loopback",
     "study-clips",

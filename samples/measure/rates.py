@@ -61,8 +61,7 @@ def rescaled(model: str, source: Path, crf: float, folder: Path, frames: int | N
     # Quality is measured before the restored pictures are encoded again, so that can be as quick as possible; a file
     # made so would mislead who looks at it, and goes.
     quick = EncoderSettings(crf=30, preset="ultrafast")
-    weights = model if Path(model).is_file() else None
-    options = ReceiveOptions(source=source, model=weights, encoder=quick, frames=frames, overwrite=True)
+    options = ReceiveOptions(source=source, model=weights_file(model), encoder=quick, frames=frames, overwrite=True)
     summary = receive(lr, restored, options).report.summary()
     restored.unlink()
     kbps = sent.written.video_bytes * 8 / 1000 / sent.written.seconds
@@ -77,6 +76,18 @@ def full_size(source: Path, crf: float, folder: Path, frames: int | None = None)
     values = psnr_of_files(source, path)
     psnr_y, psnr_yuv = (_mean([picture[name] for picture in values]) for name in ("psnr_y", "psnr_yuv"))
     return _point(crf, written.video_bytes, written.video_bytes * 8 / 1000 / written.seconds, psnr_y, psnr_yuv, source)
+
+
+def weights_file(model: str) -> str | None:
+    """What a receiver has to be told of the network: nothing where the stream's card names one that it has."""
+    return model if Path(model).is_file() else None
+
+
+def restored_video(lr: Path, model: str, path: Path, frames: int | None = None) -> Path:
+    """Restore a stream without loss: each frame of `path` is as the receiver shows it."""
+    lossless = EncoderSettings(codec="ffv1")
+    receive(lr, path, ReceiveOptions(model=weights_file(model), encoder=lossless, frames=frames, overwrite=True))
+    return path
 
 
 def at_rate(wanted: int, measure: Callable[[float], RatePoint], start: float, tolerance: float = 0.02) -> RatePoint:

@@ -23,6 +23,7 @@ from irn_video.receiver import ReceiveOptions, receive
 from irn_video.sender import SendOptions, send
 
 from measure.clips import write_clip
+from measure.rates import weights_file
 
 
 @dataclass(frozen=True)
@@ -82,8 +83,7 @@ def measure_speed(clip: Path, folder: Path, model: str, frames: int, repeat: int
     lr, restored = folder / "lr.mp4", folder / "restored.mp4"
     sending = SendOptions(model=model, frames=frames, overwrite=True)
     send_seconds = _best(repeat, lambda: send(clip, lr, sending))
-    weights = model if Path(model).is_file() else None
-    receiving = ReceiveOptions(source=clip, model=weights, frames=frames, overwrite=True)
+    receiving = ReceiveOptions(source=clip, model=weights_file(model), frames=frames, overwrite=True)
     receive_seconds = _best(repeat, lambda: receive(lr, restored, receiving))
 
     with VideoReader(lr, quantiser=True) as reader:
@@ -139,7 +139,6 @@ def measure_speed(clip: Path, folder: Path, model: str, frames: int, repeat: int
 
 def measure_cost(clip: Path, folder: Path, model: str, frames: int, repeat: int, adapt: str) -> Cost:
     """Send and receive without and with tuning."""
-    weights = model if Path(model).is_file() else None
     lr, restored = (folder / "general.mp4", folder / "tuned.mp4"), folder / "restored.mp4"
     times: list[tuple[list[float], list[float], list[float]]] = [([], [], []), ([], [], [])]
     for _ in range(repeat):
@@ -148,7 +147,7 @@ def measure_cost(clip: Path, folder: Path, model: str, frames: int, repeat: int,
             before = time.process_time()
             sending.append(_seconds(partial(send, clip, path, options)))
             working.append(time.process_time() - before)
-            back = ReceiveOptions(model=weights, source=clip, frames=frames, overwrite=True)
+            back = ReceiveOptions(model=weights_file(model), source=clip, frames=frames, overwrite=True)
             receiving.append(_seconds(partial(receive, path, restored, back)))
     with VideoReader(lr[0]) as reader:
         pictures = list(reader)

@@ -19,7 +19,7 @@ from irn_video.receiver import ReceiveOptions, receive
 from irn_video.sender import SendOptions, send
 
 from measure.options import clips_argument, frames_option, models_option
-from measure.rates import PRESET
+from measure.rates import PRESET, weights_file
 
 
 @dataclass(frozen=True)
@@ -48,12 +48,11 @@ class Sampling:
 def measure(model: str, clip: Path, crf: float, seeds: int, frames: int | None) -> Sampling:
     """Send once, receive with every seed."""
     temperature = read_card(find_model(model)).temperature
-    weights = model if Path(model).is_file() else None
 
     def psnr(lr: Path, temperature: float, seed: int) -> float:
         options = ReceiveOptions(
             source=clip,
-            model=weights,
+            model=weights_file(model),
             temperature=temperature,
             seed=seed,
             encoder=EncoderSettings(crf=30, preset="ultrafast"),

@@ -9,10 +9,8 @@ from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
-import numpy as np
 import pytest
 from click.testing import CliRunner
-from irn_video.codecs.picture import ColorSpec, Layout, Picture
 
 from demo import demo, get_clip
 from measure.rates import RatePoint
@@ -81,26 +79,6 @@ class TestGetClip:
         assert result.output.count("\n") == 1
         assert "No matching distribution found" in result.output
         assert list(tmp_path.iterdir()) == []
-
-
-def test_the_picture_shows_where_lanczos_fails(tmp_path: Path) -> None:
-    grey = np.full((240, 320), 100, np.uint8)
-    spoilt = grey.copy()
-    spoilt[120:200, 150:290] = 200
-    pictures = []
-    for luma in (grey, spoilt, grey):
-        chroma = np.full((120, 160), 128, np.uint8)
-        planes = (luma, chroma, chroma)
-        pictures.append(Picture(planes, Layout.YUV420, 8, ColorSpec(1, 1, 1, False, 1), 0, Fraction(1, 25)))
-    path = tmp_path / "side.png"
-    demo.side_by_side(path, pictures[0], pictures[1], pictures[2], ("source", "Lanczos", "ours"))
-    image = demo.cv2().imread(str(path))
-    height, width = 120 * 4 + 36, 160 * 4
-    assert image.shape == (height, 3 * width + 2 * 8, 3)
-    source, lanczos = image[36:, :width], image[36:, width + 8 : 2 * width + 8]
-    assert len(np.unique(source)) == 1
-    # The whole spoilt part is inside the crop.
-    assert (lanczos > source.max()).all(2).sum() == 80 * 140 * 16
 
 
 def test_the_report_is_honest() -> None:

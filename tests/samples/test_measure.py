@@ -6,11 +6,13 @@ import json
 import math
 import subprocess
 import sys
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from irn_video.codecs.picture import ColorSpec, Layout, Picture
 from irn_video.codecs.reading.reader import VideoReader
 from irn_video.pipeline.system.opencv import cv2
 
@@ -18,6 +20,7 @@ import measure
 from measure import bdrate, perceptual, rates, speed, tuning
 from measure.__main__ import MEASUREMENTS, main
 from measure.clips import moving_clip
+from measure.panels import GAP, STRIP, worst_place, write_panels
 from measure.rates import RatePoint
 
 
@@ -174,3 +177,50 @@ def test_only_what_is_asked_for_is_loaded() -> None:
     loaded = done.stdout.splitlines()[-1].split()
     assert "measure.hull" in loaded
     assert "measure.coring" not in loaded
+
+
+def test_the_picture_shows_where_lanczos_fails(tmp_path: Path) -> None:
+    grey = np.full((240, 320), 100, np.uint8)
+    spoilt = grey.copy()
+    spoilt[120:200, 150:290] = 200
+    pictures = []
+    for luma in (grey, spoilt, grey):
+        chroma = np.full((120, 160), 128, np.uint8)
+        planes = (luma, chroma, chroma)
+        pictures.append(Picture(planes, Layout.YUV420, 8, ColorSpec(1, 1, 1, False, 1), 0, Fraction(1, 25)))
+    path, named = tmp_path / "side.png", dict(zip(("source", "Lanczos", "ours"), pictures, strict=True))
+    write_panels(path, named, worst_place(named["source"], named["Lanczos"], 160, 120), 4, overwrite=False)
+    image = cv2().imread(str(path))
+    height, width = 120 * 4 + STRIP, 160 * 4
+    assert image.shape == (height, 3 * width + 2 * GAP, 3)
+    source, lanczos = image[STRIP:, :width], image[STRIP:, width + GAP : 2 * width + GAP]
+    assert len(np.unique(source)) == 1
+    # The whole spoilt part is inside the crop.
+    assert (lanczos > source.max()).all(2).sum() == 80 * 140 * 16
+
+
+class TestPicture:
+    def test_three_ways_at_equal_bits(self, clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        path = tmp_path / "picture.png"
+        words = ["picture", str(clip), "--crf", "30", "--frame", "5", "--place", "96,40,32,24", "--out", str(path)]
+        assert main(words) == 0
+        head, *rows, said = capsys.readouterr().out.splitlines()
+        assert head.split() == ["CRF", "kB", "kb/s", "PSNR-Y", "PSNR-YUV", "VMAF-NEG"]
+        assert [row.split()[0] for row in rows] == ["H.264", "Lanczos", "irn-h264-x2"]
+        sizes = [float(row.split()[2]) for row in rows]
+        assert max(sizes) <= 1.03 * min(sizes)  # 1 % either way, and the rounding of what is printed
+        assert said == f"{path}: frame 5, 32x24 at 96,40"
+        image = cv2().imread(str(path))
+        assert image.shape == (STRIP + 3 * 24, 3 * 3 * 32 + 2 * GAP, 3)
+        assert main(words) == 1  # it is there
+        assert "--overwrite" in capsys.readouterr().err
+
+    @pytest.mark.parametrize("bad", ["1,2,3", "a,b,c,d", "-8,0,32,32", "0,0,4,4"])
+    def test_a_place_is_checked(self, clip: Path, bad: str) -> None:
+        assert main(["picture", str(clip), "--place", bad]) == 2
+
+    def test_a_place_outside_is_refused(self, clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        path = tmp_path / "picture.png"
+        assert main(["picture", str(clip), "--place", "190,0,32,24", "--out", str(path)]) == 2
+        assert "192x128" in capsys.readouterr().err
+        assert list(tmp_path.iterdir()) == []
