@@ -20,7 +20,7 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = ("codecs", "pipeline", "receiver", "sender")
-TARGETS = {"help", "venv", "demo", "test", "lint", "bench", "clean"}
+TARGETS = {"help", "venv", "demo", "test", "lint", "docs", "bench", "clean"}
 
 
 @pytest.fixture(scope="module")
