@@ -11,6 +11,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
@@ -19,7 +20,7 @@ from typing import Any
 import click
 import pytest
 import torch
-from irn_video.pipeline.commands import evaluate, models, packing, receive, rescale, send, stream, study, train
+from irn_video.pipeline.commands import packing, train
 from irn_video.pipeline.zoo import list_models
 
 from measure.__main__ import group as measure
@@ -27,16 +28,8 @@ from measure.__main__ import group as measure
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
 PAGES = [README, ROOT / "CONTRIBUTING.md", ROOT / "TRAINING.md", *sorted((ROOT / "docs").rglob("*.md"))]
-MODULES = {
-    "irn-send": send,
-    "irn-receive": receive,
-    "irn-train": train,
-    "irn-models": models,
-    "irn-eval": evaluate,
-    "irn-rescale": rescale,
-    "irn-study": study,
-    "irn-stream": stream,
-}
+SCRIPTS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
+MODULES = {name: import_module(target.partition(":")[0]) for name, target in SCRIPTS.items()}
 COMMANDS: dict[str, click.Command] = {
     **{name: module.command for name, module in MODULES.items()},
     "python samples/measure": measure,
@@ -131,6 +124,11 @@ def test_every_shipped_network_is_listed() -> None:
     for entry in list_models():
         if entry.shipped:
             assert f"| `{entry.card.name}`" in text
+
+
+def test_every_command_has_its_reference() -> None:
+    text = (ROOT / "docs" / "reference" / "commands.md").read_text()
+    assert set(re.findall(r":prog_name: (\S+)", text)) == SCRIPTS.keys() - {"irn"}
 
 
 def test_readme_is_short() -> None:
