@@ -72,15 +72,14 @@ def test_commands_and_options_exist() -> None:
     seen = 0
     for page in PAGES:
         for line in code_lines(page):
-            if not (shown := _SHOWN.search(line)):
-                continue
-            words = [word.strip("[]") for word in re.split(r"[\s|]+", shown[2]) if word]
-            command = chosen(COMMANDS[shown[1]], words)
-            assert command is not None, f"{page.name}: {line}"
-            options = {word.partition("=")[0] for word in words if word.startswith("--")}
-            known = {option for p in command.params for option in (*p.opts, *p.secondary_opts)} | {"--help"}
-            assert options <= known, f"{page.name}: {line}"
-            seen += bool(options)
+            for shown in filter(None, map(_SHOWN.search, re.split(r" (?:\||&&) ", line))):
+                words = [word.strip("[]") for word in re.split(r"[\s|]+", shown[2]) if word]
+                command = chosen(COMMANDS[shown[1]], words)
+                assert command is not None, f"{page.name}: {line}"
+                options = {word.partition("=")[0] for word in words if word.startswith("--")}
+                known = {option for p in command.params for option in (*p.opts, *p.secondary_opts)} | {"--help"}
+                assert options <= known, f"{page.name}: {line}"
+                seen += bool(options)
     assert seen >= 60
 
 
