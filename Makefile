@@ -16,7 +16,7 @@ PYTHON ?=
 CANDIDATES := $(if $(PYTHON),$(PYTHON),python3 python3.13 python3.12 python3.11 python3.14)
 USABLE := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 
-.PHONY: help venv demo test lint docs bench clean
+.PHONY: help venv demo test lint docs bench dist clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 14
@@ -26,8 +26,11 @@ venv: $(READY) ## make the environment in .venv and install the product in it
 demo: $(READY) ## send and restore a real clip; compare with Lanczos and full-size H.264 (results in demo/)
 	@$(BIN)/python samples/demo/demo.py
 
-test: $(READY) ## run every test, slow ones too
-	$(BIN)/pytest
+test: $(READY) ## run every test, slow ones too; those that wait for clocks come last, alone
+	@status=0; \
+	$(BIN)/pytest -m 'not alone' -n logical --maxprocesses 8 --dist worksteal || status=1; \
+	$(BIN)/pytest -m alone || status=1; \
+	exit $$status
 
 lint: $(READY) ## ruff and mypy
 	$(BIN)/ruff check .
@@ -40,8 +43,13 @@ docs: $(READY) ## build the book in docs/ into site/; a broken link or reference
 bench: $(READY) ## measure speed; with ARGS=--memory also peak memory at 1080p (run on an idle machine)
 	@$(BIN)/python samples/measure bench $(ARGS)
 
+# With dates of the last commit, so that the same commit gives the same wheel.
+dist: $(READY) ## build the source distribution, and from it the wheel (in dist/)
+	rm -rf dist
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct 2>/dev/null || echo 315532800) $(BIN)/python -m build --no-isolation
+
 clean: ## remove all that was made, except the environment (rm -r .venv)
-	rm -rf demo bench site build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf demo bench build dist site *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -path ./$(VENV) -prune -o -name __pycache__ -type d -exec rm -rf {} +
 
 $(READY): pyproject.toml constraints.txt

@@ -7,6 +7,7 @@ from enum import StrEnum
 from fractions import Fraction
 
 import numpy as np
+from irn_video.codecs.hdr import HdrMetadata
 from numpy.typing import NDArray
 
 Plane = NDArray[np.uint8] | NDArray[np.uint16]
@@ -68,6 +69,7 @@ class Picture:
         corrupt: the decoder concealed damage in this picture.
         interlaced: coded as interlaced fields.
         update: changed weights for the receiver that came with the last keyframe, empty for none.
+        captions: closed captions (CEA-608, CEA-708) that came with the frame, in triplets of bytes, see `captions`.
     """
 
     planes: tuple[Plane, Plane, Plane]
@@ -81,6 +83,7 @@ class Picture:
     corrupt: bool = False
     interlaced: bool = False
     update: bytes = b""
+    captions: bytes = b""
 
     @property
     def height(self) -> int:
@@ -101,4 +104,52 @@ class Picture:
         return (
             f"Picture({self.width}x{self.height} {self.layout} {self.bit_depth} bit, "
             f"pts={self.pts_seconds:.3f} s, matrix={self.color.matrix})"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideoFormat:
+    """What all frames of a stream have in common, and how they are shown.
+
+    Attributes:
+        width, height: in luma samples, as coded (rotation and sample aspect ratio not applied).
+        layout, bit_depth, color: of the pictures.
+        time_base: seconds per unit of the timestamps.
+        frame_rate: average, frames per second, None when not known.
+        rotation: counter-clockwise degrees to turn the frame for display, as PyAV's `VideoFrame.rotation`.
+        sample_aspect_ratio: width to height of a sample, None when not told.
+        hdr: mastering display and content light level, None when there are none.
+    """
+
+    width: int
+    height: int
+    layout: Layout
+    bit_depth: int
+    color: ColorSpec
+    time_base: Fraction
+    frame_rate: Fraction | None = None
+    rotation: int = 0
+    sample_aspect_ratio: Fraction | None = None
+    hdr: HdrMetadata | None = None
+
+    @classmethod
+    def of(cls, picture: Picture, frame_rate: Fraction | None, time_base: Fraction | None = None) -> VideoFormat:
+        """That of a stream of such pictures; their time base unless another is given."""
+        return cls(
+            width=picture.width,
+            height=picture.height,
+            layout=picture.layout,
+            bit_depth=picture.bit_depth,
+            color=picture.color,
+            time_base=time_base or picture.time_base,
+            frame_rate=frame_rate,
+        )
+
+    def fits(self, picture: Picture) -> bool:
+        """Whether a picture has this size, layout and depth."""
+        return (self.width, self.height, self.layout, self.bit_depth) == (
+            picture.width,
+            picture.height,
+            picture.layout,
+            picture.bit_depth,
         )

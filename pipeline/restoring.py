@@ -12,7 +12,8 @@ from pathlib import Path
 from irn_video.codecs.bitstream.card import StreamCard, is_digest_of
 from irn_video.codecs.errors import BadCard, SourceMismatch, UnknownModel, WeightsMismatch
 from irn_video.codecs.picture import Layout, Picture
-from irn_video.codecs.reading.opening import open_input, picture_streams
+from irn_video.codecs.reading.choosing import choose_stream
+from irn_video.codecs.reading.opening import open_input
 from irn_video.codecs.reading.reader import VideoInfo, VideoReader
 from irn_video.codecs.reading.wholeness import ends_early
 from irn_video.pipeline.engine.rescaler import Rescaler, Restoration
@@ -190,6 +191,8 @@ class Meter:
 
     def _measure(self, index: int, restored: Picture, originals: Iterator[Picture]) -> FrameReport | None:
         """Errors of a picture; None where a damaged stream has one whose source cannot be told."""
+        if self._lr.warnings:
+            raise self._mismatch("the LR stream's timestamps jump: which pictures of the source follow is not known")
         damaged = bool(self._lr.damage)
         while (original := self._waiting or next(originals, None)) is not None:
             self._waiting = None
@@ -284,10 +287,18 @@ def restored_pictures(
         yield stack.enter_context(ahead(meter.measured(large, originals)))
 
 
+def said_stream(info: VideoInfo) -> str:
+    """Which stream of a file is read, for people, before what else there is to say; empty where there is only one."""
+    if info.streams == 1:
+        return ""
+    size = f"{info.width}x{info.height}"
+    return f"video stream {info.stream} of {info.streams}, {size} (--stream N takes another, counted from 0); "
+
+
 def stream_start(info: VideoInfo) -> float | None:
     """When the first packet of a stream is shown, in seconds, whether it can be decoded or not; None if not known."""
     with open_input(info.path) as container:
-        video = picture_streams(container, info.path, info.stream)
+        video = choose_stream(container, info.path, info.stream).stream
         return float(video.start_time * info.time_base) if video.start_time is not None else None
 
 

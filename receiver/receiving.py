@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from irn_video.codecs.writing.writer import VideoWriter, WriteSummary
 from irn_video.pipeline.engine.rescaler import Rescaler, Restoration
 from irn_video.pipeline.engine.upscaling import load_rcan
 from irn_video.pipeline.flow import Advance
+from irn_video.pipeline.options import DeviceOptions, EncoderOptions, LatentOptions, VideoOptions
 from irn_video.pipeline.quality.report import FrameReport, Report, StreamReport
 from irn_video.pipeline.restoring import (
     Meter,
@@ -34,49 +35,47 @@ from irn_video.pipeline.restoring import (
     load_rcan_for,
     restoration_of,
     restored_pictures,
+    said_stream,
     with_samples,
 )
 
 # The restored file is a second generation, so it should cost little of what was restored; and the encoder must keep up
 # with the network: at a given CRF a faster preset only makes the file larger.
-RESTORED_ENCODERS = {codec: EncoderSettings(codec=codec, crf=18, preset="veryfast") for codec in ("h264", "h265")}
+_RESTORED_CRF, _RESTORED_PRESET, _RESTORED_CODECS = 18, "veryfast", ("h264", "h265")
 UPSCALERS = ("model", "lanczos", "bicubic", "rcan")
 
 
-@dataclass(frozen=True)
-class ReceiveOptions:
-    """How to receive.
+@dataclass(frozen=True, kw_only=True)
+class ReceiveOptions(VideoOptions, EncoderOptions, LatentOptions, DeviceOptions):
+    """How to receive: `ReceiveOptions(source="x.mkv", temperature=0)`.
+
+    Codec and quality of the restored file are fields of `EncoderSettings`; where none is given, H.264 and H.265 get CRF
+    18 and the preset `veryfast`. The other inherited fields are those of `VideoOptions`, `LatentOptions` and
+    `DeviceOptions`; with `frames`, the source may be longer.
 
     Attributes:
         source: to measure against; None looks for the file the card names, beside the input.
-        source_stream: video stream of the source, from 0.
+        source_stream: video stream of `source`, from 0; None for the one that a player would show.
         model: weights file or name, where the card's name is not enough or there is no card.
         upscaler: `model`, or, on the same LR stream, `lanczos` and `bicubic` for ordinary resampling, `rcan` for
             super-resolution.
         weights: official checkpoint of RCAN, for `rcan`.
-        encoder: of the restored file.
-        stream: video stream of the input, from 0.
-        frames: only the first so many pictures; the source may be longer then.
-        temperature: of the latents, 0 for their mean; None takes the card's.
-        seed: of the latents; None takes the card's.
-        overwrite: replace an existing output.
-        device: `auto`, `cpu`, `cuda` or `cuda:N`.
-        precision: `auto`, `fp32`, `bf16` or `fp16`.
     """
 
-    source: Path | None = None
-    source_stream: int = 0
+    source: Path | str | None = None
+    source_stream: int | None = None
     model: str | None = None
     upscaler: str = "model"
-    weights: Path | None = None
-    encoder: EncoderSettings = RESTORED_ENCODERS["h264"]
-    stream: int = 0
-    frames: int | None = None
-    temperature: float | None = None
-    seed: int | None = None
-    overwrite: bool = False
-    device: str = "auto"
-    precision: str = "auto"
+    weights: Path | str | None = None
+
+    @property
+    def encoder(self) -> EncoderSettings:
+        """Settings of the restored file's encoder, with what is chosen for it where nothing was given."""
+        given = super().encoder
+        if given.codec not in _RESTORED_CODECS:
+            return given
+        rated = given.lossless or given.crf is not None or given.bitrate is not None
+        return replace(given, crf=given.crf if rated else _RESTORED_CRF, preset=given.preset or _RESTORED_PRESET)
 
 
 @dataclass(frozen=True)
@@ -119,20 +118,20 @@ def receive(
     options = options or ReceiveOptions()
     lr, output = Path(lr), Path(output)
     _check_options(options)
-    inputs = [path for path in (lr, options.source, options.weights) if path is not None]
+    inputs = [Path(path) for path in (lr, options.source, options.weights) if path is not None]
     check_output(output, inputs, options.overwrite)
     with ExitStack() as stack:
         reader = stack.enter_context(VideoReader(lr, stream=options.stream, frames=options.frames, quantiser=True))
-        card = find_card(lr, stream=options.stream) or _card_from_options(reader.info, options)
+        card = find_card(lr, stream=reader.info.stream) or _card_from_options(reader.info, options)
         check_size(reader.info, card)
         rescaler = _rescaler(card, options)
         to, warnings = _plan(card, options)
         meter, unmeasured = _meter(reader, card, options, stack)
         if say is not None:
             against = f"measured against {meter.source.info.path}" if meter else f"not measured: {unmeasured}"
-            say(f"{rescaler.name} on {rescaler.where}; {against}")
+            say(said_stream(reader.info) + f"{rescaler.name} on {rescaler.where}; {against}")
         written, frames = _write(reader, rescaler, to, meter, card, output, options, advance or _nothing)
-        damage = reader.damage.describe() if reader.damage else ""
+        damage, mended = reader.damage.describe() if reader.damage else "", reader.warnings
         stream = _stream_report(reader.info, card, written)
     if meter is not None:
         warnings += tuple(_complaints(meter))
@@ -146,7 +145,7 @@ def receive(
         model_sha256=rescaler.sha256,
         stream=stream,
         frames=frames,
-        warnings=tuple(dict.fromkeys((*rescaler.warnings, *warnings, *written.warnings))),
+        warnings=tuple(dict.fromkeys((*rescaler.warnings, *warnings, *mended, *written.warnings))),
         damage=damage,
     )
     return ReceiveResult(written, meter.source.info.path if meter and not unmeasured else None, unmeasured, report)
@@ -162,8 +161,8 @@ def _check_options(options: ReceiveOptions) -> None:
         raise BadOption(
             f"a temperature of {options.temperature:g} makes no sense", hint="0 (the mean) to 1; at most 10"
         )
-    if options.source is not None and not options.source.is_file():
-        raise MissingFile("no such source", path=options.source)
+    if options.source is not None and not Path(options.source).is_file():
+        raise MissingFile("no such source", path=Path(options.source))
 
 
 def _card_from_options(info: VideoInfo, options: ReceiveOptions) -> StreamCard:
@@ -171,7 +170,7 @@ def _card_from_options(info: VideoInfo, options: ReceiveOptions) -> StreamCard:
     if options.model is not None:
         rescaler = Rescaler.load(options.model, device="cpu")
     elif options.weights is not None:
-        rescaler = load_rcan(options.weights, device="cpu")
+        rescaler = load_rcan(Path(options.weights), device="cpu")
     else:
         raise MissingCard(
             "no stream card inside", path=info.path, hint="was it made by irn-send? else say which --model made it"
@@ -204,7 +203,7 @@ def _rescaler(card: StreamCard, options: ReceiveOptions) -> Rescaler:
     if options.upscaler == "model":
         return load_for(card, options.model, device=options.device, precision=options.precision)
     if options.weights is not None:
-        return load_rcan_for(card, options.weights, device=options.device, precision=options.precision)
+        return load_rcan_for(card, Path(options.weights), device=options.device, precision=options.precision)
     return Rescaler.load(f"{options.upscaler}-x{card.scale}")
 
 
@@ -230,10 +229,10 @@ def _meter(lr: VideoReader, card: StreamCard, options: ReceiveOptions, stack: Ex
     Raises:
         SourceMismatch: the source that the user named does not fit.
     """
-    path = options.source or find_source(card, lr.info.path)
+    path = Path(options.source) if options.source else find_source(card, lr.info.path)
     if path is None:
         return None, "no source (give --source FILE)"
-    stream = options.source_stream if options.source else 0
+    stream = options.source_stream if options.source else 0  # a card names a source only where it is this one
     source = stack.enter_context(VideoReader(path, stream=stream, frames=options.frames))
     found = options.source is None
     # Of the very file that was sent, perhaps only the beginning was sent.
@@ -272,16 +271,14 @@ def _write(
         VideoWriter,
         output,
         options.encoder,
-        width=card.width,
-        height=card.height,
-        layout=to.samples.layout,
-        bit_depth=to.samples.bit_depth,
-        color=to.samples.color,
-        time_base=info.time_base,
-        frame_rate=info.frame_rate,
-        rotation=info.rotation,
-        sample_aspect_ratio=info.sample_aspect_ratio,
-        hdr=info.hdr,
+        replace(
+            info,
+            width=card.width,
+            height=card.height,
+            layout=to.samples.layout,
+            bit_depth=to.samples.bit_depth,
+            color=to.samples.color,
+        ),
         passthrough=Passthrough(info.path, info.stream, math.inf if options.frames else None),
         overwrite=options.overwrite,
         inputs=[meter.source.info.path] if meter else [],

@@ -8,7 +8,8 @@ from typing import TextIO
 
 from irn_video.codecs.encoders import parse_bitrate
 from irn_video.codecs.errors import BadOption, IrnError
-from irn_video.sender.live import NETWORKS, LiveControl
+from irn_video.pipeline.zoo import NETWORKS
+from irn_video.sender.live import LiveControl
 
 _HINT = "bitrate 400k, model NAME, scale 1, 2, 4 or auto, adapt on or off"
 

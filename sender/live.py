@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from typing import Protocol, Self
 
@@ -14,44 +14,39 @@ from irn_video.codecs.bitstream.stamp import Stamp
 from irn_video.codecs.encoders import EncoderSettings
 from irn_video.codecs.errors import BadOption, IrnError
 from irn_video.codecs.links.link_report import LinkReport
-from irn_video.codecs.links.links import LiveUrl
-from irn_video.codecs.links.live import LiveWriter
+from irn_video.codecs.links.live_writer import LiveWriter
+from irn_video.codecs.links.url import LiveUrl
 from irn_video.codecs.picture import Picture
 from irn_video.codecs.reading.reader import VideoInfo
 from irn_video.pipeline.engine.rescaler import Rescaler
 from irn_video.pipeline.flow import ahead, newest
+from irn_video.pipeline.options import DeviceOptions, EncoderOptions
+from irn_video.pipeline.zoo import NETWORKS
 from irn_video.sender.adapting import Adaptation, suitable_scale
 from irn_video.sender.camera import Taken
 from irn_video.sender.sending import SendOptions, SendPlan, card_of, plan_of
 
-NETWORKS = {1: "irn-h264-x1", 2: "irn-h264-x2", 4: "irn-h264-x4"}
-"""The network of each scale, where only the scale is chosen."""
 
+@dataclass(frozen=True, kw_only=True)
+class LiveSendOptions(EncoderOptions, DeviceOptions):
+    """How to send live: `LiveSendOptions(bitrate=400_000)`.
 
-@dataclass(frozen=True)
-class LiveSendOptions:
-    """How to send live.
+    The inherited fields are those of `EncoderSettings` and `DeviceOptions`; the codec is `h264` or `h265`.
 
     Attributes:
         model: see `SendOptions`; None for scale 2 or 4 of `NETWORKS`, whichever suits the bit rate.
-        bitrate: bit/s; kept over every `buffer_seconds`.
         adapt: send with less while the receiver reports loss or a queue.
+        bitrate: bit/s; kept over every `buffer_seconds`.
         buffer_seconds: the smaller, the steadier the rate and the shorter the delay, and the worse the keyframes.
-        preset: of the encoder.
-        codec: `h264` or `h265`.
         keyint: distance of keyframes in pictures, where receivers join and recover; None for a second.
-        device, precision: see `SendOptions`.
     """
 
     model: str | None = None
-    bitrate: int = 800_000
     adapt: bool = True
+    bitrate: int = 800_000
     buffer_seconds: float = 0.5
     preset: str = "veryfast"
-    codec: str = "h264"
-    keyint: int | None = None
-    device: str = "auto"
-    precision: str = "auto"
+    tune: str | None = "zerolatency"
 
 
 class LiveControl:
@@ -221,16 +216,9 @@ class _Setups:
                 f"{rescaler.name} cannot be sent live: it needs a lossless stream", hint="choose irn-h264-x2"
             )
         self._loaded[model] = rescaler
-        settings = EncoderSettings(
-            codec=options.codec,
-            bitrate=bitrate,
-            preset=options.preset,
-            tune="zerolatency",
-            keyint=self._keyint,
-            buffer_seconds=options.buffer_seconds,
-        )
+        settings = replace(options.encoder, bitrate=bitrate, keyint=self._keyint)
         plan = plan_of(info, rescaler, settings)
-        card = card_of(info, rescaler, plan.carried, SendOptions(model, encoder=settings), findable=False)
+        card = card_of(info, rescaler, plan.carried, SendOptions(**asdict(settings)), findable=False)
         if self._camera.rate != info.frame_rate:  # thinned out: indices are not those of the file
             card = replace(card, frames=None)
         return _Setup(rescaler, plan, settings, card)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -16,50 +16,44 @@ from irn_video.codecs.reading.reader import VideoInfo, VideoReader
 from irn_video.codecs.writing.output import check_output
 from irn_video.codecs.writing.passthrough import Passthrough
 from irn_video.codecs.writing.writer import VideoWriter, WriteSummary
-from irn_video.pipeline.adaptation.tuner import Budget, Effort, Tuner
+from irn_video.pipeline.adaptation.effort import Budget, Effort
+from irn_video.pipeline.adaptation.tuner import Tuner
 from irn_video.pipeline.engine.rescaler import Rescaler
 from irn_video.pipeline.flow import Advance, ahead, mapped
+from irn_video.pipeline.options import DeviceOptions, EncoderOptions, LatentOptions, VideoOptions
 from irn_video.pipeline.planes import Samples, carried_color, resolved_color
 from irn_video.pipeline.quality.report import FrameReport, Report, StreamReport
-from irn_video.pipeline.restoring import Meter, check_size, file_digest, restoration_of, restored_pictures
-from irn_video.pipeline.zoo import DEFAULT_MODEL
+from irn_video.pipeline.restoring import Meter, check_size, file_digest, restoration_of, restored_pictures, said_stream
+from irn_video.pipeline.zoo import NETWORKS
 
 _MAX_NAME = 255
 
 
-@dataclass(frozen=True)
-class SendOptions:
-    """How to send.
+@dataclass(frozen=True, kw_only=True)
+class SendOptions(VideoOptions, EncoderOptions, LatentOptions, DeviceOptions):
+    """How to send: `SendOptions(crf=26, preset="slow", adapt="fast")`.
+
+    Rate and codec are fields of `EncoderSettings`; the other inherited ones are those of `VideoOptions`,
+    `LatentOptions` and `DeviceOptions`.
 
     Attributes:
-        model: a network of the zoo, a weights file, or `lanczos-x2`, `bicubic-x4`, ….
-        scale: what the model's must be; None takes any.
-        encoder: of the LR stream.
-        stream: video stream of the input, from 0.
-        frames: only the first so many pictures.
-        temperature: default temperature of the receiver's latents; None for the network's own.
-        seed: of the receiver's latents.
+        model: a network of the zoo, a weights file, or `lanczos-x2`, `bicubic-x4`, …; None for that of `NETWORKS`.
+        scale: what the model's must be; None takes any, and 2 if no model is named.
+        temperature: default for the receiver; None for the network's own.
+        seed: default for the receiver.
         adapt: tune the receiver's network to the pictures, see `Effort.parse`; H.264 only. None for no tuning.
-        adapt_budget: what the tuned weights of a group of pictures may take, see `Budget`; None for what is worth it.
+        adapt_budget: what the tuned weights of a group of pictures may take, see `Budget.parse`; None for what is
+            worth it.
         verify: afterwards decode and restore the LR stream and measure it.
-        overwrite: replace an existing output.
-        device: `auto`, `cpu`, `cuda` or `cuda:N`.
-        precision: `auto`, `fp32`, `bf16` or `fp16`.
     """
 
-    model: str = DEFAULT_MODEL
+    model: str | None = None
     scale: int | None = None
-    encoder: EncoderSettings = field(default_factory=EncoderSettings)
-    stream: int = 0
-    frames: int | None = None
     temperature: float | None = None
     seed: int = 0
     adapt: str | None = None
-    adapt_budget: Budget | None = None
+    adapt_budget: str | None = None
     verify: bool = False
-    overwrite: bool = False
-    device: str = "auto"
-    precision: str = "auto"
 
 
 @dataclass(frozen=True)
@@ -114,17 +108,15 @@ def send(
     source, output = Path(source), Path(output)
     check_output(output, [source], options.overwrite)
     make_encoder(options.encoder)
-    rescaler = Rescaler.load(options.model, device=options.device, precision=options.precision)
-    if options.scale not in (None, rescaler.scale):
-        raise BadOption(f"{options.model} has scale {rescaler.scale}, not {options.scale}", hint="choose another model")
+    rescaler = _rescaler(options)
     tuner = _tuner(rescaler, options)
     with VideoReader(source, stream=options.stream, frames=options.frames) as reader:
         plan = plan_of(reader.info, rescaler, options.encoder)
         card = card_of(reader.info, rescaler, plan.carried, options)
         if say is not None:
-            say(f"{rescaler.name} on {rescaler.where}")
+            say(said_stream(reader.info) + f"{rescaler.name} on {rescaler.where}")
         written = _write(reader, rescaler, plan, card, output, options, tuner, advance or _nothing)
-        damage = reader.damage.describe() if reader.damage else ""
+        damage, mended = reader.damage.describe() if reader.damage else "", reader.warnings
     frames = verify(source, output, rescaler, card, options) if options.verify else ()
     settings = options.encoder
     report = Report(
@@ -142,7 +134,7 @@ def send(
             hr_pixels=card.width * card.height,
         ),
         frames=frames,
-        warnings=tuple(dict.fromkeys((*rescaler.warnings, *plan.warnings, *written.warnings))),
+        warnings=tuple(dict.fromkeys((*rescaler.warnings, *plan.warnings, *mended, *written.warnings))),
         damage=damage,
         adaptation=tuple(tuner.groups) if tuner is not None else (),
     )
@@ -237,6 +229,16 @@ def card_of(
     )
 
 
+def _rescaler(options: SendOptions) -> Rescaler:
+    model = options.model or NETWORKS.get(options.scale or 2)
+    if model is None:
+        raise BadOption(f"no network has scale {options.scale}", hint="1, 2 or 4, or name a model")
+    rescaler = Rescaler.load(model, device=options.device, precision=options.precision)
+    if options.scale not in (None, rescaler.scale):
+        raise BadOption(f"{model} has scale {rescaler.scale}, not {options.scale}", hint="choose another model")
+    return rescaler
+
+
 def _temperature(rescaler: Rescaler, options: SendOptions) -> float:
     temperature = rescaler.temperature if options.temperature is None else options.temperature
     if not 0 <= temperature <= 10:
@@ -259,16 +261,14 @@ def _write(
         VideoWriter,
         output,
         options.encoder,
-        width=(card.width + card.pad_right) // card.scale,
-        height=(card.height + card.pad_bottom) // card.scale,
-        layout=plan.lr.layout,
-        bit_depth=plan.lr.bit_depth,
-        color=plan.lr.color,
-        time_base=info.time_base,
-        frame_rate=info.frame_rate,
-        rotation=info.rotation,
-        sample_aspect_ratio=info.sample_aspect_ratio,
-        hdr=info.hdr,
+        replace(
+            info,
+            width=(card.width + card.pad_right) // card.scale,
+            height=(card.height + card.pad_bottom) // card.scale,
+            layout=plan.lr.layout,
+            bit_depth=plan.lr.bit_depth,
+            color=plan.lr.color,
+        ),
         passthrough=Passthrough(info.path, info.stream, math.inf if options.frames else None),
         card=card,
         tune=tuner.message if tuner is not None else None,
@@ -295,7 +295,8 @@ def _tuner(rescaler: Rescaler, options: SendOptions) -> Tuner | None:
         return None
     if options.encoder.codec != "h264" or options.encoder.lossless:
         raise BadOption("only lossy H.264 from x264 can be adapted to", hint="drop --adapt, or use --codec h264")
-    return Tuner(rescaler, Effort.parse(options.adapt), options.adapt_budget)
+    budget = Budget.parse(options.adapt_budget) if options.adapt_budget is not None else None
+    return Tuner(rescaler, Effort.parse(options.adapt), budget)
 
 
 def _nothing(_done: int, _total: int | None) -> None:

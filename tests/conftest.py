@@ -9,6 +9,8 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,11 +23,17 @@ from irn_video.codecs.reading.reader import VideoReader
 
 # As the commands do, before PyTorch is loaded: threads that spin take the cores from those that work.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+if "PYTEST_XDIST_WORKER" in os.environ:  # one of several processes that share the cores
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+# ONNX Runtime would note its session in the temporary folder, and report it to its maker.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 # A shell starts its background jobs with interrupts ignored, and tests that send themselves one would wait for nothing.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 # How long an example takes says something about the machine, not about the code.
 hypothesis.settings.register_profile("patient", deadline=None)
 hypothesis.settings.load_profile("patient")
+
+_CLEANING_SECONDS = 10.0  # workers of a study that was killed notice within two
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -35,6 +43,24 @@ def no_process_left() -> Iterator[None]:
     left = multiprocessing.active_children()
     for process in left:
         process.kill()
+    assert not left
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_file_left(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Whatever is made for a while, here or by other processes, is made in a folder that is empty at the end."""
+    cache = tmp_path_factory.mktemp("cache")
+    with tempfile.TemporaryDirectory(prefix="irn-tests-") as name, pytest.MonkeyPatch.context() as patch:
+        folder = Path(name)
+        folder.chmod(0o711)  # tests that give up their rights go on in it
+        patch.setenv("TMPDIR", name)
+        patch.setattr(tempfile, "tempdir", name)
+        patch.setenv("TORCHINDUCTOR_CACHE_DIR", str(cache))  # which PyTorch keeps on purpose
+        yield
+        deadline = time.monotonic() + _CLEANING_SECONDS
+        while any(folder.iterdir()) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        left = sorted(path.name for path in folder.iterdir())
     assert not left
 
 

@@ -19,7 +19,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from irn_video.codecs.encoders import EncoderSettings
 from irn_video.codecs.reading.card_search import find_card
 from irn_video.codecs.reading.reader import VideoReader, probe
 from irn_video.receiver import receive
@@ -321,9 +320,8 @@ class TestDamage:
         import json
 
         source = clips.make(tmp_path / "in.mkv", frames=24)
-        settings = EncoderSettings(preset="ultrafast", keyint=6, crf=20)
         verified = send(
-            source, tmp_path / "lr.mkv", SendOptions(encoder=settings, verify=True, temperature=0)
+            source, tmp_path / "lr.mkv", SendOptions(preset="ultrafast", keyint=6, crf=20, verify=True, temperature=0)
         ).report.frames
         data = bytearray((tmp_path / "lr.mkv").read_bytes())
         packets = packet_positions(tmp_path / "lr.mkv")
@@ -602,9 +600,7 @@ class TestInterrupted:
     def long(clips: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
         folder = tmp_path_factory.mktemp("long")
         clips.make(folder / "in.mp4", "-c:v", "libx264", "-preset", "ultrafast", size="320x240", frames=250)
-        send(
-            folder / "in.mp4", folder / "lr.mp4", SendOptions("lanczos-x2", encoder=EncoderSettings(preset="ultrafast"))
-        )
+        send(folder / "in.mp4", folder / "lr.mp4", SendOptions(model="lanczos-x2", preset="ultrafast"))
         return folder
 
     def start(self, command: str, source: Path, output: Path, *more: str) -> ForkServerProcess:

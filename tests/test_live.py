@@ -24,16 +24,22 @@ from irn_video.codecs.bitstream.sei import STAMP_UUID, find_payloads, insert_nal
 from irn_video.codecs.bitstream.stamp import Stamp
 from irn_video.codecs.encoders import EncoderSettings, make_encoder
 from irn_video.codecs.errors import BadOption, LinkFailed
-from irn_video.codecs.links.links import LiveUrl
-from irn_video.codecs.links.live import LiveReader, LiveWriter
+from irn_video.codecs.links.live_reader import LiveReader
+from irn_video.codecs.links.live_writer import LiveWriter
+from irn_video.codecs.links.url import LiveUrl
 from irn_video.codecs.reading.reader import VideoReader, probe
+from irn_video.codecs.writing.writer import VideoWriter
 from irn_video.pipeline.commands.stream import main
 from irn_video.pipeline.live.link import Link, LinkConditions
-from irn_video.receiver.live import LiveReceiveOptions, LiveStatistics, receive_live
+from irn_video.receiver.live import receive_live
+from irn_video.receiver.live_options import LiveReceiveOptions
+from irn_video.receiver.live_statistics import LiveStatistics
 from irn_video.sender.camera import Camera
 from irn_video.sender.live import LiveControl, LiveSendOptions, LiveSent, send_live
 
-SEND = LiveSendOptions("lanczos-x2", bitrate=300_000, keyint=5, device="cpu", adapt=False)
+pytestmark = pytest.mark.alone
+
+SEND = LiveSendOptions(model="lanczos-x2", bitrate=300_000, keyint=5, device="cpu", adapt=False)
 
 
 @pytest.fixture(scope="module")
@@ -184,6 +190,23 @@ def test_every_picture_arrives_restored_and_measured(scheme: str, clip: Path, po
     info = probe(tmp_path / "out.mkv")
     assert (info.width, info.height, info.frames) == (128, 96, found.restored)
     assert [path.name for path in tmp_path.iterdir()] == ["out.mkv"]
+
+
+def test_captions_arrive(clips: Any, clip: Path, port: int, tmp_path: Path) -> None:
+    pictures = [replace(p, captions=bytes((0xFD, 1, i))) for i, p in enumerate(clips.read(clip))]
+    first, source, url = pictures[0], tmp_path / "in.mp4", f"tcp://127.0.0.1:{port}"
+    like = {name: getattr(first, name) for name in ("width", "height", "layout", "bit_depth", "color", "time_base")}
+    with VideoWriter(source, EncoderSettings(), frame_rate=Fraction(25), **like) as writer:
+        for picture in pictures:
+            writer.write(picture)
+    receiver = Received(url, options(output=tmp_path / "out.mkv"))
+    listening(port)
+    send(source, url)
+    arrived = receiver.result().restored
+    found = [picture.captions for picture in clips.read(tmp_path / "out.mkv")]
+    assert len(found) == arrived > 5
+    assert found == sorted(set(found))
+    assert set(found) <= {picture.captions for picture in pictures}
 
 
 def test_the_bit_rate_is_kept(clip: Path, port: int) -> None:

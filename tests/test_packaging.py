@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 import tomllib
 import zipfile
@@ -15,12 +16,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = ("codecs", "pipeline", "receiver", "sender")
-TARGETS = {"help", "venv", "demo", "test", "lint", "docs", "bench", "clean"}
+TARGETS = {"help", "venv", "demo", "test", "lint", "docs", "bench", "dist", "clean"}
+# What a source distribution holds beside the rooms.
+SOURCES = {"CHANGELOG.md", "CITATION.cff", "LICENSE", "MANIFEST.in", "README.md", "constraints.txt", "pyproject.toml"}
 
 
 @pytest.fixture(scope="module")
@@ -76,8 +81,42 @@ def test_every_room_is_mapped_and_typed(pyproject: dict[str, Any]) -> None:
         assert (ROOT / "typings" / "irn_video" / room).resolve() == ROOT / room
 
 
-def test_the_version_comes_from_the_metadata(pyproject: dict[str, Any]) -> None:
-    assert version("irn-video") == pyproject["project"]["version"]
+def git(folder: Path, *arguments: str) -> None:
+    """As somebody, whatever this machine's user is called and has configured."""
+    who = {f"GIT_{role}_{what}": "a@b.c" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    nothing = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
+    command = [shutil.which("git") or pytest.skip("no git on this machine"), *arguments]
+    subprocess.run(command, cwd=folder, env={**os.environ, **who, **nothing}, capture_output=True, check=True)
+
+
+def commit(folder: Path) -> None:
+    git(folder, "add", "--all")
+    git(folder, "commit", "--allow-empty", "--message", "a change")
+
+
+def version_of(folder: Path) -> str:
+    command = [sys.executable, "-m", "setuptools_scm"]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def test_the_version_comes_from_tags(pyproject: dict[str, Any], tmp_path: Path) -> None:
+    assert pyproject["project"]["dynamic"] == ["version"]
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    assert version_of(tmp_path) == "0.1.0.dev0"  # no git
+    git(tmp_path, "init")
+    commit(tmp_path)
+    git(tmp_path, "tag", "stop-7.1")
+    assert version_of(tmp_path) == "0.1.0.dev1"  # no tag of a version
+    git(tmp_path, "tag", "v1.2.3")
+    assert version_of(tmp_path) == "1.2.3"
+    commit(tmp_path)
+    (tmp_path / "pyproject.toml").open("a").write("\n")
+    assert version_of(tmp_path) == "1.2.4.dev1"  # whatever has not been committed
+
+
+def test_commands_know_their_version(run: Any) -> None:
+    shown = run("send", "--version").out
+    assert Version(shown.split()[-1]) == Version(version("irn-video"))
 
 
 def test_every_command_can_be_loaded(pyproject: dict[str, Any]) -> None:
@@ -172,7 +211,9 @@ def test_ci_runs_lint_docs_and_tests() -> None:
     assert os.access(script, os.X_OK)
     text = script.read_text()
     assert "set -euo pipefail" in text
-    assert re.findall(r"^make (\w+)", text, re.MULTILINE) == ["lint", "docs", "test"]
+    assert re.findall(r"^make (\w+)", text, re.MULTILINE) == ["lint", "docs", "dist", "test"]
+    assert re.search(r"^\.ci/wheel$", text, re.MULTILINE)
+    assert os.access(ROOT / ".ci" / "wheel", os.X_OK)
 
 
 def test_the_licence_is_there(pyproject: dict[str, Any]) -> None:
@@ -182,20 +223,66 @@ def test_the_licence_is_there(pyproject: dict[str, Any]) -> None:
     assert "END OF TERMS AND CONDITIONS" in text
 
 
-@pytest.mark.slow
-def test_the_wheel_holds_every_module_and_model(tmp_path: Path) -> None:
-    """Built from a copy, since building leaves folders in the tree; with the setuptools at hand, without a network."""
-    source = tmp_path / "source"
-    source.mkdir()
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, source)
-    for room in ROOMS:
-        shutil.copytree(ROOT / room, source / room, ignore=shutil.ignore_patterns("__pycache__"))
-    command = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "--no-index", "."]
-    done = subprocess.run([*command, "-w", str(tmp_path)], cwd=source, capture_output=True, text=True)
+def test_the_citation_names_the_paper() -> None:
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert {"cff-version", "message", "title", "authors", "license"} <= cited.keys()
+    (paper,) = cited["references"]
+    assert (paper["title"], paper["year"]) == ("Invertible Image Rescaling", 2020)
+    assert paper["authors"][0]["family-names"] == "Xiao"
+
+
+def test_hooks_are_the_environments_own() -> None:
+    """What they run is what `make lint` runs: another version would judge otherwise."""
+    (repository,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+    assert repository["repo"] == "local"
+    tools = {hook["entry"].split()[0] for hook in repository["hooks"] if hook["language"] == "system"}
+    assert tools == {".venv/bin/ruff", ".venv/bin/mypy"}
+    assert len(repository["hooks"]) == 3
+
+
+@pytest.mark.parametrize("name", ["bug", "feature"])
+def test_issue_forms_ask_for_what_is_needed(name: str) -> None:
+    form = yaml.safe_load((ROOT / ".github" / "ISSUE_TEMPLATE" / f"{name}.yml").read_text())
+    assert {"name", "description", "body"} <= form.keys()
+    fields = [field["id"] for field in form["body"]]
+    assert len(set(fields)) == len(fields)
+    text = str(form)
+    for command in ("irn-send --version", "irn-info FILE"):
+        assert command in text
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a source distribution and the wheel made of it, from a tagged copy; without a network."""
+    source = tmp_path_factory.mktemp("source")
+    for path in tracked():
+        target = source / path.relative_to(ROOT)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if path.suffix == ".safetensors" or path.relative_to(ROOT).parts[0] in ("docs", "samples", "tests"):
+            target.touch()  # whether it gets in shows without its bytes
+        else:
+            shutil.copy(path, target)
+    git(source, "init")
+    commit(source)
+    git(source, "tag", "v1.2.3")
+    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", "dist"]
+    done = subprocess.run(command, cwd=source, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    (wheel,) = tmp_path.glob("*.whl")
-    with zipfile.ZipFile(wheel) as archive:
+    return source / "dist"
+
+
+@pytest.mark.slow
+def test_the_source_distribution_holds_what_a_wheel_is_made_of(built: Path) -> None:
+    with tarfile.open(built / "irn_video-1.2.3.tar.gz") as archive:
+        names = {Path(*Path(name).parts[1:]).as_posix() for name in archive.getnames()}
+    made = {"PKG-INFO", "setup.cfg", "irn_video.egg-info", "."}
+    assert {name.split("/")[0] for name in names} - made == SOURCES | set(ROOMS)
+    assert sorted({path.as_posix() for path in modules()} - names) == []
+
+
+@pytest.mark.slow
+def test_the_wheel_holds_every_module_and_model(built: Path) -> None:
+    with zipfile.ZipFile(built / "irn_video-1.2.3-py3-none-any.whl") as archive:
         names = set(archive.namelist())
         metadata = archive.read(next(name for name in names if name.endswith(".dist-info/METADATA"))).decode()
     weights = [path.relative_to(ROOT) for path in (ROOT / "pipeline/zoo/weights").glob("*.safetensors")]

@@ -12,6 +12,7 @@ ROOT = Path(__file__).parents[1]
 # From the ground up. `codecs` and `pipeline` themselves hold what lies on no storey of its own: files, not folders.
 ROOMS = (
     "codecs.errors",
+    "codecs.hdr",
     "codecs.picture",
     "codecs.resample",
     "codecs.bitstream",
@@ -21,6 +22,7 @@ ROOMS = (
     "codecs.links",
     "pipeline.system",
     "pipeline.flow",
+    "pipeline.options",
     "pipeline.commandline",
     "pipeline.planes",
     "pipeline.network",

@@ -6,7 +6,8 @@ import csv
 import json
 import math
 import shutil
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import asdict
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -25,7 +26,7 @@ from irn_video.pipeline.planes import Samples, convert
 from irn_video.receiver import ReceiveOptions, receive
 from irn_video.sender import SendOptions, send
 
-QUICK = EncoderSettings(crf=20, preset="ultrafast")
+QUICK: dict[str, Any] = {"crf": 20, "preset": "ultrafast"}
 
 
 def same(one: list[Picture], other: list[Picture]) -> bool:
@@ -57,8 +58,8 @@ class TestMeasurement:
     )
     def test_agrees_with_ffmpeg(self, clips: Any, tmp_path: Path, model: str, pixels: str) -> None:
         source = clips.make(tmp_path / "in.mkv", "-pix_fmt", pixels, "-c:v", "ffv1")
-        send(source, tmp_path / "lr.mkv", SendOptions(model, encoder=QUICK))
-        result = receive(tmp_path / "lr.mkv", tmp_path / "out.mkv", ReceiveOptions(encoder=EncoderSettings("ffv1")))
+        send(source, tmp_path / "lr.mkv", SendOptions(model=model, **QUICK))
+        result = receive(tmp_path / "lr.mkv", tmp_path / "out.mkv", ReceiveOptions(codec="ffv1"))
         expected = clips.psnr(tmp_path / "out.mkv", source)
         measured = result.report.as_json()["frames"]
         assert len(measured) == len(expected) == 8
@@ -108,14 +109,14 @@ class TestMeasurement:
         assert not result.report.frames
 
     def test_frames_compares_a_prefix(self, sent: Path, tmp_path: Path) -> None:
-        whole = receive(sent / "lr.mp4", tmp_path / "a.mp4", ReceiveOptions(sent / "in.mp4"))
-        part = receive(sent / "lr.mp4", tmp_path / "b.mp4", ReceiveOptions(sent / "in.mp4", frames=3))
+        whole = receive(sent / "lr.mp4", tmp_path / "a.mp4", ReceiveOptions(source=sent / "in.mp4"))
+        part = receive(sent / "lr.mp4", tmp_path / "b.mp4", ReceiveOptions(source=sent / "in.mp4", frames=3))
         assert [f.error for f in part.report.frames] == [f.error for f in whole.report.frames[:3]]
         assert probe(tmp_path / "b.mp4").frames == 3
 
     def test_only_the_beginning_was_sent(self, sent: Path, tmp_path: Path) -> None:
         send(sent / "in.mp4", tmp_path / "lr.mp4", SendOptions(frames=3, verify=True))
-        result = receive(tmp_path / "lr.mp4", tmp_path / "out.mp4", ReceiveOptions(sent / "in.mp4"))
+        result = receive(tmp_path / "lr.mp4", tmp_path / "out.mp4", ReceiveOptions(source=sent / "in.mp4"))
         assert len(result.report.frames) == 3
 
     @pytest.mark.parametrize(
@@ -144,8 +145,75 @@ class TestMeasurement:
         )
         verified = send(tmp_path / "two.mkv", tmp_path / "lr.mkv", SendOptions(stream=1, verify=True)).report
         assert receive(tmp_path / "lr.mkv", tmp_path / "a.mkv").source is None
-        options = ReceiveOptions(tmp_path / "two.mkv", source_stream=1, encoder=EncoderSettings("ffv1"))
+        options = ReceiveOptions(source=tmp_path / "two.mkv", source_stream=1, codec="ffv1")
         assert receive(tmp_path / "lr.mkv", tmp_path / "b.mkv", options).report.frames == verified.frames
+
+
+class TestRealFiles:
+    def test_the_choice_of_a_stream_is_said(self, run: Any, clips: Any, tmp_path: Path) -> None:
+        two = tmp_path / "two.mkv"
+        clips.ffmpeg(
+            *("-f", "lavfi", "-i", "testsrc2=size=128x64:rate=25", "-f", "lavfi", "-i", "testsrc2=size=96x64:rate=25"),
+            *(
+                "-map",
+                0,
+                "-map",
+                1,
+                "-frames:v",
+                3,
+                "-c:v",
+                "ffv1",
+                "-disposition:v:0",
+                0,
+                "-disposition:v:1",
+                "default",
+            ),
+            two,
+        )
+        there = run("send", two, tmp_path / "lr.mp4", "--model", "lanczos-x2")
+        assert "video stream 1 of 2, 96x64 (--stream N takes another, counted from 0)" in there.err
+        back = run("receive", tmp_path / "lr.mp4", tmp_path / "out.mp4", "--source", two, "--json")
+        assert "video stream" not in back.err
+        assert len(json.loads(back.out)["frames"]) == 3
+        assert run("send", two, tmp_path / "other.mp4", "--model", "lanczos-x2", "--stream", 0).code == 0
+        assert probe(tmp_path / "other.mp4").width == 64
+
+    @pytest.fixture
+    def joined(self, clips: Any, tmp_path: Path) -> Callable[[Path], Path]:
+        def join(clip: Path) -> Path:
+            """A recording of the clip, and the same again 500 s later by its timestamps."""
+            for at in (0, 500):
+                clips.ffmpeg("-i", clip, "-c", "copy", "-output_ts_offset", at, tmp_path / f"at-{at}.ts")
+            path = tmp_path / f"{clip.stem}-joined.ts"
+            path.write_bytes(b"".join((tmp_path / f"at-{at}.ts").read_bytes() for at in (0, 500)))
+            return path
+
+        return join
+
+    def test_recordings_that_were_joined(
+        self, run: Any, clips: Any, moving: Path, joined: Callable[[Path], Path], tmp_path: Path
+    ) -> None:
+        source, lr, out = joined(moving), tmp_path / "lr.mp4", tmp_path / "out.mp4"
+        there = run("send", source, lr, "--model", "lanczos-x2")
+        assert there.code == 0
+        assert [text for text in there.warnings if "jump" in text] == there.warnings
+        assert len(there.warnings) == 1
+        back = run("receive", lr, out, "--source", source, "--json")
+        assert (back.code, back.warnings, len(json.loads(back.out)["frames"])) == (0, [], 16)
+        for path in (lr, out):
+            times = [picture.pts_seconds for picture in clips.read(path)]
+            assert times[-1] - times[0] == pytest.approx(0.6)
+
+    def test_joined_streams_are_restored_but_not_measured(
+        self, run: Any, sent: Path, joined: Callable[[Path], Path], tmp_path: Path
+    ) -> None:
+        """Which frames of the source follow a jump is not known."""
+        lr = joined(sent / "lr.mp4")
+        back = run("receive", lr, tmp_path / "a.mp4")
+        assert back.code == 0
+        named = run("receive", lr, tmp_path / "b.mp4", "--source", sent / "in.mp4")
+        assert named.code == 1
+        assert "timestamps jump" in named.error
 
 
 class TestCut:
@@ -154,7 +222,7 @@ class TestCut:
     @pytest.fixture
     def cut(self, clips: Any, tmp_path: Path) -> Path:
         source = clips.make(tmp_path / "in.mp4", frames=12)
-        send(source, tmp_path / "lr.mp4", SendOptions(encoder=replace(QUICK, keyint=4)))
+        send(source, tmp_path / "lr.mp4", SendOptions(**QUICK, keyint=4))
         clips.ffmpeg("-ss", 0.16, "-i", tmp_path / "lr.mp4", "-c", "copy", tmp_path / "cut.mp4")
         return tmp_path / "cut.mp4"
 
@@ -179,15 +247,14 @@ class TestRepeatable:
         send(sent / "in.mp4", tmp_path / "again.mp4")
         # The names of the files are in neither.
         assert (tmp_path / "again.mp4").read_bytes() == (sent / "lr.mp4").read_bytes()
-        lossless = EncoderSettings("ffv1")
         for name in ("a.mkv", "b.mkv"):
-            receive(sent / "lr.mp4", tmp_path / name, ReceiveOptions(encoder=lossless, temperature=1.0, seed=5))
+            receive(sent / "lr.mp4", tmp_path / name, ReceiveOptions(codec="ffv1", temperature=1.0, seed=5))
         assert (tmp_path / "a.mkv").read_bytes() == (tmp_path / "b.mkv").read_bytes()
 
     def test_seed_and_temperature(self, clips: Any, sent: Path, tmp_path: Path) -> None:
         def restored(temperature: float, seed: int) -> list[Picture]:
             path = tmp_path / f"{temperature}-{seed}.mkv"
-            options = ReceiveOptions(encoder=EncoderSettings("ffv1"), temperature=temperature, seed=seed)
+            options = ReceiveOptions(codec="ffv1", temperature=temperature, seed=seed)
             receive(sent / "lr.mp4", path, options)
             read: list[Picture] = clips.read(path)
             return read
@@ -196,7 +263,7 @@ class TestRepeatable:
         assert same(restored(0.0, 1), restored(0.0, 2))
 
     def test_sender_chooses_seed_and_temperature(self, moving: Path, tmp_path: Path) -> None:
-        result = send(moving, tmp_path / "lr.mp4", SendOptions(temperature=0.25, seed=77, encoder=QUICK))
+        result = send(moving, tmp_path / "lr.mp4", SendOptions(temperature=0.25, seed=77, **QUICK))
         assert (result.card.latent_std, result.card.seed) == (0.25, 77)
         assert find_card(tmp_path / "lr.mp4") == result.card
 
@@ -235,7 +302,7 @@ class TestReport:
         assert [float(row["psnr_rgb"]) for row in rows] == [frame["psnr_rgb"] for frame in values["frames"]]
 
     def test_sender_and_receiver_count_the_same_bytes(self, sent: Path, tmp_path: Path) -> None:
-        there = send(sent / "in.mp4", tmp_path / "lr.mp4", SendOptions(encoder=QUICK))
+        there = send(sent / "in.mp4", tmp_path / "lr.mp4", SendOptions(**QUICK))
         back = receive(tmp_path / "lr.mp4", tmp_path / "out.mp4")
         headers = 100  # of the parameter sets, which MP4 keeps elsewhere
         assert back.report.stream.bytes == pytest.approx(there.report.stream.bytes, abs=headers)
@@ -245,19 +312,19 @@ class TestStreams:
     @pytest.mark.parametrize(
         ("name", "settings"),
         [
-            ("lr.mkv", EncoderSettings("h264", preset="fast")),
-            ("lr.ts", EncoderSettings("h264", preset="fast")),
-            ("lr.mp4", EncoderSettings("h265", preset="fast", crf=24)),
-            ("lr.mkv", EncoderSettings("av1", preset="10", crf=24)),
-            ("lr.mkv", EncoderSettings("ffv1")),
-            ("lr.mp4", EncoderSettings("h264", bitrate=200_000)),
-            ("lr.mp4", EncoderSettings("h264", lossless=True)),
+            ("lr.mkv", EncoderSettings(codec="h264", preset="fast")),
+            ("lr.ts", EncoderSettings(codec="h264", preset="fast")),
+            ("lr.mp4", EncoderSettings(codec="h265", preset="fast", crf=24)),
+            ("lr.mkv", EncoderSettings(codec="av1", preset="10", crf=24)),
+            ("lr.mkv", EncoderSettings(codec="ffv1")),
+            ("lr.mp4", EncoderSettings(codec="h264", bitrate=200_000)),
+            ("lr.mp4", EncoderSettings(codec="h264", lossless=True)),
         ],
         ids=lambda value: value if isinstance(value, str) else f"{value.codec}-{value.bitrate or value.lossless}",
     )
     def test_codecs_and_containers(self, moving: Path, tmp_path: Path, name: str, settings: EncoderSettings) -> None:
-        sent = send(moving, tmp_path / name, SendOptions(encoder=settings))
-        result = receive(tmp_path / name, tmp_path / "out.mkv", ReceiveOptions(moving))
+        sent = send(moving, tmp_path / name, SendOptions(**asdict(settings)))
+        result = receive(tmp_path / name, tmp_path / "out.mkv", ReceiveOptions(source=str(moving)))
         assert sent.card.codec == settings.codec
         assert len(result.report.frames) == 8
         mean = result.report.summary()["psnr_y"]["mean"]
@@ -266,17 +333,17 @@ class TestStreams:
 
     @pytest.mark.parametrize("upscaler", ["lanczos", "bicubic"])
     def test_upscaler(self, sent: Path, tmp_path: Path, upscaler: str) -> None:
-        options = ReceiveOptions(sent / "in.mp4", upscaler=upscaler)
-        network = receive(sent / "lr.mp4", tmp_path / "a.mp4", ReceiveOptions(sent / "in.mp4")).report
+        options = ReceiveOptions(source=sent / "in.mp4", upscaler=upscaler)
+        network = receive(sent / "lr.mp4", tmp_path / "a.mp4", ReceiveOptions(source=sent / "in.mp4")).report
         other = receive(sent / "lr.mp4", tmp_path / "b.mp4", options).report
         assert other.model == f"{upscaler}-x2"
         assert network.summary()["psnr_y"]["mean"] != other.summary()["psnr_y"]["mean"]
 
     @pytest.mark.parametrize("model", ["irn-h264-x2", "lanczos-x2"])
     def test_restored_as_rgb(self, clips: Any, moving: Path, tmp_path: Path, model: str) -> None:
-        send(moving, tmp_path / "lr.mp4", SendOptions(model))
+        send(moving, tmp_path / "lr.mp4", SendOptions(model=model))
         for name, pixels in (("a.mkv", "yuv420p"), ("b.mkv", "gbrp")):
-            options = ReceiveOptions(encoder=EncoderSettings("ffv1", pixel_format=pixels))
+            options = ReceiveOptions(codec="ffv1", pixel_format=pixels)
             receive(tmp_path / "lr.mp4", tmp_path / name, options)
         rgb = clips.read(tmp_path / "b.mkv")
         converted = [convert(picture, Samples.of(rgb[0])) for picture in clips.read(tmp_path / "a.mkv")]
@@ -287,7 +354,7 @@ class TestStreams:
     @pytest.mark.parametrize("name", ["lanczos-x4", "bicubic-x2"])
     def test_scale(self, moving: Path, tmp_path: Path, name: str) -> None:
         scale = int(name[-1])
-        send(moving, tmp_path / "lr.mp4", SendOptions(name, scale=scale))
+        send(moving, tmp_path / "lr.mp4", SendOptions(model=name, scale=scale))
         assert (probe(tmp_path / "lr.mp4").width, probe(tmp_path / "lr.mp4").height) == (96 // scale, 64 // scale)
         receive(tmp_path / "lr.mp4", tmp_path / "out.mp4")
         assert (probe(tmp_path / "out.mp4").width, probe(tmp_path / "out.mp4").height) == (96, 64)
@@ -295,10 +362,10 @@ class TestStreams:
     @pytest.mark.parametrize("size", ["97x63", "99x65", "98x66"])
     def test_sizes_that_do_not_divide(self, clips: Any, tmp_path: Path, size: str) -> None:
         source = clips.make(tmp_path / "in.mkv", "-pix_fmt", "yuv420p", "-c:v", "ffv1", size=size, frames=3)
-        verified = send(source, tmp_path / "lr.mp4", SendOptions(encoder=QUICK, verify=True))
+        verified = send(source, tmp_path / "lr.mp4", SendOptions(**QUICK, verify=True))
         width, height = map(int, size.split("x"))
         assert probe(tmp_path / "lr.mp4").width == -(-width // 4) * 2
-        result = receive(tmp_path / "lr.mp4", tmp_path / "out.mkv", ReceiveOptions(encoder=EncoderSettings("ffv1")))
+        result = receive(tmp_path / "lr.mp4", tmp_path / "out.mkv", ReceiveOptions(codec="ffv1"))
         assert (probe(tmp_path / "out.mkv").width, probe(tmp_path / "out.mkv").height) == (width, height)
         assert result.report.frames == verified.report.frames
         shown = receive(tmp_path / "lr.mp4", tmp_path / "out.mp4")
@@ -309,7 +376,7 @@ class TestStreams:
     def test_variable_frame_rate(self, clips: Any, tmp_path: Path, suffix: str) -> None:
         vfr = ("-vf", "select='not(between(n,3,5))*not(eq(n,8))'", "-fps_mode", "vfr")
         source = clips.make(tmp_path / f"in.{suffix}", *vfr, "-c:v", "libx264", "-pix_fmt", "yuv420p", frames=9)
-        send(source, tmp_path / f"lr.{suffix}", SendOptions(encoder=QUICK, verify=True))
+        send(source, tmp_path / f"lr.{suffix}", SendOptions(**QUICK, verify=True))
         result = receive(tmp_path / f"lr.{suffix}", tmp_path / f"out.{suffix}")
         times = [picture.pts_seconds for picture in clips.read(source)]
         assert len(result.report.frames) == len(times) == 9
@@ -334,10 +401,12 @@ class TestLossless:
     """The route of the paper's networks: the LR picture arrives bit for bit."""
 
     def test_a_lossy_codec_is_warned_of(self, moving: Path, tmp_path: Path) -> None:
-        lossy = send(moving, tmp_path / "lossy.mp4", SendOptions("irn-x2", frames=1))
+        lossy = send(moving, tmp_path / "lossy.mp4", SendOptions(model="irn-x2", frames=1))
         assert any("h264 erases" in text for text in lossy.report.warnings)
-        for settings in (EncoderSettings(lossless=True), EncoderSettings("ffv1")):
-            quiet = send(moving, tmp_path / f"{settings.codec}.mkv", SendOptions("irn-x2", encoder=settings, frames=1))
+        for settings in (EncoderSettings(lossless=True), EncoderSettings(codec="ffv1")):
+            quiet = send(
+                moving, tmp_path / f"{settings.codec}.mkv", SendOptions(model="irn-x2", frames=1, **asdict(settings))
+            )
             assert not any("erases" in text for text in quiet.report.warnings)
 
     @pytest.fixture(scope="class")
@@ -413,6 +482,6 @@ class TestPythonApi:
 
     def test_frame_rate_is_kept(self, clips: Any, tmp_path: Path) -> None:
         source = clips.make(tmp_path / "in.mp4", rate="30000/1001")
-        send(source, tmp_path / "lr.mp4", SendOptions(encoder=QUICK))
+        send(source, tmp_path / "lr.mp4", SendOptions(**QUICK))
         receive(tmp_path / "lr.mp4", tmp_path / "out.mp4")
         assert probe(tmp_path / "out.mp4").frame_rate == Fraction(30000, 1001)

@@ -1,4 +1,4 @@
-"""User-data SEI messages in H.264 and H.265 streams (ITU-T H.264 D.1.7, H.265 D.2.7), written and found.
+"""SEI messages in H.264 and H.265 streams (ITU-T H.264 D.1.7, H.265 D.2.7), written and found.
 
 FFmpeg's `h264_metadata` filter puts a message only into access units with parameter sets in band, which MP4 and
 Matroska do not have; so the message is inserted here, in front of the first slice of a keyframe.
@@ -29,9 +29,13 @@ _NAL_HEADER: dict[Syntax, bytes] = {"h264": b"\x06", "hevc": b"\x4e\x01"}
 
 def sei_nal(payload: bytes, syntax: Syntax, uuid: UUID = CARD_UUID) -> bytes:
     """One Annex B NAL unit with `payload` as unregistered user data under one of our UUIDs."""
-    body = uuid.bytes + payload
+    return message_nal(_USER_DATA_UNREGISTERED, uuid.bytes + payload, syntax)
+
+
+def message_nal(kind: int, body: bytes, syntax: Syntax) -> bytes:
+    """One Annex B NAL unit with an SEI message of any payload type (H.264 D.1, H.265 D.2)."""
     size = b"\xff" * (len(body) // 255) + bytes([len(body) % 255])
-    message = bytes([_USER_DATA_UNREGISTERED]) + size + body + b"\x80"
+    message = bytes([kind]) + size + body + b"\x80"
     return b"\x00\x00\x00\x01" + _NAL_HEADER[syntax] + _ESCAPED.sub(b"\x00\x00\x03", message)
 
 

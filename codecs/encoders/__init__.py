@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from irn_video.codecs.errors import BadOption
+from irn_video.codecs.hdr import HdrMetadata
 from irn_video.codecs.picture import Layout
-from irn_video.codecs.reading.hdr import HdrMetadata
 
 from .av1 import Av1Nvenc, SvtAv1
 from .base import Encoder, EncoderSettings, parse_bitrate, suggestion

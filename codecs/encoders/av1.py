@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from irn_video.codecs.errors import BadOption
-from irn_video.codecs.reading.hdr import HdrMetadata
+from irn_video.codecs.hdr import HdrMetadata
 
 from .base import Encoder, EncoderSettings
 from .nvenc import Nvenc

@@ -11,8 +11,8 @@ from typing import ClassVar
 
 from irn_video.codecs.bitstream.sei import Syntax
 from irn_video.codecs.errors import BadOption
+from irn_video.codecs.hdr import HdrMetadata
 from irn_video.codecs.picture import Layout
-from irn_video.codecs.reading.hdr import HdrMetadata
 from irn_video.codecs.reading.pixels import pixel_format, samples_of
 
 _BITRATE = re.compile(r"([0-9]+(?:\.[0-9]+)?)([kKmMgG]?)(?:bps|b/s|bit/s)?")
@@ -21,7 +21,7 @@ _MAX_BUFFER_SECONDS = 60
 MIN_BITRATE, MAX_BITRATE = 1000, 10_000_000_000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class EncoderSettings:
     """How to encode; checked when an encoder is made of it.
 

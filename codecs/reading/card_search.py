@@ -11,13 +11,18 @@ from irn_video.codecs.bitstream.card import StreamCard, parse_payload, tag_paylo
 from irn_video.codecs.bitstream.sei import find_payloads
 from irn_video.codecs.errors import BadCard
 
-from .opening import open_input, packets, picture_streams
+from .choosing import choose_stream
+from .opening import open_input, packets
 
 _PACKETS_TO_SCAN = 600  # more than two default keyframe intervals, for streams joined late
 
 
-def find_card(path: Path | str, *, stream: int = 0) -> StreamCard | None:
+def find_card(path: Path | str, *, stream: int | None = None) -> StreamCard | None:
     """Look for a stream card: in the SEI of the first packets of a video stream, then in the comment tag.
+
+    Args:
+        path: the file.
+        stream: which video stream, see `choose_stream`.
 
     Returns:
         The first card that can be read; None when the file carries none.
@@ -38,11 +43,11 @@ def find_card(path: Path | str, *, stream: int = 0) -> StreamCard | None:
     return None
 
 
-def card_payloads(path: Path | str, *, stream: int = 0) -> Iterator[bytes]:
+def card_payloads(path: Path | str, *, stream: int | None = None) -> Iterator[bytes]:
     """Yield different candidates for `parse_payload`, the most trustworthy first (SEI, then tag)."""
     seen: set[bytes] = set()
     with open_input(path) as container:
-        video = picture_streams(container, Path(path), stream)
+        video = choose_stream(container, Path(path), stream).stream
         comment = next((v for k, v in container.metadata.items() if k.lower() == "comment"), None)
         for payload in [*_sei_payloads(container, video), tag_payload(comment)]:
             if payload and payload not in seen:

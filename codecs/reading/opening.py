@@ -11,10 +11,9 @@ from typing import BinaryIO, TypeVar, cast
 import av
 import av.error
 import av.logging
-from av.container import InputContainer
+from av.container import InputContainer, OutputContainer
 from av.packet import Packet
-from av.stream import Disposition, Stream
-from av.video.stream import VideoStream
+from av.stream import Stream
 from irn_video.codecs.errors import IrnError, MissingFile, UnreadableVideo
 
 from .wholeness import lacks_index
@@ -71,25 +70,6 @@ class _ReadOnly:
         self.read = stream.read
 
 
-def picture_streams(container: InputContainer, path: Path, index: int) -> VideoStream:
-    """The video stream of this index among those that are no attached pictures (cover art, thumbnails).
-
-    Raises:
-        UnreadableVideo: there is no such stream, or FFmpeg has no decoder for it.
-    """
-    streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
-    if not streams:
-        raise UnreadableVideo("the file has no video stream", path=path, hint="choose a file with pictures")
-    if not 0 <= index < len(streams):
-        raise UnreadableVideo(
-            f"there is no video stream {index}", path=path, hint=f"the file has {len(streams)}, counted from 0"
-        )
-    video = streams[index]
-    if video.codec_context is None:
-        raise UnreadableVideo("FFmpeg has no decoder for this video", path=path, hint="convert it with another tool")
-    return video
-
-
 def packets(container: InputContainer, *streams: S) -> Iterator[Packet[S]]:
     """Packets of these streams, then an empty one of each, which drains its decoder.
 
@@ -99,6 +79,12 @@ def packets(container: InputContainer, *streams: S) -> Iterator[Packet[S]]:
     # Where streams turned up after the opening, as MPEG-TS allows, PyAV stumbles over them when it has read everything.
     with contextlib.suppress(IndexError):
         yield from cast("Iterator[Packet[S]]", container.demux(streams))
+
+
+def close_quietly(container: InputContainer | OutputContainer) -> None:
+    """Let go of a file or link that may be broken."""
+    with contextlib.suppress(av.error.FFmpegError, OSError, ValueError):
+        container.close()
 
 
 def _check_regular(path: Path) -> None:

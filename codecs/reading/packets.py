@@ -9,13 +9,15 @@ from pathlib import Path
 
 import av
 import av.error
-from irn_video.codecs.reading.opening import open_input, packets, picture_streams
+
+from .choosing import choose_stream
+from .opening import open_input, packets
 
 # What x264 and x265 write about themselves: a build, then all options.
 _SELF_PORTRAIT = re.compile(rb"x26[45] [ -~]{10,4000}")
 
 
-def video_bytes(path: Path | str, *, stream: int = 0, frames: int | None = None) -> int:
+def video_bytes(path: Path | str, *, stream: int | None = None, frames: int | None = None) -> int:
     """Bytes of the video packets of a file, of the first `frames` in order of coding if given.
 
     Raises:
@@ -23,7 +25,7 @@ def video_bytes(path: Path | str, *, stream: int = 0, frames: int | None = None)
     """
     total = 0
     with open_input(path) as container:
-        video = picture_streams(container, Path(path), stream)
+        video = choose_stream(container, Path(path), stream).stream
         with contextlib.suppress(av.error.FFmpegError):
             for index, packet in enumerate(packets(container, video)):
                 if frames is not None and index >= frames:
@@ -41,7 +43,7 @@ def encoder_words(path: Path | str) -> str:
         MissingFile, UnreadableVideo: see `VideoReader`.
     """
     with open_input(path) as container:
-        video = picture_streams(container, Path(path), 0)
+        video = choose_stream(container, Path(path)).stream
         first = [bytes(packet) for packet in islice(packets(container, video), 1)]
         found = _SELF_PORTRAIT.search(b"".join((bytes(video.codec_context.extradata or b""), *first)))
     return found[0].decode("ascii").strip() if found else ""

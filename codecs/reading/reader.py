@@ -9,7 +9,6 @@ with VideoReader("clip.mkv") as reader:
 
 from __future__ import annotations
 
-import contextlib
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -33,59 +32,48 @@ from irn_video.codecs.bitstream.card import StreamCard
 from irn_video.codecs.bitstream.sei import UPDATE_UUID, find_payloads
 from irn_video.codecs.bitstream.vui import h264_chroma_siting
 from irn_video.codecs.errors import BadOption, SizeChanged, UnreadableVideo
-from irn_video.codecs.picture import ColorSpec, Layout, Picture
+from irn_video.codecs.hdr import HdrMetadata
+from irn_video.codecs.picture import ColorSpec, Layout, Picture, VideoFormat
 
 from .card_search import card_payloads, find_card
-from .hdr import HdrMetadata
-from .opening import open_input, packets, picture_streams
+from .choosing import choose_stream
+from .clock import Clock, Timeline, end_of, lasting
+from .opening import open_input, packets
 from .pixels import Unpacker, unpacker
+from .survey import survey
 from .wholeness import ends_early
 
 MAX_SIDE = 16384
 """Larger pictures are refused before memory is taken for them."""
-_COUNT_UP_TO_BYTES = 2 << 30  # a pass over larger files only to count their packets would take too long
 _DEMUX_RETRIES = 8
+_BESIDE = 2  # packets before and after a joint, as FFmpeg's parsers hold one back
 _RANGES = {1: False, 2: True}
 _CENTERED = 2  # AVCHROMA_LOC_CENTER, where JPEG puts its chroma
 
 
-@dataclass(frozen=True)
-class VideoInfo:
+@dataclass(frozen=True, kw_only=True)
+class VideoInfo(VideoFormat):
     """What is known about a video stream once its first picture is decoded.
 
     Attributes:
         path: the file.
         stream: index among its video streams, attached pictures not counted.
-        width, height: in luma samples, as coded (rotation and sample aspect ratio not applied).
-        layout, bit_depth, color: of the pictures as they are read.
-        time_base: seconds per unit of the timestamps.
-        frame_rate: average, pictures per second, None when not known.
-        rotation: counter-clockwise degrees to turn the picture for display, as PyAV's `VideoFrame.rotation`.
-        sample_aspect_ratio: width to height of a sample, None when not told.
+        streams: how many of these there are.
+        frame_rate: as far as the timestamps bear it out.
         frames: number of pictures announced or counted by demuxing, None when unknown.
         duration_seconds: of the stream, or else of the file; None when unknown.
         codec: FFmpeg's name of the decoder.
         interlaced: the first picture is coded as fields.
-        hdr: mastering display and content light level, None when there are none.
         notes: conversions done on reading, in a few words each.
     """
 
     path: Path
     stream: int
-    width: int
-    height: int
-    layout: Layout
-    bit_depth: int
-    color: ColorSpec
-    time_base: Fraction
-    frame_rate: Fraction | None
-    rotation: int
-    sample_aspect_ratio: Fraction | None
+    streams: int
     frames: int | None
     duration_seconds: float | None
     codec: str
     interlaced: bool
-    hdr: HdrMetadata | None
     notes: tuple[str, ...]
 
 
@@ -125,7 +113,7 @@ class VideoReader:
 
     Args:
         path: the file.
-        stream: index among the video streams, attached pictures not counted.
+        stream: index among the video streams, attached pictures not counted; None for the one a player would show.
         frames: stop after that many pictures.
         threads: decoder threads, 0 for one per core.
         container: of a pipe, already open (`open_pipe`): its pictures are not counted. `path` is its name then.
@@ -143,7 +131,7 @@ class VideoReader:
         self,
         path: Path | str,
         *,
-        stream: int = 0,
+        stream: int | None = None,
         frames: int | None = None,
         threads: int = 0,
         container: InputContainer | None = None,
@@ -153,12 +141,14 @@ class VideoReader:
             raise BadOption(f"frames must be at least 1, not {frames}")
         if threads < 0:
             raise BadOption(f"threads must not be negative, not {threads}")
-        self._path, self._index = Path(path), stream
+        self._path = Path(path)
         self._damage = ReadDamage()
         self._quantiser, self._updates = quantiser, deque[tuple[int, bytes]]()
         self._piped, self._container = container is not None, container or open_input(path)
         try:
-            self._video = picture_streams(self._container, self._path, stream)
+            self._chosen = choose_stream(self._container, self._path, stream, piped=self._piped)
+            self._video = self._chosen.stream
+            self._timeline = Timeline(self._container)
             self._prepare(threads, quantiser)
             self._siting = _chroma_siting(self._video)
             self._decoded = self._decode_all()
@@ -168,7 +158,9 @@ class VideoReader:
         except BaseException:
             self._container.close()
             raise
-        self._pictures = islice(self._read(), frames)
+        pictures = self._read()
+        # Of a pipe the next picture may not be there yet.
+        self._pictures = self._counted(islice(pictures if self._piped else lasting(pictures, self._end), frames))
 
     def __enter__(self) -> Self:
         return self
@@ -193,18 +185,27 @@ class VideoReader:
         return self._damage
 
     @property
+    def warnings(self) -> tuple[str, ...]:
+        """What was mended so far and may surprise; complete once the iteration has ended."""
+        moved = self._timeline.largest_seconds
+        if not moved:
+            return ()
+        return (f"the timestamps jump, as where recordings are joined: what follows was moved by {float(moved):.1f} s",)
+
+    @property
     def card_payload(self) -> bytes | None:
         """Base64 of the stream card, from SEI or else from the comment tag; None when there is none."""
-        return next(card_payloads(self._path, stream=self._index), None)
+        return next(card_payloads(self._path, stream=self._chosen.index), None)
 
     @property
     def card(self) -> StreamCard | None:
         """The stream card, see `find_card`."""
-        return find_card(self._path, stream=self._index)
+        return find_card(self._path, stream=self._chosen.index)
 
     def _prepare(self, threads: int, quantiser: bool) -> None:
+        needed = {self._video.index, *(stream.index for stream in self._timeline.streams)}
         for other in self._container.streams:
-            if other.index != self._video.index:
+            if other.index not in needed:
                 other.discard = Discard.all
         context = self._video.codec_context
         if max(context.width, context.height) > MAX_SIDE:
@@ -234,28 +235,30 @@ class VideoReader:
         length = video.duration * video.time_base if video.duration else None
         if length is None and self._container.duration:
             length = Fraction(self._container.duration, av.time_base)
+        found = survey(self._path, video, piped=self._piped)
         return VideoInfo(
             path=self._path,
-            stream=self._index,
+            stream=self._chosen.index,
+            streams=self._chosen.count,
             width=first.width,
             height=first.height,
             layout=self._unpacker.layout,
             bit_depth=self._unpacker.bit_depth,
             color=color_of(first, self._unpacker, self._siting),
             time_base=video.time_base,
-            frame_rate=video.average_rate or video.guessed_rate or None,
+            frame_rate=found.frame_rate,
             rotation=first.rotation,
             sample_aspect_ratio=video.sample_aspect_ratio or None,
-            frames=None if self._piped else _count_frames(self._path, video),
+            frames=found.frames,
             duration_seconds=float(length) if length else None,
             codec=video.codec_context.name,
             interlaced=first.interlaced_frame,
             hdr=_hdr(first),
-            notes=self._unpacker.notes,
+            notes=_notes(video, self._unpacker),
         )
 
     def _read(self) -> Iterator[Picture]:
-        clock = _Clock(self.info.time_base, self.info.frame_rate)
+        clock = Clock(self.info.time_base, self.info.frame_rate)
         size, name = (self._first.width, self._first.height), self._first.format.name
         yield self._picture(self._first, clock)
         del self._first
@@ -269,9 +272,17 @@ class VideoReader:
                 )
             yield self._picture(frame, clock)
 
-    def _picture(self, frame: VideoFrame, clock: _Clock) -> Picture:
-        if frame.is_corrupt:
-            self._damage = replace(self._damage, corrupt_frames=self._damage.corrupt_frames + 1)
+    def _counted(self, pictures: Iterator[Picture]) -> Iterator[Picture]:
+        for picture in pictures:
+            if picture.corrupt:
+                self._damage = replace(self._damage, corrupt_frames=self._damage.corrupt_frames + 1)
+            yield picture
+
+    def _end(self) -> int | None:
+        """When the last picture ends, if it is the last one of the file."""
+        return None if self._damage else end_of(self._video)
+
+    def _picture(self, frame: VideoFrame, clock: Clock) -> Picture:
         duration = frame.duration or 0
         return Picture(
             planes=self._unpacker.planes(frame),
@@ -285,6 +296,7 @@ class VideoReader:
             corrupt=frame.is_corrupt,
             interlaced=frame.interlaced_frame,
             update=self._update_at(frame.pts),
+            captions=captions_of(frame),
         )
 
     def _update_at(self, pts: int | None) -> bytes:
@@ -295,9 +307,16 @@ class VideoReader:
 
     def _decode_all(self) -> Generator[VideoFrame, None, None]:
         """Frames in display order; damaged packets are counted and skipped."""
-        for packet in self._packets():
-            if packet.is_corrupt:
-                self._count_bad_packet()
+        # Beside a joint packets are marked corrupt only because MPEG-TS counts them through.
+        shift, joint, marked = Fraction(0), -_BESIDE, deque[int](maxlen=_BESIDE)
+        for index, packet in enumerate(self._packets()):
+            if self._timeline.shift_seconds != shift:
+                shift, joint = self._timeline.shift_seconds, index
+                self._count_bad_packets(-sum(index - at <= _BESIDE for at in marked))
+                marked.clear()
+            if packet.is_corrupt and index - joint >= _BESIDE:
+                self._count_bad_packets(1)
+                marked.append(index)
             if self._quantiser and packet.is_keyframe:
                 found = find_payloads(bytes(packet), UPDATE_UUID)
                 self._updates.append((packet.pts or 0, found[-1] if found else b""))
@@ -306,14 +325,16 @@ class VideoReader:
             except av.error.MemoryError as error:
                 raise UnreadableVideo("not enough memory to decode", path=self._path) from error
             except av.error.FFmpegError:
-                if not packet.is_corrupt:
-                    self._count_bad_packet()
+                if index in marked:
+                    marked.remove(index)  # counted, and rightly so
+                else:
+                    self._count_bad_packets(1)
 
     def _packets(self) -> Iterator[Packet[VideoStream]]:
         """Packets and then one empty packet that drains the decoder, also when the file cannot be read to its end."""
         for _ in range(_DEMUX_RETRIES):
             try:
-                yield from packets(self._container, self._video)
+                yield from self._mended()
             except av.error.FFmpegError:
                 self._damage = replace(self._damage, truncated=True)
             else:
@@ -321,11 +342,18 @@ class VideoReader:
         if not self._piped and ends_early(self._path):
             self._damage = replace(self._damage, truncated=True)
 
-    def _count_bad_packet(self) -> None:
-        self._damage = replace(self._damage, corrupt_packets=self._damage.corrupt_packets + 1)
+    def _mended(self) -> Iterator[Packet[VideoStream]]:
+        """Our stream's packets, of those by which its timeline is found."""
+        for packet in packets(self._container, *(self._timeline.streams or [self._video])):
+            self._timeline.mend(packet)
+            if packet.stream.index == self._video.index:  # its own index is 0 in those that drain decoders
+                yield cast("Packet[VideoStream]", packet)
+
+    def _count_bad_packets(self, more: int) -> None:
+        self._damage = replace(self._damage, corrupt_packets=self._damage.corrupt_packets + more)
 
 
-def probe(path: Path | str, *, stream: int = 0) -> VideoInfo:
+def probe(path: Path | str, *, stream: int | None = None) -> VideoInfo:
     """Open a file, decode one picture, and say what the stream is.
 
     Raises:
@@ -333,24 +361,6 @@ def probe(path: Path | str, *, stream: int = 0) -> VideoInfo:
     """
     with VideoReader(path, stream=stream, threads=1) as reader:
         return reader.info
-
-
-class _Clock:
-    """Timestamps that always exist and always increase."""
-
-    def __init__(self, time_base: Fraction, frame_rate: Fraction | None) -> None:
-        self.time_base = time_base
-        self._period = max(1, round(1 / (frame_rate * time_base))) if frame_rate else 1
-        self._next: int | None = None  # where the next picture is expected
-        self._last: int | None = None
-
-    def stamp(self, pts: int | None, duration: int) -> int:
-        """The timestamp of the next picture: its own, or the expected one where that is missing or goes back."""
-        if pts is None or (self._last is not None and pts <= self._last):
-            pts = self._next or 0
-        self._last = pts
-        self._next = pts + (duration or self._period)
-        return pts
 
 
 def color_of(frame: VideoFrame, how: Unpacker, siting: int) -> ColorSpec:
@@ -374,12 +384,20 @@ def _chroma_siting(video: VideoStream) -> int:
 
 def _side_data(frame: VideoFrame) -> Iterator[SideData]:
     # Not `frame.side_data`, which the frame keeps: a cycle that holds every picture until the next full collection.
-    return iter(cast(Iterable[SideData], SideDataContainer(frame)))  # type: ignore[call-arg]  # missing in the stubs
+    try:
+        return iter(cast(Iterable[SideData], SideDataContainer(frame)))  # type: ignore[call-arg]  # missing in the stubs
+    except ValueError:  # PyAV does not know all of FFmpeg's kinds, and then gives none: EXIF, for one
+        return iter(())
 
 
 def _hdr(frame: VideoFrame) -> HdrMetadata | None:
     data = {item.type: bytes(item) for item in _side_data(frame)}
     return HdrMetadata.from_side_data(data.get(Type.MASTERING_DISPLAY_METADATA), data.get(Type.CONTENT_LIGHT_LEVEL))
+
+
+def captions_of(frame: VideoFrame) -> bytes:
+    """Closed captions of a decoded frame, see `Picture.captions`."""
+    return b"".join(bytes(item) for item in _side_data(frame) if item.type is Type.A53_CC)
 
 
 def mean_qp(frame: VideoFrame) -> float | None:
@@ -398,17 +416,7 @@ def mean_qp(frame: VideoFrame) -> float | None:
     return None
 
 
-def _count_frames(path: Path, video: VideoStream) -> int | None:
-    """Pictures the container promises (MP4, less those its edit list hides), or else its packets."""
-    if video.frames and "mp4" in video.container.format.name:
-        shown = sum(not entry.is_discard for entry in video.index_entries)
-        return shown or video.frames
-    if path.stat().st_size > _COUNT_UP_TO_BYTES:
-        return None
-    count = 0
-    with open_input(path) as container, contextlib.suppress(av.error.FFmpegError):
-        for other in container.streams:
-            if other.index != video.index:
-                other.discard = Discard.all
-        count = sum(packet.size > 0 for packet in packets(container, container.streams[video.index]))
-    return count or None
+def _notes(video: VideoStream, unpacker: Unpacker) -> tuple[str, ...]:
+    """What reading loses. WebM keeps an alpha channel beside the frames, where decoders do not look."""
+    tags = {key.lower(): value for key, value in video.metadata.items()}
+    return (*unpacker.notes, *(("alpha dropped",) if tags.get("alpha_mode") == "1" else ()))

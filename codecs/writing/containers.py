@@ -17,7 +17,6 @@ class ContainerKind:
         codecs: names in `ENCODERS` that it can carry.
         text_subtitles: FFmpeg's name of the encoder for its text subtitles, None if it has none.
         attachments: it can hold files such as fonts.
-        any_tag: it keeps tags of any name, not only well-known ones.
         cover_stream: cover art is a video stream of one picture (in Matroska it is an attachment).
         copies: codecs of audio and subtitles it can carry, None where FFmpeg knows better than a list.
         keeps_comment: it stores a comment tag.
@@ -29,7 +28,6 @@ class ContainerKind:
     text_subtitles: str | None = None
     copies: frozenset[str] | None = None
     attachments: bool = False
-    any_tag: bool = False
     cover_stream: bool = False
     shows_rotation: bool = True
     keeps_comment: bool = True
@@ -38,8 +36,8 @@ class ContainerKind:
 _LOSSY = ("h264", "h265", "av1", "h264_nvenc", "hevc_nvenc", "av1_nvenc")
 _MP4 = ContainerKind("mp4", _LOSSY, text_subtitles="mov_text", cover_stream=True)
 _MOV = ContainerKind("mov", _LOSSY, text_subtitles="mov_text")
-_MATROSKA = ContainerKind("matroska", (*_LOSSY, "ffv1"), text_subtitles="srt", attachments=True, any_tag=True)
-_WEBM = ContainerKind("webm", ("av1", "av1_nvenc"), text_subtitles="webvtt", any_tag=True)
+_MATROSKA = ContainerKind("matroska", (*_LOSSY, "ffv1"), text_subtitles="srt", attachments=True)
+_WEBM = ContainerKind("webm", ("av1", "av1_nvenc"), text_subtitles="webvtt")
 # FFmpeg takes anything into MPEG-TS, as private data that nobody can read back.
 _TS_COPIES = ("aac", "mp1", "mp2", "mp3", "ac3", "eac3", "dca", "opus", "truehd", "dvbsub", "dvb_teletext")
 _MPEGTS = ContainerKind(

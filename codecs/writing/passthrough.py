@@ -16,31 +16,23 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import av
 import av.error
-from av.container import InputContainer, OutputContainer
+from av.container import OutputContainer
 from av.packet import Packet
 from av.stream import AttachmentStream, Discard, Disposition, Stream
 from av.subtitles.stream import SubtitleStream
 from av.video.stream import VideoStream
-from irn_video.codecs.bitstream.card import tag_payload
-from irn_video.codecs.errors import BadCard, IrnError
-from irn_video.codecs.reading.card_search import find_card
-from irn_video.codecs.reading.opening import open_input, packets, picture_streams
+from irn_video.codecs.reading.choosing import choose_stream
+from irn_video.codecs.reading.clock import Timeline, move
+from irn_video.codecs.reading.opening import open_input, packets
 
 from .containers import ContainerKind
+from .quicktime import add_metadata
+from .tags import copy_tags, missing, travelling, user_comment
 
 if TYPE_CHECKING:
     from av.container.core import Chapter  # only in PyAV's stubs
 
 _TEXT_SUBTITLES = {"srt", "subrip", "ass", "ssa", "webvtt", "mov_text", "text"}
-# Tags the muxers write themselves, or that describe the old file's bytes.
-_STALE_TAGS = {"encoder", "major_brand", "minor_version", "compatible_brands", "duration", "software"}
-_STALE_STREAM_TAGS = {"encoder", "duration", "vendor_id", "bps", "number_of_frames", "number_of_bytes"}
-_MP4_TAGS = {
-    *("title", "artist", "album_artist", "album", "author", "composer", "comment", "copyright", "creation_time"),
-    *("date", "year", "description", "synopsis", "genre", "grouping", "lyrics", "keywords", "track", "disc", "show"),
-    *("episode_id", "network", "episode_sort", "season_number", "media_type", "hd_video", "gapless_playback"),
-    *("compilation", "sort_name", "sort_artist", "sort_album", "rating", "location", "make", "model"),
-}
 _COVERS = {"mjpeg": ("cover.jpg", "image/jpeg"), "png": ("cover.png", "image/png")}
 
 Convert: TypeAlias = "Callable[[Packet[Stream]], Packet[Stream] | None]"
@@ -52,13 +44,13 @@ class Passthrough:
 
     Attributes:
         path: the source file.
-        video_stream: index of the video stream that is being rewritten, see `VideoInfo.stream`.
+        video_stream: index of the video stream that is being rewritten, see `choose_stream`.
         until_seconds: None copies the whole source; a number drops what starts after it or after the end of the video,
             whichever comes first (`math.inf`: only the end of the video counts).
     """
 
     path: Path
-    video_stream: int = 0
+    video_stream: int | None = None
     until_seconds: float | None = None
 
 
@@ -70,6 +62,7 @@ class StreamCopier:
     Attributes:
         names: what is copied, for people.
         warnings: what cannot be.
+        tags: those of the source that go along.
         delay_seconds: added to all timestamps.
 
     Raises:
@@ -84,6 +77,7 @@ class StreamCopier:
         self._tracks: dict[int, tuple[Stream, Convert]] = {}
         self._waiting: Packet[Stream] | None = None
         self._input = open_input(source.path)
+        self._timeline = Timeline(self._input)
         to_matroska = kind.name in ("matroska", "webm")
         self._hides_run_in = to_matroska and "matroska" not in self._input.format.name
         try:
@@ -109,24 +103,39 @@ class StreamCopier:
         limit = self._source.until_seconds
         self.feed(math.inf if limit is None else min(limit, video_end_seconds))
 
+    def complete(self, path: Path) -> None:
+        """See what the muxer has made of tags and timecode, once the file is closed: add what can be, else warn."""
+        clocks = [stream for stream in self._input.streams if stream.type == "data" and _timecode(stream)]
+        if not self.tags and not clocks:
+            return
+        with open_input(path) as written:
+            lost = missing(self.tags, written)
+            timed = any(map(_timecode, written.streams))
+        if lost and self._kind.name in ("mp4", "mov") and add_metadata(path, lost, iso=self._kind.name == "mp4"):
+            lost = {}
+        if lost:
+            self.warnings.append(f"tags that this container cannot carry: {', '.join(sorted(lost))}")
+        for stream in clocks if not timed else ():
+            self._refuse(stream)
+
     def close(self) -> None:
         """Let go of the source."""
         self._input.close()
 
     def _add_streams(self) -> None:
-        ours = picture_streams(self._input, self._source.path, self._source.video_stream)
+        ours = choose_stream(self._input, self._source.path, self._source.video_stream).stream
         for stream in self._input.streams:
             if stream.index == ours.index:
-                _copy_tags(stream, self._output.streams.video[0])
+                copy_tags(stream, self._output.streams.video[0])
             elif isinstance(stream, VideoStream) and stream.disposition & Disposition.attached_pic:
                 self._add_cover(stream)
             elif isinstance(stream, AttachmentStream):
                 self._add_attachment(stream)
             elif stream.type in ("audio", "subtitle"):
                 self._add_track(stream)
-            elif stream.type != "data" or not self._input.chapters():  # MP4 keeps chapter titles in a data stream
-                self._refuse(stream)
-            if stream.index not in self._tracks:
+            elif stream.type != "data" or not (_timecode(stream) or self._input.chapters()):
+                self._refuse(stream)  # data streams of MP4 that come back by themselves: timecode, titles of chapters
+            if stream.index not in self._tracks and stream not in self._timeline.streams:
                 stream.discard = Discard.all
 
     def _add_track(self, stream: Stream) -> None:
@@ -220,31 +229,27 @@ class StreamCopier:
             self.names.append(f"{len(chapters)} chapter{'s' * (len(chapters) > 1)}")
 
     def _add_tags(self) -> None:
-        tags = {key.lower(): value for key, value in self._input.metadata.items() if key.lower() not in _STALE_TAGS}
-        tags.pop("comment", None)
+        self.tags = travelling(self._input)
         comment = user_comment(self._source.path, self._input, self._source.video_stream)
         if comment is not None:
-            tags["comment"] = comment
-        if not self._kind.any_tag:
-            lost = sorted(tags.keys() - _MP4_TAGS)
-            if lost:
-                self.warnings.append(f"tags that this container cannot carry: {', '.join(lost)}")
-        self._output.metadata.update(tags)
+            self.tags["comment"] = comment
+        self._output.metadata.update(self.tags)
 
     def _register(self, stream: Stream, copy: Stream, convert: Convert) -> None:
-        _copy_tags(stream, copy)
+        copy_tags(stream, copy)
         self._tracks[stream.index] = (copy, convert)
 
     def _refuse(self, stream: Stream) -> None:
         self.warnings.append(f"{_describe(stream)} is not carried over")
 
     def _read(self) -> Iterator[Packet[Stream]]:
-        streams = [self._input.streams[index] for index in self._tracks]
-        if not streams:
+        if not self._tracks:
             return
+        needed = sorted({*self._tracks, *(stream.index for stream in self._timeline.streams)})
         try:
-            for packet in packets(self._input, *streams):
-                if packet.size:
+            for packet in packets(self._input, *(self._input.streams[index] for index in needed)):
+                self._timeline.mend(packet)
+                if packet.size and packet.stream_index in self._tracks:
                     yield packet
         except av.error.FFmpegError:
             self.warnings.append("audio and subtitles could not be read to their end")
@@ -255,7 +260,7 @@ class StreamCopier:
             new = convert(packet)
             if new is not None:
                 if self.delay_seconds:
-                    _delay(new, round(self.delay_seconds / new.time_base))
+                    move(new, self.delay_seconds)
                 new.stream = copy
                 self._output.mux(new)
         except (av.error.InvalidDataError, av.error.ArgumentError):  # a broken packet, or one out of order
@@ -264,18 +269,6 @@ class StreamCopier:
     def _warn_once(self, text: str) -> None:
         if text not in self.warnings:
             self.warnings.append(text)
-
-
-def user_comment(path: Path, container: InputContainer, video_stream: int = 0) -> str | None:
-    """The user's own comment tag: of an LR file the one its stream card keeps, else the tag itself."""
-    tag = next((value for key, value in container.metadata.items() if key.lower() == "comment"), None)
-    if tag is not None and tag_payload(tag) is None:
-        return tag
-    try:
-        card = find_card(path, stream=video_stream)
-    except (BadCard, IrnError):
-        return None
-    return card.comment if card is not None else None
 
 
 _ASS_HEADER = b"[Script Info]\nScriptType: v4.00+\n\n[V4+ Styles]\n\n[Events]\n"
@@ -291,23 +284,17 @@ def _at_the_start(packet: Packet[Stream]) -> Packet[Stream]:
     return packet
 
 
-def _delay(packet: Packet[Stream], units: int) -> None:
-    packet.pts = packet.pts + units if packet.pts is not None else None
-    packet.dts = packet.dts + units if packet.dts is not None else None
-
-
-def _copy_tags(stream: Stream, copy: Stream) -> None:
-    for key, value in stream.metadata.items():
-        handler = key.lower() == "handler_name" and value.endswith("Handler")  # FFmpeg's and Apple's fillers
-        if not handler and key.lower() not in _STALE_STREAM_TAGS and not key.lower().startswith("_statistics"):
-            copy.metadata[key.lower()] = value
-    copy.disposition = stream.disposition
-
-
 def _describe(stream: Stream) -> str:
-    codec = stream.codec_context.name if stream.codec_context else stream.name
+    codec = getattr(stream, "name", None)  # PyAV's streams without a codec context have none
+    if codec is None and stream.type != "data":
+        codec = "of unknown codec"
     language = f" ({stream.language})" if stream.language and stream.language != "und" else ""
     return f"{stream.type} stream {stream.index}{' ' + codec if codec else ''}{language}"
+
+
+def _timecode(stream: Stream) -> bool:
+    """Has a timecode, which the MP4 muxer makes a data stream of."""
+    return any(key.lower() == "timecode" for key in stream.metadata)
 
 
 def _clipped(chapter: Chapter, limit_seconds: float) -> Chapter | None:

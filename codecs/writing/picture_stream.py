@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from fractions import Fraction
 from typing import cast
 
 import av.error
+from av.codec.context import Flags
 from av.container import OutputContainer
 from av.packet import Packet
 from av.video.stream import VideoStream
+from irn_video.codecs.bitstream.captions import caption_nals
 from irn_video.codecs.bitstream.sei import insert_nal
 from irn_video.codecs.encoders.base import Encoder
 from irn_video.codecs.errors import BadOption, UnavailableEncoder
-from irn_video.codecs.picture import ColorSpec, Layout, Picture
+from irn_video.codecs.picture import ColorSpec, Layout, Picture, VideoFormat
 from irn_video.codecs.reading.pixels import pack
 
 _CHROMA_LOCATIONS = ("unspecified", "left", "center", "topleft", "top", "bottomleft", "bottom")
@@ -27,46 +31,33 @@ class PictureStream:
     Args:
         output: where the stream is added.
         encoder: codec and quality.
-        width, height: of the pictures, in luma samples.
-        layout, bit_depth: samples of the pictures, among those the encoder carries.
-        color: tags to write.
-        time_base: seconds per unit of the timestamps.
-        frame_rate: average pictures per second, for rate control and headers; None when unknown.
+        video: of the pictures, with samples that the encoder carries.
 
     Attributes:
         stream: PyAV's.
         period: a picture's duration in units of the time base.
     """
 
-    def __init__(
-        self,
-        output: OutputContainer,
-        encoder: Encoder,
-        *,
-        width: int,
-        height: int,
-        layout: Layout,
-        bit_depth: int,
-        color: ColorSpec,
-        time_base: Fraction,
-        frame_rate: Fraction | None,
-    ) -> None:
-        self._encoder, self._color, self._time_base = encoder, color, time_base
-        self._format = encoder.frame_format(layout, bit_depth)
-        rate = min(frame_rate or _FALLBACK_RATE, _MAX_RATE).limit_denominator(1001)
-        self.period = max(1, round(1 / (rate * time_base)))
-        options = encoder.options(width, height)
+    def __init__(self, output: OutputContainer, encoder: Encoder, video: VideoFormat) -> None:
+        color, layout = video.color, video.layout
+        self._encoder, self._color, self._time_base = encoder, color, video.time_base
+        self._captions: dict[int, bytes] = {}  # of frames that are being encoded, as NAL units, by time
+        self._format = encoder.frame_format(layout, video.bit_depth)
+        rate = min(video.frame_rate or _FALLBACK_RATE, _MAX_RATE).limit_denominator(1001)
+        self.period = max(1, round(1 / (rate * video.time_base)))
+        options = encoder.options(video.width, video.height)
         if (bitrate := encoder.settings.bitrate) and (seconds := encoder.settings.buffer_seconds):
             options |= {"maxrate": str(bitrate), "bufsize": str(round(bitrate * seconds))}
         if color.chroma_siting and layout is Layout.YUV420:
             options["chroma_sample_location"] = _CHROMA_LOCATIONS[color.chroma_siting]
-        stream = output.add_stream(encoder.library(layout), rate, options=options, time_base=time_base)
+        stream = output.add_stream(encoder.library(layout), rate, options=options, time_base=video.time_base)
         assert isinstance(stream, VideoStream)
         self.stream = stream
         context, settings = stream.codec_context, encoder.settings
-        context.width, context.height = width, height
-        context.pix_fmt = encoder.codec_format(layout, bit_depth)
+        context.width, context.height = video.width, video.height
+        context.pix_fmt = encoder.codec_format(layout, video.bit_depth)
         context.thread_type, context.thread_count = encoder.threading, 0
+        context.flags |= Flags.frame_duration.value  # packets last as long as their pictures
         if settings.keyint is not None:
             context.gop_size = settings.keyint
         if settings.bitrate is not None:
@@ -82,7 +73,8 @@ class PictureStream:
             BadOption: it refuses its settings.
         """
         try:
-            self.stream.codec_context.open()
+            with _scheduled_as_before():
+                self.stream.codec_context.open()
         except (av.error.FFmpegError, ValueError) as error:
             name = self._encoder.settings.codec
             if "nvenc" in name:
@@ -92,22 +84,24 @@ class PictureStream:
             raise BadOption(f"{name} refuses these settings: {error}") from error
 
     def encode(self, picture: Picture, pts: int) -> Sequence[Packet[VideoStream]]:
-        """Encode one picture; the packets may be those of earlier ones."""
+        """Encode one picture, with its captions; the packets may be those of earlier ones."""
+        if picture.captions and self._encoder.syntax is not None:
+            self._captions[pts] = caption_nals(picture.captions, self._encoder.syntax)
         frame = pack(picture.planes, self._format)
         frame.pts = pts
         frame.time_base = self._time_base
         frame.duration = self.duration_of(picture)
         frame.colorspace, frame.color_range = self._color.matrix, _range(self._color)
         frame.color_primaries, frame.color_trc = self._color.primaries, self._color.transfer
-        return self.stream.encode(frame)
+        return self._captioned(self.stream.encode(frame))
 
     def duration_of(self, picture: Picture) -> int:
-        """In units of the time base; 0 if the picture does not tell."""
-        return round(picture.duration * picture.time_base / self._time_base)
+        """In units of the time base; by the frame rate if the picture does not tell."""
+        return round(picture.duration * picture.time_base / self._time_base) or self.period
 
     def flush(self) -> list[Packet[VideoStream]]:
         """What the encoder still holds."""
-        return self.stream.encode(None)
+        return self._captioned(self.stream.encode(None))
 
     def with_sei(self, packet: Packet[VideoStream], nal: bytes) -> Packet[VideoStream]:
         """The packet with an SEI message in front of its first slice; H.264 and H.265 alone have them."""
@@ -119,6 +113,23 @@ class PictureStream:
         new.stream = self.stream
         return new
 
+    def _captioned(self, packets: list[Packet[VideoStream]]) -> list[Packet[VideoStream]]:
+        return [self.with_sei(p, nals) if (nals := self._captions.pop(p.pts or 0, b"")) else p for p in packets]
+
 
 def _range(color: ColorSpec) -> int:
     return 0 if color.full_range is None else 2 if color.full_range else 1
+
+
+@contextmanager
+def _scheduled_as_before() -> Iterator[None]:
+    """SVT-AV1, run by root, makes whoever opens it a real-time thread for good, for which all others have to wait."""
+    if not hasattr(os, "sched_getscheduler"):  # only Linux has it
+        yield
+        return
+    policy, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        yield
+    finally:
+        if os.sched_getscheduler(0) != policy:
+            os.sched_setscheduler(0, policy, parameters)

@@ -1,6 +1,6 @@
 """Writing video: `Picture`s in, a whole file out, or none.
 
-with VideoWriter("out.mp4", EncoderSettings(crf=26), width=640, …) as writer:
+with VideoWriter("out.mp4", EncoderSettings(crf=26), VideoFormat(width=640, …)) as writer:
     for picture in pictures:
         writer.write(picture)
     summary = writer.finish()
@@ -29,15 +29,15 @@ from irn_video.codecs.bitstream.card import MAX_COMMENT, StreamCard
 from irn_video.codecs.bitstream.sei import UPDATE_UUID, sei_nal
 from irn_video.codecs.encoders import Encoder, EncoderSettings, make_encoder
 from irn_video.codecs.errors import BadOption, IrnError, UnwritableOutput
-from irn_video.codecs.picture import ColorSpec, Layout, Picture
-from irn_video.codecs.reading.hdr import HdrMetadata
-from irn_video.codecs.reading.opening import open_input
+from irn_video.codecs.picture import Picture, VideoFormat
+from irn_video.codecs.reading.opening import close_quietly, open_input
 
 from .coarser import CoarserStream, CodedGroup, coarser_settings
 from .containers import container_for
 from .output import atomic_path, unwritable
-from .passthrough import Passthrough, StreamCopier, user_comment
+from .passthrough import Passthrough, StreamCopier
 from .picture_stream import PictureStream
+from .tags import user_comment
 
 Tune = Callable[[CodedGroup, CodedGroup | None], bytes]
 
@@ -75,14 +75,8 @@ class VideoWriter:
     Args:
         path: the output; its extension names the container.
         settings: codec and quality.
-        width, height: of the pictures, in luma samples.
-        layout, bit_depth: samples of the pictures; see `encoders.choose_samples` for those an encoder carries.
-        color: tags to write.
-        time_base: seconds per unit of the pictures' timestamps; kept exactly where the container can.
-        frame_rate: average pictures per second, for rate control and headers; None when unknown.
-        rotation: counter-clockwise degrees for display, as `VideoInfo.rotation`.
-        sample_aspect_ratio: width to height of a sample.
-        hdr: mastering display and light level, carried by H.264, H.265 and AV1.
+        video: of the pictures; see `encoders.choose_samples` for the samples an encoder carries. The time base is kept
+            exactly where the container can, `hdr` with H.264, H.265 and AV1.
         passthrough: the source of audio, subtitles, chapters, attachments and tags.
         card: the stream card of an LR stream.
         tune: called with each group of pictures, as encoded, and with the same pictures in fewer bits where they can
@@ -101,17 +95,8 @@ class VideoWriter:
         self,
         path: Path | str,
         settings: EncoderSettings,
+        video: VideoFormat,
         *,
-        width: int,
-        height: int,
-        layout: Layout,
-        bit_depth: int,
-        color: ColorSpec,
-        time_base: Fraction,
-        frame_rate: Fraction | None,
-        rotation: int = 0,
-        sample_aspect_ratio: Fraction | None = None,
-        hdr: HdrMetadata | None = None,
         passthrough: Passthrough | None = None,
         card: StreamCard | None = None,
         tune: Tune | None = None,
@@ -119,27 +104,29 @@ class VideoWriter:
         inputs: Sequence[Path] = (),
     ) -> None:
         self._path = Path(path)
-        self._encoder = make_encoder(settings, hdr)
+        self._encoder = make_encoder(settings, video.hdr)
         self._kind = container_for(self._path, settings.codec)
-        self._size, self._samples, self._color = (width, height), (layout, bit_depth), color
+        if video.time_base <= 0:
+            raise BadOption(f"a time base of {video.time_base} s makes no sense", path=self._path)
+        if video.time_base.denominator > _FASTEST_CLOCK:
+            video = replace(video, time_base=_FINEST_BASE)
+        self._format, self._time_base = video, video.time_base
         self._check_samples()
-        if time_base <= 0:
-            raise BadOption(f"a time base of {time_base} s makes no sense", path=self._path)
-        self._time_base = time_base if time_base.denominator <= _FASTEST_CLOCK else _FINEST_BASE
         self._warnings: list[str] = []
         self._tune = tune
         self._group: list[Packet[VideoStream]] = []
         self._frames = self._bytes = 0
         self._first = self._last = self._end = self._delay = 0
+        self._first_dts: int | None = None
         self._summary: WriteSummary | None = None
         sources = [*inputs, passthrough.path] if passthrough else list(inputs)
         with ExitStack() as stack:
             self._part = stack.enter_context(atomic_path(self._path, sources, overwrite))
             self._output = self._open_container(stack)
-            self._coarser = self._second_stream(frame_rate, stack) if tune is not None else None
-            self._pictures = self._add_video(self._output, self._encoder, frame_rate)
+            self._coarser = self._second_stream(stack) if tune is not None else None
+            self._pictures = self._add_video(self._output, self._encoder)
             self._video = self._pictures.stream
-            self._set_display(rotation, sample_aspect_ratio)
+            self._set_display()
             self._pictures.open()
             self._copier = self._add_passthrough(passthrough, stack)
             self._nal = self._add_card(card, passthrough)
@@ -165,10 +152,12 @@ class VideoWriter:
             BadOption: a picture of another size, layout or bit depth.
             UnwritableOutput: the disk is full, for example.
         """
-        if (picture.width, picture.height) != self._size or (picture.layout, picture.bit_depth) != self._samples:
+        if not self._format.fits(picture):
             raise BadOption(f"this writer was made for other pictures than {picture!r}", path=self._path)
+        if picture.captions and self._encoder.syntax is None:
+            self._warn(f"closed captions in the video are not carried over: {self._encoder.settings.codec} has no room")
         pts = self._stamp(picture)
-        self._end = pts + (self._pictures.duration_of(picture) or self._pictures.period)
+        self._end = pts + self._pictures.duration_of(picture)
         self._frames += 1
         with self._writing():
             if self._coarser is not None:
@@ -192,11 +181,13 @@ class VideoWriter:
             with self._writing():
                 if self._coarser is not None:
                     self._coarser.flush()
-                self._mux(self._with_decode_times(self._pictures.flush()))
+                self._mux(self._to_the_end(self._with_decode_times(self._pictures.flush())))
                 self._mux_group()
                 if self._copier is not None:
                     self._copier.finish(float(self._end * self._time_base))
                 self._output.close()
+                if self._copier is not None:
+                    self._copier.complete(self._part)
         except BaseException:
             self.abort()
             raise
@@ -218,7 +209,8 @@ class VideoWriter:
         self._stack.pop_all()
 
     def _check_samples(self) -> None:
-        (width, height), (layout, depth) = self._size, self._samples
+        width, height = self._format.width, self._format.height
+        layout, depth = self._format.layout, self._format.bit_depth
         if not (1 <= width <= 16384 and 1 <= height <= 16384):
             raise BadOption(f"pictures of {width}x{height} cannot be encoded", hint="1x1 to 16384x16384")
         chosen = self._encoder.choose(layout, depth)
@@ -240,39 +232,30 @@ class VideoWriter:
         output.flags |= cast(
             "int", Flags.bitexact.value
         )  # no random identifiers, no dates: the same input gives the same bytes
-        stack.callback(_close_quietly, output)
+        stack.callback(close_quietly, output)
         return output
 
-    def _second_stream(self, frame_rate: Fraction | None, stack: ExitStack) -> CoarserStream | None:
+    def _second_stream(self, stack: ExitStack) -> CoarserStream | None:
         settings = coarser_settings(self._encoder)
         if settings is None:
             return None
         output = av.open(io.BytesIO(), "w", format=self._kind.name)  # never begun: only the encoder is used
-        stack.callback(_close_quietly, output)
-        return CoarserStream(self._add_video(output, make_encoder(settings, self._encoder.hdr), frame_rate))
+        stack.callback(close_quietly, output)
+        return CoarserStream(self._add_video(output, make_encoder(settings, self._encoder.hdr)))
 
-    def _add_video(self, output: OutputContainer, encoder: Encoder, frame_rate: Fraction | None) -> PictureStream:
-        (width, height), (layout, depth) = self._size, self._samples
-        pictures = PictureStream(
-            output,
-            encoder,
-            width=width,
-            height=height,
-            layout=layout,
-            bit_depth=depth,
-            color=self._color,
-            time_base=self._time_base,
-            frame_rate=frame_rate,
-        )
+    def _add_video(self, output: OutputContainer, encoder: Encoder) -> PictureStream:
+        pictures = PictureStream(output, encoder, self._format)
         if encoder.syntax == "hevc" and self._kind.name in ("mp4", "mov"):
             pictures.stream.codec_context.codec_tag = "hvc1"  # Apple's players show nothing else
         return pictures
 
-    def _set_display(self, rotation: int, sample_aspect_ratio: Fraction | None) -> None:
+    def _set_display(self) -> None:
+        rotation, sample_aspect_ratio = self._format.rotation, self._format.sample_aspect_ratio
         if sample_aspect_ratio:
             self._video.codec_context.sample_aspect_ratio = sample_aspect_ratio
             # PyAV cannot set the ratio that the Matroska muxer writes, so there it has to be in the bitstream.
-            if sample_aspect_ratio != 1 and self._kind.any_tag and self._encoder.syntax is None:
+            matroska = self._kind.name in ("matroska", "webm")
+            if sample_aspect_ratio != 1 and matroska and self._encoder.syntax is None:
                 name = self._encoder.settings.codec
                 self._warn(f"the sample aspect ratio {sample_aspect_ratio} is not kept with {name} in this container")
         if rotation and self._kind.shows_rotation:
@@ -296,6 +279,8 @@ class VideoWriter:
                 comment = user_comment(source.path, container, source.video_stream)
             if comment is not None:
                 card = replace(card, comment=comment[:MAX_COMMENT])
+        if self._copier is not None:
+            self._copier.tags.pop("comment", None)  # the card has it
         if self._kind.keeps_comment:
             self._output.metadata["comment"] = card.to_tag()
         syntax = self._encoder.syntax
@@ -320,6 +305,8 @@ class VideoWriter:
         return pts
 
     def _mux(self, packets: Sequence[Packet[VideoStream]]) -> None:
+        if packets and self._first_dts is None:
+            self._first_dts = packets[0].dts
         if self._tune is None:
             self._mux_tuned(packets, b"")
             return
@@ -353,6 +340,19 @@ class VideoWriter:
                 packet.dts = packet.pts
         return packets
 
+    def _to_the_end(self, packets: list[Packet[VideoStream]]) -> list[Packet[VideoStream]]:
+        """The last packets, the very last decoded so late or so long that decoding lasts as long as showing does.
+
+        MP4 files are as long as the shorter of the two; they differ where a gap is among the frames that are reordered.
+        """
+        if packets and self._kind.name in ("mp4", "mov"):
+            last, first = packets[-1], self._first_dts if self._first_dts is not None else packets[0].dts
+            if first is not None and last.dts is not None and last.pts is not None:
+                end = first + round((self._end - self._first) * self._time_base / last.time_base)
+                last.dts = min(max(last.dts, end - (last.duration or 0)), last.pts)
+                last.duration = max(last.duration or 0, end - last.dts)
+        return packets
+
     @contextmanager
     def _writing(self) -> Iterator[None]:
         """Turn what FFmpeg and the operating system say while writing into one line."""
@@ -372,8 +372,3 @@ class VideoWriter:
 
 class _Aborted(Exception):
     """Unwinds the writer's resources without renaming the output."""
-
-
-def _close_quietly(output: OutputContainer) -> None:
-    with contextlib.suppress(av.error.FFmpegError, OSError, ValueError):
-        output.close()

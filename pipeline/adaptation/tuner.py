@@ -2,116 +2,38 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 import random
-import re
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
-from typing import cast
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from irn_video.codecs.errors import BadOption
-from irn_video.codecs.picture import ColorSpec, Picture, Plane
+from irn_video.codecs.picture import ColorSpec, Picture
 from irn_video.codecs.reading.pixels import unpacker
 from irn_video.codecs.reading.reader import mean_qp
 from irn_video.codecs.writing.coarser import CodedGroup
 from irn_video.codecs.writing.roundtrip import h264_decoder
-from irn_video.pipeline.adaptation.equations import Equations, Matrix, best_layer, change_of
+from irn_video.pipeline.adaptation.effort import Budget, Effort
+from irn_video.pipeline.adaptation.equations import Equations, best_layer, change_of
 from irn_video.pipeline.adaptation.gradient import Change, Sample, error, fine_tuned, of_lower_rank
+from irn_video.pipeline.adaptation.parts import Part, Remembered
+from irn_video.pipeline.adaptation.pricing import LEVELS, NOTHING, Candidate, Pricing, importance_of, value_of
 from irn_video.pipeline.engine.rescaler import PackedRescaler, Rescaler
 from irn_video.pipeline.network import CodecAwareRescaler
 from irn_video.pipeline.network.codec_aware import DETAIL, PACKED, QP_CENTRE, pack
 from irn_video.pipeline.planes import Samples, convert, to_planes
 from irn_video.pipeline.quality.report import TunedGroup
 from irn_video.pipeline.system.cores import usable_cores
-from irn_video.pipeline.zoo.weight_update import MAX_MESSAGE_BYTES, HiddenLayers, WeightUpdate
+from irn_video.pipeline.zoo.weight_update import HiddenLayers, WeightUpdate
 from torch import Tensor
 
-
-@dataclass(frozen=True)
-class Effort:
-    """How much of the pictures is looked at, and how long.
-
-    Attributes:
-        side: of a square in a picture, in cells of 2×2 LR samples.
-        cells: of a picture, on average: so many pictures are taken, at random.
-        most: of these parts in a group of pictures, so that memory is bounded.
-        solved: of these say what the last layer should be, at most, in cells.
-        steps: of gradient descent in a round, for each picture of a group.
-        ranks: of the mixing of the hidden layers, one after the other; 0 for gains and shifts alone.
-        rounds: for each of these, as long as one brings something.
-        seconds: for all of these, for each group of pictures.
-    """
-
-    side: int
-    cells: int
-    most: int
-    solved: int
-    steps: float
-    ranks: tuple[int, ...] = (0,)
-    rounds: int = 1
-    seconds: float = math.inf
-
-    @classmethod
-    def parse(cls, text: str) -> Effort:
-        """From `fast`, `best` or a number of seconds.
-
-        Raises:
-            BadOption: none of these.
-        """
-        if text in EFFORTS:
-            return EFFORTS[text]
-        if _SECONDS.fullmatch(text) and 0 < (seconds := float(text)) <= _MOST_SECONDS:
-            return replace(EFFORTS["best"], rounds=_MANY, seconds=seconds)
-        raise BadOption(f"{text!r} is no effort", hint="write fast, best or a number of seconds")
-
-
-@dataclass(frozen=True)
-class Budget:
-    """What the weights of a group of pictures may take.
-
-    Attributes:
-        bytes: at most so many.
-        share: at most such a part of the group's video packets.
-    """
-
-    bytes: int = MAX_MESSAGE_BYTES
-    share: float = 1.0
-
-    @classmethod
-    def parse(cls, text: str) -> Budget:
-        """From `2%`, `4k` (4000 bytes) or `500`.
-
-        Raises:
-            BadOption: none of these.
-        """
-        match = _BUDGET.fullmatch(text.strip())
-        if match is None or not 0 < (number := float(match[1])) <= (100 if match[2] == "%" else MAX_MESSAGE_BYTES):
-            raise BadOption(f"{text!r} is no budget for weights", hint="write 2% or 4k")
-        if match[2] == "%":
-            return cls(share=number / 100)
-        return cls(bytes=min(MAX_MESSAGE_BYTES, round(number * (1000 if match[2] else 1))))
-
-    def of(self, group: CodedGroup) -> int:
-        """In bytes, for a group of pictures."""
-        return min(self.bytes, int(self.share * group.bytes))
-
-
-EFFORTS = {
-    "fast": Effort(side=96, cells=96**2 // 4, most=64, solved=16 * 96**2, steps=0.25),
-    "best": Effort(side=128, cells=128**2, most=96, solved=64 * 128**2, steps=1.0, ranks=(0, 8), rounds=4),
-}
-_SECONDS = re.compile(r"[0-9]{1,6}(\.[0-9]{1,3})?")
-_MOST_SECONDS, _MANY = 86_400, 10_000
-_BUDGET = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?(%|k|kB|KB)?")
-_HALO = 8  # cells around it, which the network sees and whose own results are not used
 _LONGEST = 1000  # pictures of a group after which no more are kept, so that memory is bounded
 _SPARSE = 2  # of cells that lie beside or below each other, one tells nearly all
 # Squared error, in luma levels of HR samples, that a bit of video saves at quantiser 12 and scale 1, where that cannot
@@ -122,8 +44,6 @@ _THRIFTS = (8.0, 2.0)  # more is asked of each weight, since what is found in so
 _HELD_OUT = 6  # one of so many samples judges what the others have found
 _EXPONENTS = (7, 8)  # steps of the gains of 1/32 and 1/64
 _LEAST = 0.002  # of a group's bits that a round must save, or it is the last one of its rank
-_CHROMA = 0.25  # what squared error of chroma counts
-_LEVELS = 255
 _AROUND = 9  # samples across: what differs from their mean is fine
 
 
@@ -143,9 +63,9 @@ class Tuner:
         if not isinstance(rescaler, PackedRescaler) or rescaler.scale == 1:
             raise BadOption(f"{rescaler.name} cannot be tuned to a clip", hint="use irn-h264-x2, -base or -x4")
         self._rescaler, self._effort, self._budget = rescaler, effort, budget or Budget()
-        self._waiting: deque[_Remembered | None] = deque()
+        self._waiting: deque[Remembered | None] = deque()
         self._chance, self._owed = random.Random(0), 0.0
-        self._parts: list[_Part] = []  # to come next, so that all places are looked at alike
+        self._parts: list[Part] = []  # to come next, so that all places are looked at alike
         self._last, self._price_of_bit = WeightUpdate(), _PRICE
         self.groups: list[TunedGroup] = []
 
@@ -153,7 +73,7 @@ class Tuner:
         """Keep a part of a picture of the source, or nothing of it; all come here or are skipped, in display order."""
         scale, side = self._rescaler.scale, self._effort.side
         height, width = (length // (2 * scale) for length in self._rescaler.padded(picture.height, picture.width))
-        parts = _Part.all(height, width, side)
+        parts = Part.all(height, width, side)
         # Evenly, so that a short group is not left without, and at random, so that no type of picture is.
         self._owed = min(1.0, self._owed + self._effort.cells * len(parts) / (height * width))
         if self._chance.random() >= self._owed or len(self._waiting) > _LONGEST:
@@ -182,21 +102,21 @@ class Tuner:
         with _all_cores():
             quantisers, cells, samples = self._samples(group, remembered)
             price = self._price(group, coarser, remembered, samples, cells, sum(quantisers) / len(quantisers))
-            pricing = _Pricing(self._rescaler.network, cells, price, self._budget.of(group))
+            pricing = Pricing(self._rescaler.network, cells, price, self._budget.of(group))
             best = self._best(samples, pricing, len(quantisers), _LEAST * price * 8 * group.bytes)
         self._last = best.update
         self.groups.append(pricing.report(len(quantisers), best))
         return best.message
 
-    def _best(self, samples: Sequence[Sample], pricing: _Pricing, frames: int, least: float) -> _Candidate:
+    def _best(self, samples: Sequence[Sample], pricing: Pricing, frames: int, least: float) -> Candidate:
         """Hidden layers, then the last one; `least` is what a round should gain."""
         if not samples:
-            return _NOTHING
+            return NOTHING
         hidden = self._hidden(samples, pricing, math.ceil(self._effort.steps * frames), least)
         whole = self._with_last_layer(hidden.update, samples, pricing)
         return replace(whole, gain=hidden.gain + whole.gain)
 
-    def _taken(self, frames: int) -> dict[int, _Remembered]:
+    def _taken(self, frames: int) -> dict[int, Remembered]:
         """What is remembered of the next so many pictures, by their place among them: not too much of it."""
         entries = [self._waiting.popleft() for _ in range(min(frames, len(self._waiting)))]
         found = [(index, entry) for index, entry in enumerate(entries) if entry is not None]
@@ -205,7 +125,7 @@ class Tuner:
         return dict(found)
 
     def _samples(
-        self, group: CodedGroup, remembered: Mapping[int, _Remembered]
+        self, group: CodedGroup, remembered: Mapping[int, Remembered]
     ) -> tuple[list[float], int, list[Sample]]:
         """Of the pictures of a group: their quantisers, cells in all, and what is remembered of some with what came."""
         quantisers, cells, samples = [], 0, []
@@ -220,25 +140,25 @@ class Tuner:
         self,
         group: CodedGroup,
         coarser: CodedGroup | None,
-        remembered: Mapping[int, _Remembered],
+        remembered: Mapping[int, Remembered],
         samples: Sequence[Sample],
         cells: int,
         qp: float,
     ) -> float:
         """Squared error that a bit more of video would save: measured, or as where it was last, at this quantiser."""
-        usual = self._rescaler.scale**2 / (_LEVELS * DETAIL) ** 2 * 2 ** ((qp - 12) / 3)
+        usual = self._rescaler.scale**2 / (LEVELS * DETAIL) ** 2 * 2 ** ((qp - 12) / 3)
         if coarser is not None and (bits := 8 * (group.bytes - coarser.bytes)) > 0 and samples:
             network, device = self._rescaler.network, self._rescaler.device
             some = dict(list(remembered.items())[::_HELD_OUT])
             errors = [
-                float(error(network, part, device) @ _importance(network))
+                float(error(network, part, device) @ importance_of(network))
                 for part in (self._samples(coarser, some)[2], samples[::_HELD_OUT])
             ]
             if errors[0] > errors[1]:
                 self._price_of_bit = (errors[0] - errors[1]) * cells / bits / usual
         return self._price_of_bit * usual
 
-    def _hidden(self, samples: Sequence[Sample], pricing: _Pricing, steps: int, least: float) -> _Candidate:
+    def _hidden(self, samples: Sequence[Sample], pricing: Pricing, steps: int, least: float) -> Candidate:
         """The best of no change, that of the last group and new ones, on samples that these have not seen.
 
         Args:
@@ -251,11 +171,11 @@ class Tuner:
         held_out, seen = samples[::_HELD_OUT], [s for index, s in enumerate(samples) if index % _HELD_OUT]
         general = error(network, held_out, device)
 
-        def candidate(hidden: HiddenLayers | None) -> _Candidate:
+        def candidate(hidden: HiddenLayers | None) -> Candidate:
             gain = general - general if hidden is None else general - error(hidden.applied(network), held_out, device)
             return pricing(gain, WeightUpdate(hidden))
 
-        best = max(candidate(None), candidate(self._last.hidden), key=_value)
+        best = max(candidate(None), candidate(self._last.hidden), key=value_of)
         change: Change | None = best.update.hidden.change if best.update.hidden is not None else None
 
         def gain_of(change: Change) -> float:
@@ -265,7 +185,7 @@ class Tuner:
             change = self._rounds(change, rank, seen, pricing, steps, least, gain_of)
             ranks = sorted({rank, rank // 2})
             tried = [HiddenLayers.nearest(*of_lower_rank(change, r), e) for r in ranks for e in _EXPONENTS]
-            best = max(best, *(candidate(hidden) for hidden in tried), key=_value)
+            best = max(best, *(candidate(hidden) for hidden in tried), key=value_of)
         return best
 
     def _rounds(
@@ -273,7 +193,7 @@ class Tuner:
         change: Change | None,
         rank: int,
         samples: Sequence[Sample],
-        pricing: _Pricing,
+        pricing: Pricing,
         steps: int,
         least: float,
         gain_of: Callable[[Change], float],
@@ -297,7 +217,7 @@ class Tuner:
         assert change is not None
         return change
 
-    def _with_last_layer(self, update: WeightUpdate, samples: Sequence[Sample], pricing: _Pricing) -> _Candidate:
+    def _with_last_layer(self, update: WeightUpdate, samples: Sequence[Sample], pricing: Pricing) -> Candidate:
         """The best of no change of the last layer, that of the last group and new ones; what these gain alone."""
         network, hidden = update.applied(self._rescaler.network), update.hidden
         cells = sum(sample.wanted[0, *sample.inner].numel() for sample in samples)
@@ -318,9 +238,9 @@ class Tuner:
             if gain @ pricing.importance < 0:
                 break  # with less thrift it would lose more
             candidates.append(pricing(gain, WeightUpdate(hidden, best_layer(whole, prices))))
-        return max(candidates, key=_value)
+        return max(candidates, key=value_of)
 
-    def _sample(self, arrived: Picture, original: Picture, part: _Part) -> Sample:
+    def _sample(self, arrived: Picture, original: Picture, part: Part) -> Sample:
         network, scale, device = self._rescaler.network, self._rescaler.scale, self._rescaler.device
         with torch.inference_mode():
             lr = pack(*to_planes(part.of(arrived, 2), device.torch_device))
@@ -351,106 +271,11 @@ class Tuner:
         return Equations.of(seen, *((target - said)[some].flatten(1) for target in targets))
 
 
-class _Pricing:
-    """Tells what an update is worth for a group of pictures; minus infinity where it takes too much.
-
-    Args:
-        network: the general one.
-        cells: in the pictures of the group.
-        price: of a bit, in squared error.
-        most: bytes.
-    """
-
-    def __init__(self, network: CodecAwareRescaler, cells: int, price: float, most: int) -> None:
-        self._network, self._most = network, most
-        self.cells, self.price, self.importance = cells, price, _importance(network)
-
-    def __call__(self, gain: Matrix, update: WeightUpdate) -> _Candidate:
-        """An update that lowers the mean squared error of each output by `gain`."""
-        message = update.to_message(self._network) if update else b""
-        total, cost = float(gain @ self.importance) * self.cells, 8 * self.price * len(message)
-        return _Candidate(update, message, total, total - cost if len(message) <= self._most else -math.inf)
-
-    def report(self, frames: int, candidate: _Candidate) -> TunedGroup:
-        """Of a group of so many pictures."""
-        hidden, scale = candidate.update.hidden, (_LEVELS * DETAIL) ** 2
-        return TunedGroup(
-            frames=frames,
-            bytes=len(candidate.message),
-            rank=None if hidden is None else hidden.rank,
-            last_layer=candidate.update.last is not None,
-            saved_per_bit=candidate.gain * scale / (8 * len(candidate.message)) if candidate.message else None,
-            video_saves_per_bit=self.price * scale,
-        )
-
-
-@dataclass(frozen=True)
-class _Candidate:
-    """An update, its message, the squared error it saves in the group, and this less the price of the message."""
-
-    update: WeightUpdate
-    message: bytes
-    gain: float
-    value: float
-
-
-_NOTHING = _Candidate(WeightUpdate(), b"", 0.0, 0.0)
-
-
-@dataclass(frozen=True)
-class _Part:
-    """A part of a picture, in cells of 2×2 LR samples, with a halo; `inner` is where it lies without that."""
-
-    rows: slice
-    columns: slice
-    inner: tuple[slice, slice]
-
-    @classmethod
-    def all(cls, height: int, width: int, side: int) -> list[_Part]:
-        """A picture of so many cells in parts of nearly `side`², so that each cell is as likely as any other."""
-        places = itertools.product(_spans(height, side), _spans(width, side))
-        return [
-            cls(rows, columns, (inner_rows, inner_columns)) for (rows, inner_rows), (columns, inner_columns) in places
-        ]
-
-    def of(self, picture: Picture, cell: int) -> Picture:
-        """A copy of it, where a cell has `cell`² luma samples; cut where the picture ends."""
-        down, right = picture.layout.subsampling
-        luma, *chroma = picture.planes
-        planes = (_cut(luma, self, cell, cell), *(_cut(plane, self, cell // down, cell // right) for plane in chroma))
-        return replace(picture, planes=cast("tuple[Plane, Plane, Plane]", planes))
-
-
-_Remembered = tuple[Picture, _Part]
-"""A part of a picture of the source, and where it lies."""
-
-
-def _value(candidate: _Candidate) -> float:
-    return candidate.value
-
-
-def _importance(network: CodecAwareRescaler) -> Matrix:
-    """What the squared error of each output is worth: by the samples of the HR picture it is spread over, and plane."""
-    parts = [(1, 4**network.levels)]  # of the LR picture; then details, the finest first
-    parts += [(3 * 4**level, 4 ** (network.levels - level)) for level in reversed(range(network.levels))]
-    of_planes = np.append(np.ones(PACKED - 2), [_CHROMA] * 2)
-    importance: Matrix = np.concatenate([spread * np.repeat(of_planes, count) for count, spread in parts])
-    return importance
-
-
 def _fine_luma(lr: Tensor) -> Tensor:
     """What of the luma of packed 4:2:0, (N, 6, h, w), differs from its surroundings, (N, 4, h, w)."""
     luma = F.pixel_shuffle(lr[:, : PACKED - 2], 2)
     around = F.avg_pool2d(luma, _AROUND, 1, _AROUND // 2, count_include_pad=False)
     return F.pixel_unshuffle(luma - around, 2)
-
-
-def _spans(length: int, side: int) -> Iterator[tuple[slice, slice]]:
-    """Stretches of nearly equal length, each with its halo, and where it begins and ends in that."""
-    count = max(1, round(length / side))
-    for begin, end in itertools.pairwise(length * index // count for index in range(count + 1)):
-        first, last = max(0, begin - _HALO), min(length, end + _HALO)
-        yield slice(first, last), slice(begin - first, end - first)
 
 
 @contextmanager
@@ -462,11 +287,6 @@ def _all_cores() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(threads)
-
-
-def _cut(plane: Plane, part: _Part, height: int, width: int) -> Plane:
-    rows, columns = part.rows, part.columns
-    return plane[rows.start * height : rows.stop * height, columns.start * width : columns.stop * width].copy()
 
 
 def _decoded(group: CodedGroup) -> Iterator[Picture]:

@@ -1,19 +1,23 @@
-"""Option groups that commands share.
+"""Option groups that commands share; each option has the name of a field in `pipeline.options`.
 
 This module must not import PyTorch, so that `--help` is quick.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import click
 
-if TYPE_CHECKING:
-    from irn_video.codecs.encoders import EncoderSettings
-
 Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def bitrate(_context: click.Context, _parameter: click.Parameter, value: str | None) -> int | None:
+    """What click's `callback` makes of `800k`: bit/s, see `parse_bitrate`."""
+    from irn_video.codecs.encoders import parse_bitrate
+
+    return parse_bitrate(value) if value is not None else None
 
 
 def device_options(function: Function) -> Function:
@@ -55,7 +59,12 @@ def encoder_options(*, crf_help: str, preset_help: str) -> Callable[[Function], 
             help="h264, h265, av1, ffv1 (lossless), or h264_nvenc, hevc_nvenc, av1_nvenc with an NVIDIA GPU.",
         ),
         click.option("--crf", type=float, metavar="N", help=crf_help),
-        click.option("--bitrate", metavar="RATE", help="Mean bit rate in bit/s, such as 800k or 2M, instead of --crf."),
+        click.option(
+            "--bitrate",
+            callback=bitrate,
+            metavar="RATE",
+            help="Mean bit rate in bit/s, such as 800k or 2M, instead of --crf.",
+        ),
         click.option("--lossless", is_flag=True, help="Keep every sample; large files."),
         click.option("--preset", metavar="NAME", help=preset_help),
         click.option("--tune", metavar="NAME", help="The codec's tuning, such as film or zerolatency."),
@@ -78,29 +87,6 @@ def encoder_options(*, crf_help: str, preset_help: str) -> Callable[[Function], 
     return decorate
 
 
-def encoder_settings(
-    options: Mapping[str, Any], defaults: Mapping[str, EncoderSettings] | None = None
-) -> EncoderSettings:
-    """The settings that `encoder_options` collected; `defaults` hold rate and preset per codec where none was given."""
-    from irn_video.codecs.encoders import EncoderSettings, parse_bitrate
-
-    bitrate, crf, preset = options["bitrate"], options["crf"], options["preset"]
-    if default := (defaults or {}).get(options["codec"]):
-        preset = preset or default.preset
-        if crf is None and bitrate is None and not options["lossless"]:
-            crf = default.crf
-    return EncoderSettings(
-        codec=options["codec"],
-        crf=crf,
-        bitrate=parse_bitrate(bitrate) if bitrate is not None else None,
-        preset=preset,
-        tune=options["tune"],
-        keyint=options["keyint"],
-        pixel_format=options["pixel_format"],
-        lossless=options["lossless"],
-    )
-
-
 def video_options(function: Function) -> Function:
     """`--stream`, `--frames`, `--overwrite`, `--json`."""
     for option in reversed(
@@ -108,10 +94,8 @@ def video_options(function: Function) -> Function:
             click.option(
                 "--stream",
                 type=click.IntRange(0),
-                default=0,
-                show_default=True,
                 metavar="N",
-                help="Which video stream of the input, counted from 0.",
+                help="Which video stream of the input, counted from 0 [default: the one a player shows].",
             ),
             click.option(
                 "--frames", type=click.IntRange(1), metavar="N", help="Only the first N pictures [default: all]."

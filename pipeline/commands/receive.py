@@ -10,13 +10,7 @@ from typing import Any
 
 import click
 from irn_video.codecs.writing.output import check_output
-from irn_video.pipeline.commandline.options import (
-    device_options,
-    encoder_options,
-    encoder_settings,
-    latent_options,
-    video_options,
-)
+from irn_video.pipeline.commandline.options import device_options, encoder_options, latent_options, video_options
 from irn_video.pipeline.commandline.progress import progress
 from irn_video.pipeline.commandline.running import PartialResult, run_command, summary_line, warn
 
@@ -34,10 +28,8 @@ from irn_video.pipeline.commandline.running import PartialResult, run_command, s
 @click.option(
     "--source-stream",
     type=click.IntRange(0),
-    default=0,
-    show_default=True,
     metavar="N",
-    help="Which video stream of the source, counted from 0.",
+    help="Which video stream of --source, counted from 0 [default: the one a player shows].",
 )
 @click.option(
     "--report", type=click.Path(path_type=Path), metavar="FILE", help="Write the PSNR of every picture, .json or .csv."
@@ -69,40 +61,26 @@ from irn_video.pipeline.commandline.running import PartialResult, run_command, s
 )
 @video_options
 @device_options
-def command(lr: Path, output: Path, report: Path | None, source: Path | None, **options: Any) -> None:
+def command(lr: Path, output: Path, report: Path | None, as_json: bool, **options: Any) -> None:
     """Restore INPUT, a stream made by irn-send, at full size, and write it to OUTPUT.
 
     PSNR is measured on the restored pictures before they are encoded again.
     """
     from irn_video.pipeline.quality.report import check_report_name
-    from irn_video.receiver.receiving import RESTORED_ENCODERS, ReceiveOptions, receive
+    from irn_video.receiver.receiving import ReceiveOptions, receive
 
+    settings = ReceiveOptions(**options)
     if report is not None:
         check_report_name(report)
-        inputs = [path for path in (lr, output, source, options["weights"]) if path is not None]
-        check_output(report, inputs, options["overwrite"])
-    settings = ReceiveOptions(
-        source=source,
-        source_stream=options["source_stream"],
-        model=options["model"],
-        upscaler=options["upscaler"],
-        weights=options["weights"],
-        encoder=encoder_settings(options, RESTORED_ENCODERS),
-        stream=options["stream"],
-        frames=options["frames"],
-        temperature=options["temperature"],
-        seed=options["seed"],
-        overwrite=options["overwrite"],
-        device=options["device"],
-        precision=options["precision"],
-    )
+        inputs = [Path(path) for path in (lr, output, settings.source, settings.weights) if path is not None]
+        check_output(report, inputs, settings.overwrite)
     with progress("receiving") as advance:
         result = receive(lr, output, settings, advance=advance, say=lambda text: click.echo(text, err=True))
     for text in result.report.warnings:
         warn(text)
     if report is not None:
-        result.report.write(report, overwrite=options["overwrite"])
-    if options["as_json"]:
+        result.report.write(report, overwrite=settings.overwrite)
+    if as_json:
         click.echo(json.dumps(result.report.as_json(), indent=1))
     else:
         click.echo(f"{output}: {result.written.frames} pictures restored")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -12,21 +13,14 @@ from typing import TYPE_CHECKING, Any
 import click
 from irn_video.codecs.errors import BadOption
 from irn_video.codecs.writing.output import check_output
-from irn_video.pipeline.commandline.options import (
-    device_options,
-    encoder_options,
-    encoder_settings,
-    latent_options,
-    video_options,
-)
+from irn_video.pipeline.commandline.options import device_options, encoder_options, latent_options, video_options
 from irn_video.pipeline.commandline.progress import progress
 from irn_video.pipeline.commandline.running import PartialResult, run_command, summary_line, warn
 
 if TYPE_CHECKING:
-    from irn_video.codecs.encoders import EncoderSettings
+    from irn_video.sender.sending import SendOptions
 
 _AUTO = "auto"
-_DEFAULT_MODELS = {1: "irn-h264-x1", 2: "irn-h264-x2", 4: "irn-h264-x4"}
 
 
 @click.command(name="irn-send", context_settings={"max_content_width": 100})
@@ -41,7 +35,7 @@ _DEFAULT_MODELS = {1: "irn-h264-x1", 2: "irn-h264-x2", 4: "irn-h264-x4"}
 )
 @click.option(
     "--scale",
-    type=click.Choice([*map(str, _DEFAULT_MODELS), _AUTO]),
+    type=click.Choice(["1", "2", "4", _AUTO]),
     help="Shrink by this factor, with the network made for it; must fit --model if that is given [default: 2]. "
     "4 is for the lowest rates; 1 sends full size, and the receiver takes the coding error away; auto tries them on "
     "samples of INPUT and takes the one with the best VMAF at --bitrate, which takes a few minutes.",
@@ -72,48 +66,29 @@ _DEFAULT_MODELS = {1: "irn-h264-x1", 2: "irn-h264-x2", 4: "irn-h264-x4"}
 @click.option("--report", type=click.Path(path_type=Path), metavar="FILE", help="Write a report, .json or .csv.")
 @video_options
 @device_options
-def command(source: Path, output: Path, report: Path | None, **options: Any) -> None:
+def command(source: Path, output: Path, report: Path | None, as_json: bool, scale: str | None, **options: Any) -> None:
     """Shrink every picture of INPUT and write the small stream to OUTPUT.
 
     OUTPUT (.mp4, .mkv, .mov, .ts …) is an ordinary video that carries what irn-receive needs to restore it. Audio,
     subtitles, chapters and tags are copied.
     """
-    from irn_video.pipeline.adaptation.tuner import Budget
     from irn_video.pipeline.quality.report import check_report_name
     from irn_video.sender.sending import SendOptions, send
 
+    settings = SendOptions(scale=None if scale in (None, _AUTO) else int(scale), **options)
     if report is not None:
         check_report_name(report)
-        check_output(report, [source, output], options["overwrite"])
-    check_output(output, [source], options["overwrite"])
-    encoder = encoder_settings(options)
-    if options["scale"] == _AUTO:
-        model, scale = _best_model(source, encoder, options), None
-    else:
-        scale = int(options["scale"]) if options["scale"] else None
-        model = options["model"] or _DEFAULT_MODELS[scale or 2]
-    settings = SendOptions(
-        model=model,
-        scale=scale,
-        encoder=encoder,
-        stream=options["stream"],
-        frames=options["frames"],
-        temperature=options["temperature"],
-        seed=options["seed"],
-        adapt=options["adapt"],
-        adapt_budget=Budget.parse(options["adapt_budget"]) if options["adapt_budget"] else None,
-        verify=options["verify"],
-        overwrite=options["overwrite"],
-        device=options["device"],
-        precision=options["precision"],
-    )
+        check_output(report, [source, output], settings.overwrite)
+    check_output(output, [source], settings.overwrite)
+    if scale == _AUTO:
+        settings = replace(settings, model=_best_model(source, settings))
     with progress("sending") as advance:
         result = send(source, output, settings, advance=advance, say=lambda text: click.echo(text, err=True))
     for text in result.report.warnings:
         warn(text)
     if report is not None:
-        result.report.write(report, overwrite=options["overwrite"])
-    if options["as_json"]:
+        result.report.write(report, overwrite=settings.overwrite)
+    if as_json:
         click.echo(json.dumps(result.report.as_json(), indent=1))
     else:
         stream = result.report.stream.as_json()
@@ -134,18 +109,19 @@ def command(source: Path, output: Path, report: Path | None, **options: Any) -> 
         )
 
 
-def _best_model(source: Path, encoder: EncoderSettings, options: Mapping[str, Any]) -> str:
+def _best_model(source: Path, options: SendOptions) -> str:
     """The network whose stream of samples of the source has the best VMAF at the bit rate."""
-    # Only here: a study sends and receives, so it imports this package.
     from irn_video.pipeline.study.methods import Method
     from irn_video.pipeline.study.recommend import Goal, choose
     from irn_video.pipeline.study.store import Store
     from irn_video.pipeline.study.workers import LocalPool
+    from irn_video.pipeline.zoo import NETWORKS
 
-    if encoder.bitrate is None or options["model"] is not None:
+    encoder = options.encoder
+    if encoder.bitrate is None or options.model is not None:
         raise BadOption("--scale auto chooses the network for a bit rate", hint="give --bitrate, and no --model")
     goal = Goal(encoder.bitrate / 1000, "kbps", "vmaf")
-    methods = [Method(name) for name in _DEFAULT_MODELS.values()]
+    methods = [Method(name) for name in NETWORKS.values()]
     with TemporaryDirectory(prefix="irn-send-") as folder, progress("choosing the scale", "cells") as advance:
         found = choose(source, goal, methods, encoder, Store(Path(folder)), LocalPool(1), advance=advance)
     for failure in found.failures:

@@ -18,11 +18,13 @@ from typing import TYPE_CHECKING, Any
 import click
 from irn_video.codecs.encoders import parse_bitrate
 from irn_video.codecs.errors import BadOption
-from irn_video.pipeline.commandline.options import device_options
+from irn_video.pipeline.commandline.options import bitrate, device_options
 from irn_video.pipeline.commandline.running import run_command
 
 if TYPE_CHECKING:
-    from irn_video.receiver.live import LiveDial, LivePicture, LiveStatistics
+    from irn_video.receiver.live import LivePicture
+    from irn_video.receiver.live_options import LiveDial
+    from irn_video.receiver.live_statistics import LiveStatistics
     from irn_video.sender.live import LiveSendOptions
 
 Show = Callable[["LivePicture", "LiveStatistics"], None]
@@ -56,7 +58,9 @@ def command() -> None:
     show_default=True,
     help="Shrink by this factor, with its network; auto is 2, or 4 at low bit rates.",
 )
-@click.option("--bitrate", default="800k", show_default=True, metavar="RATE", help="Kept over half a second.")
+@click.option(
+    "--bitrate", callback=bitrate, default="800k", show_default=True, metavar="RATE", help="Kept over half a second."
+)
 @click.option(
     "--adapt/--no-adapt", default=True, show_default=True, help="Send less while the receiver reports loss or delay."
 )
@@ -96,7 +100,7 @@ def send(
 
     The stream is H.264 in MPEG-TS at the small size, which any player shows. Ctrl-C ends it.
     """
-    from irn_video.codecs.links.links import LiveUrl
+    from irn_video.codecs.links.url import LiveUrl
     from irn_video.codecs.writing.output import atomic_path
     from irn_video.sender.camera import Camera
     from irn_video.sender.commands import obey
@@ -123,12 +127,13 @@ def send(
         click.echo(f"{sent.pictures} pictures in {sent.seconds:.1f} s, {kbps:.0f} kb/s{skipped}")
 
 
-def _send_options(model: str | None, scale: str, bitrate: str, **options: Any) -> LiveSendOptions:
-    from irn_video.sender.live import NETWORKS, LiveSendOptions
+def _send_options(model: str | None, scale: str, **options: Any) -> LiveSendOptions:
+    from irn_video.pipeline.zoo import NETWORKS
+    from irn_video.sender.live import LiveSendOptions
 
     if model is None and scale != "auto":
         model = NETWORKS[int(scale)]
-    return LiveSendOptions(model=model, bitrate=parse_bitrate(bitrate), **options)
+    return LiveSendOptions(model=model, **options)
 
 
 @command.command()
@@ -170,8 +175,9 @@ def receive(url: str, as_json: bool, display: bool, web: int | None, host: str, 
     the network cannot keep up with are enlarged by Lanczos or left out, never delayed. Ctrl-C ends it; what was
     recorded stays.
     """
-    from irn_video.codecs.links.links import LiveUrl
-    from irn_video.receiver.live import LiveDial, LiveReceiveOptions, receive_live
+    from irn_video.codecs.links.url import LiveUrl
+    from irn_video.receiver.live import receive_live
+    from irn_video.receiver.live_options import LiveDial, LiveReceiveOptions
 
     where, settings = LiveUrl.parse(url), LiveReceiveOptions(**options)
     shows, dial = [_lines()], LiveDial(settings.temperature)
@@ -199,7 +205,9 @@ def receive(url: str, as_json: bool, display: bool, web: int | None, host: str, 
     show_default=True,
     help="Shrink by this factor, with its network; auto is 2, or 4 at low bit rates.",
 )
-@click.option("--bitrate", default="800k", show_default=True, metavar="RATE", help="Of each of the two streams.")
+@click.option(
+    "--bitrate", callback=bitrate, default="800k", show_default=True, metavar="RATE", help="Of each of the two streams."
+)
 @click.option(
     "--adapt/--no-adapt", default=True, show_default=True, help="Send less while the receiver reports loss or delay."
 )
@@ -254,15 +262,23 @@ def demo(
     """
     from irn_video.codecs.reading.capture import is_file
     from irn_video.pipeline.live.link import LinkConditions
+    from irn_video.pipeline.live.thinning import thin_out
     from irn_video.sender.camera import Camera
 
     page = _page("demo")
     conditions = LinkConditions(_share(loss), _seconds(delay), _rate(link_rate))
-    settings = page.DemoOptions(_send_options(**options), conditions, host, port, temperature, onnxruntime)
+    settings = page.DemoOptions(
+        send=_send_options(**options),
+        conditions=conditions,
+        host=host,
+        port=port,
+        temperature=temperature,
+        onnxruntime=onnxruntime,
+    )
     loop = not once and is_file(source)
     with Camera(source, loop=loop, seconds=seconds, size=size, fps=fps) as camera:
         if fps is None:
-            page.thin_out(camera, settings, say=_say)
+            thin_out(camera, settings.send, say=_say)
         found = page.demonstrate(camera, settings, opened=partial(_opened, browse=browse), say=_say)
     click.echo(_summary(found))
 

@@ -95,11 +95,11 @@ _workers = click.option(
 @click.option(
     "--metrics", callback=_metrics, metavar="A,B", help="psnr,ssim,ms-ssim,vmaf,vmaf-neg,xpsnr [default: all]."
 )
-@click.option("--frames", type=click.IntRange(1), metavar="N", help="Only the first N pictures of each clip.")
+@click.option("--frames", type=click.IntRange(1), metavar="N", help="Only the first N frames of each clip.")
 @click.option(
     "--no-extend",
     is_flag=True,
-    help="Do not add rates until the curves overlap by 75 % in PSNR-Y, nor one at equal bit rate to compare pictures.",
+    help="Do not add rates until the curves overlap by 75 % in PSNR-Y, nor one at equal bit rate to compare frames.",
 )
 @_workers
 @click.option(
@@ -164,7 +164,7 @@ def compare(before: Path, after: Path) -> None:
     "--frames",
     type=click.IntRange(4),
     metavar="N",
-    help="Judge by N pictures, from two places of a long clip; with more keyframes than the clip they need a little "
+    help="Judge by N frames, from two places of a long clip; with more keyframes than the clip they need a little "
     "more bit rate than it [default: 48].",
 )
 @_workers

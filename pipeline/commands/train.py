@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from irn_video.pipeline.training.config import TrainConfig
     from irn_video.pipeline.training.distributed import Team
     from irn_video.pipeline.training.packed import PackedGroups
+    from irn_video.pipeline.training.run_options import RunOptions
     from irn_video.pipeline.training.sequences import SequenceSource
-    from irn_video.pipeline.training.trainer import RunOptions
 
 _FOLDER = click.Path(path_type=Path)
 
@@ -128,7 +128,8 @@ def command(**options: Any) -> None:
     from irn_video.pipeline.engine.device import choose_device
     from irn_video.pipeline.training.config import load_config
     from irn_video.pipeline.training.distributed import joined_team, local_device
-    from irn_video.pipeline.training.trainer import RunOptions, lower_priority, use_all_cores
+    from irn_video.pipeline.training.run_options import RunOptions
+    from irn_video.pipeline.training.trainer import lower_priority, use_all_cores
 
     config = load_config(arguments.config)
     source = _source(arguments, config)
@@ -159,7 +160,8 @@ def _train(
     run: RunOptions,
     team: Team,
 ) -> None:
-    from irn_video.pipeline.training.trainer import Trainer, progress_line
+    from irn_video.pipeline.training.progress import progress_line
+    from irn_video.pipeline.training.trainer import Trainer
     from irn_video.pipeline.zoo import load_model
 
     steps = arguments.steps or config.steps or None

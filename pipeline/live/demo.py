@@ -6,7 +6,6 @@ rate, so that what the page compares is what two users would see.
 
 from __future__ import annotations
 
-import math
 import statistics
 import threading
 import time
@@ -14,46 +13,32 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from fractions import Fraction
 from pathlib import Path
 
-import numpy as np
 from irn_video.codecs.bitstream.card import StreamCard
 from irn_video.codecs.errors import BadOption, LinkFailed
-from irn_video.codecs.links.links import LiveUrl
-from irn_video.codecs.links.live import Arrival
-from irn_video.codecs.picture import Layout, Picture
-from irn_video.codecs.reading.reader import VideoInfo
-from irn_video.pipeline.engine.rescaler import Rescaler, Restoration
-from irn_video.pipeline.flow import Handover
 from irn_video.pipeline.live.full_size import FullSizeRate
-from irn_video.pipeline.live.link import Link, LinkConditions, free_port
+from irn_video.pipeline.live.lanes import HERE, JOIN_SECONDS, KEPT, Lane, Share
+from irn_video.pipeline.live.link import LinkConditions
 from irn_video.pipeline.live.panes import Figures, Meter, Moment, Recent, Screen, number
 from irn_video.pipeline.live.runtime import BrowserRuntime
 from irn_video.pipeline.live.server import PageServer
 from irn_video.pipeline.live.small_stream import SmallStream
-from irn_video.pipeline.planes import Samples, carried_color, resolved_color
-from irn_video.pipeline.system.cores import usable_cores
-from irn_video.pipeline.zoo.registry import list_models
-from irn_video.receiver.live import LiveDial, LivePicture, LiveReceiveOptions, LiveStatistics, receive_live
-from irn_video.sender.camera import Camera, Taken
-from irn_video.sender.live import NETWORKS, LiveControl, LiveSendOptions, Pictures, send_live
+from irn_video.pipeline.zoo import NETWORKS, list_models
+from irn_video.receiver.live import LivePicture
+from irn_video.receiver.live_options import LiveDial
+from irn_video.receiver.live_statistics import LiveStatistics
+from irn_video.sender.camera import Camera
+from irn_video.sender.live import LiveControl, LiveSendOptions
 
 OURS, LANCZOS, SOURCE = "ours", "lanczos", "source"
-_HERE = "127.0.0.1"
-_KEPT = 100  # pictures of the source and of the other link, while a picture is under way
 _STATE_SECONDS = 0.5
 _FULL_SIZE_PAUSE = 8.0  # of what one group takes
-_JOIN_SECONDS = 10.0
 _BITRATES = 20_000, 50_000_000
-_ALL_OF_IT = 1.7  # times the network's work: the other link, two measurements, the page's video
-_BROWSER_CORES = 0.8
-_ENOUGH = 0.9
-_TYPICAL_QP = 28.0
 _CONTROLS = ("bitrate", "model", "scale", "temperature", "loss", "delay", "rate", "adapt")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class DemoOptions:
     """How to demonstrate.
 
@@ -67,7 +52,7 @@ class DemoOptions:
 
     send: LiveSendOptions = field(default_factory=LiveSendOptions)
     conditions: LinkConditions = field(default_factory=LinkConditions)
-    host: str = _HERE
+    host: str = HERE
     port: int = 0
     temperature: float | None = None
     onnxruntime: Path | None = None
@@ -104,139 +89,6 @@ def demonstrate(
     return demo.figures.found
 
 
-def thin_out(camera: Camera, options: DemoOptions, *, say: Callable[[str], None]) -> None:
-    """Take fewer pictures of a file if this machine cannot show all of them, and say so."""
-    control = LiveControl(options.send)
-    model = control.options.model or NETWORKS[2]
-    rescaler = Rescaler.load(model, device=options.send.device, precision=options.send.precision)
-    if rescaler.wants_lossless:  # the sender will refuse it
-        return
-    blank = _blank(camera.info)
-    lr = Samples.of(blank)
-    to = Restoration(lr, blank.height, blank.width, rescaler.temperature, 0, _TYPICAL_QP)
-    spent = []
-    for _ in range(3):
-        began = time.monotonic()
-        small = rescaler.downscale(blank, lr)
-        rescaler.reverse(rescaler.predict(small, to), to)
-        spent.append(time.monotonic() - began)
-    share = usable_cores() - _BROWSER_CORES if rescaler.where.startswith("CPU") else usable_cores()
-    fps = share / (_ALL_OF_IT * min(spent))
-    if fps < _ENOUGH * camera.rate:
-        whole = float(camera.rate)
-        camera.thin_out(whole / math.ceil(whole / fps))
-        say(f"{float(camera.rate):.3g} of {whole:.3g} pictures a second: this machine can show no more at this size")
-
-
-def _blank(info: VideoInfo) -> Picture:
-    """A grey picture of its size, 8-bit 4:2:0."""
-    shapes = Layout.YUV420.plane_shapes(info.height, info.width)
-    y, u, v = (np.full(shape, 128, np.uint8) for shape in shapes)
-    color = resolved_color(carried_color(info.color, Layout.YUV420, info.height), info.height)
-    return Picture((y, u, v), Layout.YUV420, 8, color, 0, Fraction(1, 25), 0)
-
-
-class _Share(threading.Thread):
-    """One camera for several senders; keeps what was taken last, for who measures."""
-
-    def __init__(self, camera: Camera) -> None:
-        super().__init__(name="irn-camera", daemon=True)
-        self._camera, self._out = camera, list[Handover[Taken]]()
-        self._closed = threading.Event()
-        self.taken: Recent[Picture] = Recent(_KEPT)
-        self.error: Exception | None = None
-
-    def tap(self) -> Pictures:
-        """One more user of the pictures."""
-        out: Handover[Taken] = Handover(2)
-        self._out.append(out)
-        return _Tap(self._camera, out)
-
-    def run(self) -> None:
-        try:
-            for taken in self._camera:
-                self.taken[taken.stamp.index] = taken.picture
-                for out in self._out:
-                    out.put(taken)
-                if self._closed.is_set():
-                    break
-        except Exception as error:
-            self.error = error
-        for out in self._out:
-            out.close()
-
-    def close(self) -> None:
-        self._closed.set()
-
-    def original(self, arrival: Arrival) -> Picture | None:
-        return self.taken.get(arrival.stamp.index)
-
-
-class _Tap:
-    """A camera's pictures as one of its users sees them."""
-
-    def __init__(self, camera: Camera, out: Handover[Taken]) -> None:
-        self.info, self.rate, self._out = camera.info, camera.rate, out
-
-    def __iter__(self) -> Iterator[Taken]:
-        return iter(self._out)
-
-
-class _Lane:
-    """Sender, link and receiver, each in a thread of its own."""
-
-    def __init__(
-        self,
-        share: _Share,
-        control: LiveControl,
-        conditions: LinkConditions,
-        dial: LiveDial,
-        show: Callable[[LivePicture, LiveStatistics], None],
-        say: Callable[[str], None],
-        heard: Callable[[Arrival], None] | None = None,
-    ) -> None:
-        port = free_port()
-        self.control, self.error = control, None
-        self.link = Link(port, conditions)
-        self._dial = dial
-        options = LiveReceiveOptions(wait=30, patience=2, device=control.options.device)
-        options = replace(options, precision=control.options.precision)
-        camera = share.tap()
-
-        def receive() -> None:
-            url = LiveUrl("udp", _HERE, port)
-            receive_live(url, options, originals=share, dial=dial, heard=heard, show=show, say=say)
-
-        def send() -> None:
-            send_live(camera, LiveUrl("udp", _HERE, self.link.port), control, say=say)
-
-        self.threads = [threading.Thread(target=self._guarded, args=(work,), daemon=True) for work in (receive, send)]
-        self.errors: list[Exception] = []
-
-    @property
-    def alive(self) -> bool:
-        """The receiver still works."""
-        return self.threads[0].is_alive()
-
-    @contextmanager
-    def running(self) -> Iterator[None]:
-        with self.link:
-            for thread in self.threads:
-                thread.start()
-            try:
-                yield
-            finally:
-                self._dial.ended.set()
-                for thread in self.threads:
-                    thread.join(_JOIN_SECONDS)
-
-    def _guarded(self, work: Callable[[], None]) -> None:
-        try:
-            work()
-        except Exception as error:
-            self.errors.append(error)
-
-
 class _Demo:
     """What the threads share. Each of them writes its own fields."""
 
@@ -248,14 +100,14 @@ class _Demo:
         self._runtime = BrowserRuntime(folder, list(self._networks)) if folder is not None else None
         self.server = PageServer(self.set, options.host, self._runtime)
         small = SmallStream(self.server)
-        self._share = _Share(camera)
+        self._share = Share(camera)
         self._dial = LiveDial(options.temperature)
         control, other = LiveControl(options.send), LiveControl(replace(options.send, model="lanczos-x2", adapt=False))
         conditions = options.conditions
-        self._ours = _Lane(self._share, control, conditions, self._dial, self._restored, self._say, small.heard)
-        self._other = _Lane(self._share, other, conditions, LiveDial(), self._enlarged, _silent)
+        self._ours = Lane(self._share, control, conditions, self._dial, self._restored, self._say, small.heard)
+        self._other = Lane(self._share, other, conditions, LiveDial(), self._enlarged, _silent)
         self._screen = Screen(self.server, camera.rate, self._about)
-        self._enlargements: Recent[LivePicture] = Recent(_KEPT)
+        self._enlargements: Recent[LivePicture] = Recent(KEPT)
         self._other_bytes, self._other_rate = 0, Meter()
         self._measured: deque[float] = deque(maxlen=max(1, round(2 * camera.rate)))
         self._full = FullSizeRate(options.send.preset, float(camera.rate), options.send.buffer_seconds)
@@ -275,7 +127,7 @@ class _Demo:
             finally:
                 self._ended.set()
                 self._share.close()
-                side.join(_JOIN_SECONDS)
+                side.join(JOIN_SECONDS)
 
     def watch(self) -> None:
         """Tell the page how it goes, until it is over.

@@ -14,12 +14,13 @@ from threading import Lock
 from typing import Generic, TypeVar
 
 from irn_video.codecs.errors import BadOption
-from irn_video.codecs.links.live import Arrival
+from irn_video.codecs.links.live_reader import Arrival
 from irn_video.codecs.picture import Picture
 from irn_video.pipeline.flow import Handover
 from irn_video.pipeline.live.server import PageServer
 from irn_video.pipeline.live.wall import Wall
-from irn_video.receiver.live import LivePicture, LiveStatistics
+from irn_video.receiver.live import LivePicture
+from irn_video.receiver.live_statistics import LiveStatistics
 
 Item = TypeVar("Item")
 Number = TypeVar("Number", int, float)

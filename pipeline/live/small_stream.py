@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from irn_video.codecs.bitstream.avc import avc_name
-from irn_video.codecs.links.live import Arrival
+from irn_video.codecs.links.live_reader import Arrival
 from irn_video.codecs.picture import ColorSpec
 from irn_video.pipeline.live.server import PageServer, SmallPicture
 from irn_video.pipeline.planes import resolved_color

@@ -14,7 +14,7 @@ import av
 import numpy as np
 from irn_video.codecs.bitstream.avc import avc_name
 from irn_video.codecs.encoders import EncoderSettings, make_encoder
-from irn_video.codecs.picture import Layout, Picture
+from irn_video.codecs.picture import Layout, Picture, VideoFormat
 from irn_video.codecs.writing.picture_stream import PictureStream
 from irn_video.pipeline.planes import Samples, carried_color, convert, resolved_color
 
@@ -60,13 +60,15 @@ class Wall:
         self._stream = PictureStream(
             self._output,
             make_encoder(settings),
-            width=self.width,
-            height=count * self.height,
-            layout=Layout.YUV420,
-            bit_depth=8,
-            color=color,
-            time_base=_CLOCK,
-            frame_rate=rate,
+            VideoFormat(
+                width=self.width,
+                height=count * self.height,
+                layout=Layout.YUV420,
+                bit_depth=8,
+                color=color,
+                time_base=_CLOCK,
+                frame_rate=rate,
+            ),
         )
         self._stream.open()
         self._output.start_encoding()

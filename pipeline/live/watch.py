@@ -9,13 +9,15 @@ from fractions import Fraction
 
 from irn_video.codecs.bitstream.card import StreamCard
 from irn_video.codecs.errors import BadOption
-from irn_video.codecs.links.live import Arrival
+from irn_video.codecs.links.live_reader import Arrival
 from irn_video.codecs.picture import Picture
 from irn_video.pipeline.engine.rescaler import Rescaler, Restoration
 from irn_video.pipeline.live.panes import Figures, Moment, Screen, number
 from irn_video.pipeline.live.server import PageServer
 from irn_video.pipeline.restoring import restoration_of
-from irn_video.receiver.live import LiveDial, LivePicture, LiveStatistics
+from irn_video.receiver.live import LivePicture
+from irn_video.receiver.live_options import LiveDial
+from irn_video.receiver.live_statistics import LiveStatistics
 
 _STATE_SECONDS = 0.5
 _RATE = Fraction(25)  # only keyframe distance and timestamps of the page's video depend on it

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import ffmpeg
 from irn_video.codecs.errors import SourceMismatch
+from irn_video.codecs.reading.choosing import choose_stream
+from irn_video.codecs.reading.opening import open_input
 from irn_video.codecs.reading.reader import probe
 from irn_video.pipeline.system import ffmpeg_binary
 from irn_video.pipeline.system.cores import usable_cores
@@ -77,7 +79,9 @@ def _xpsnr(stats: Path) -> list[Scores]:
 
 def _pictures(path: Path, pixels: str) -> ffmpeg.nodes.FilterableStream:
     # Pictures are matched by their order: containers round timestamps differently.
-    return ffmpeg_binary.read(path)["v:0"].filter("settb", "AVTB").filter("setpts", "N").filter("format", pixels)
+    with open_input(path) as container:
+        index = choose_stream(container, path).index
+    return ffmpeg_binary.read(path)[f"V:{index}"].filter("settb", "AVTB").filter("setpts", "N").filter("format", pixels)
 
 
 def _number(text: str) -> float | None:

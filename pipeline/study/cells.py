@@ -25,7 +25,7 @@ from irn_video.sender import SendOptions, send
 
 _ALIGNED_DB = 0.02  # our PSNR-Y and libvmaf's are the same number, rounded differently
 _VMAF_CAP_DB = 59.0  # libvmaf's PSNR ends at 60 dB for 8 bits
-_LOSSLESS = EncoderSettings(codec="ffv1")
+_LOSSLESS = "ffv1"
 _PADDING = "bicubic-x1"
 
 
@@ -131,7 +131,9 @@ def measure_cell(cell: Cell, folder: Path) -> Measurement:
 def _sent(cell: Cell, sender: str, stream: Path) -> WriteSummary:
     if sender == FULL:
         return encode_full_size(cell.clip, stream, cell.encoder, cell.frames)
-    options = SendOptions(sender, encoder=cell.encoder, frames=cell.frames, adapt=cell.method.adapt, overwrite=True)
+    options = SendOptions(
+        model=sender, frames=cell.frames, adapt=cell.method.adapt, overwrite=True, **asdict(cell.encoder)
+    )
     return send(cell.clip, stream, options).written
 
 
@@ -149,19 +151,8 @@ def encode_full_size(source: Path, path: Path, settings: EncoderSettings, frames
         info = reader.info
         layout, bit_depth = choose_samples(settings, info.layout, info.bit_depth)
         samples = Samples(layout, bit_depth, info.color)
-        writer = VideoWriter(
-            path,
-            settings,
-            width=info.width,
-            height=info.height,
-            layout=layout,
-            bit_depth=bit_depth,
-            color=info.color,
-            time_base=info.time_base,
-            frame_rate=info.frame_rate,
-            overwrite=True,
-            inputs=[source],
-        )
+        plain = replace(info, layout=layout, bit_depth=bit_depth, rotation=0, sample_aspect_ratio=None, hdr=None)
+        writer = VideoWriter(path, settings, plain, overwrite=True, inputs=[source])
         with writer, ahead(reader) as pictures:
             for picture in pictures:
                 writer.write(convert(picture, samples))
@@ -184,7 +175,7 @@ def psnr_of_files(source: Path, path: Path) -> list[Scores]:
         for tagged in right:
             one = next(left, None)
             if one is None:
-                raise SourceMismatch("more pictures than the source", path=path)
+                raise SourceMismatch("more frames than the source", path=path)
             other = replace(tagged, color=one.color)  # samples are compared, whatever the tags say
             found.append(compare(convert(one, Samples.of(other)), other).psnr())
     return found
@@ -192,7 +183,7 @@ def psnr_of_files(source: Path, path: Path) -> list[Scores]:
 
 def _received(cell: Cell, stream: Path, restored: Path) -> list[Scores]:
     options = replace(
-        receive_options(cell.method), source=cell.clip, encoder=_LOSSLESS, frames=cell.frames, overwrite=True
+        receive_options(cell.method), source=cell.clip, codec=_LOSSLESS, frames=cell.frames, overwrite=True
     )
     result = receive(stream, restored, options)
     if result.unmeasured:
@@ -217,6 +208,6 @@ def _with_perceptual(frames: list[Scores], scores: list[Scores], cell: Cell) -> 
         one, other = ours["psnr_y"], theirs["psnr_y"]
         low = one is not None and other is not None and one < _VMAF_CAP_DB
         if low and abs((one or 0) - (other or 0)) > _ALIGNED_DB:
-            raise StudyFailed(f"picture {index} is another for FFmpeg: {one:.2f} and {other:.2f} dB", path=cell.clip)
+            raise StudyFailed(f"frame {index} is another for FFmpeg: {one:.2f} and {other:.2f} dB", path=cell.clip)
         joined.append({**ours, **{name: theirs[name] for name in wanted}})
     return joined

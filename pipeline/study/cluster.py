@@ -87,8 +87,10 @@ def _client(address: str) -> Any:
 
 
 def _work(cell: Cell, digest: str) -> Measurement:
-    """On the worker."""
+    """On the worker, in its own folder: Dask removes what is left there by one that was killed."""
+    from distributed import get_worker
+
     if cell.digest() != digest:
         raise StudyFailed("this worker has another clip, network or version than whoever asked", path=cell.clip)
-    with tempfile.TemporaryDirectory(prefix="irn-study-") as folder:
+    with tempfile.TemporaryDirectory(prefix="irn-study-", dir=get_worker().local_directory) as folder:
         return measure_cell(cell, Path(folder))

@@ -12,6 +12,7 @@ from irn_video.pipeline.study.results import Study
 from scipy.stats import t
 
 CONFIDENCE = 0.95
+_LEAST_CLIPS = 3  # of two the interval is so wide (12.7 standard errors) that it says nothing
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Mean:
 
     Attributes:
         mean: None if a clip has no value, since a mean without it would flatter.
-        margin: half the width of the 95 % confidence interval (Student's t over clips); None for fewer than two.
+        margin: half the width of the 95 % confidence interval (Student's t over clips); None under three clips.
     """
 
     mean: float | None
@@ -87,7 +88,7 @@ def mean_of(values: Sequence[float | None]) -> Mean:
     if not known or len(known) < len(values):
         return Mean(None, None)
     margin = None
-    if len(known) > 1:
+    if len(known) >= _LEAST_CLIPS:
         quantile = float(t.ppf((1 + CONFIDENCE) / 2, len(known) - 1))
         margin = quantile * statistics.stdev(known) / len(known) ** 0.5
     return Mean(statistics.fmean(known), margin)

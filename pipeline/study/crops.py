@@ -39,7 +39,7 @@ def picture_at(path: Path, index: int) -> Picture:
     with VideoReader(path, frames=index + 1) as reader:
         found = next(islice(reader, index, None), None)
     if found is None:
-        raise SourceMismatch(f"there is no picture {index}", path=path)
+        raise SourceMismatch(f"there is no frame {index}", path=path)
     return found
 
 

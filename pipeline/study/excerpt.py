@@ -46,7 +46,7 @@ def _cut(clip: Path, info: VideoInfo, each: int, rate: float, to: Path) -> None:
     stretches = []
     for index in range(_STRETCHES):
         start = (index + 0.5) / _STRETCHES * (info.duration_seconds or 0.0) - (each + 1) / 2 / rate
-        pictures = ffmpeg_binary.read(clip, ss=f"{start:.3f}")[f"v:{info.stream}"].filter("trim", end_frame=each)
+        pictures = ffmpeg_binary.read(clip, ss=f"{start:.3f}")[f"V:{info.stream}"].filter("trim", end_frame=each)
         stretches.append(pictures.filter("setpts", f"N/({rate}*TB)"))
     joined = ffmpeg.output(ffmpeg.concat(*stretches, v=1, a=0), str(to), vcodec="ffv1", r=rate, format="matroska")
     ffmpeg_binary.run(joined, "no samples can be taken", clip)

@@ -1,10 +1,12 @@
-"""Pictures of a study: rate against quality, quality over time, cost against gain. They read results alone."""
+"""Plots of a study: rate against quality, quality over time, cost against gain. They read results alone."""
 
 from __future__ import annotations
 
 import io
+import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +35,9 @@ LABELS = {
     "vmaf_neg": "VMAF-NEG",
     "xpsnr_y": "XPSNR-Y, dB",
 }
+_POINTS_PER_INCH = 72  # Matplotlib's unit in SVG
+_MOST_TARGETS = 250  # of a line; more would lie on each other
+_TARGET_STYLE = "<style>.value { fill-opacity: 0 } .value:hover { fill-opacity: .3 }</style>\n"
 # The same results make the same file to the byte.
 _STYLE: dict[Any, Any] = {
     "svg.hashsalt": "irn-study",
@@ -60,7 +65,7 @@ def rate_quality(study: Study, clip: str, metrics: Sequence[str]) -> Figure:
 
 
 def over_time(study: Study, clip: str, metric: str) -> Figure:
-    """Each picture's quality, at the middle points."""
+    """Each frame's quality, at the middle points."""
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(10.4, 2.6), layout="constrained")
         panel = figure.subplots()
@@ -68,7 +73,7 @@ def over_time(study: Study, clip: str, metric: str) -> Figure:
             values = [frame.get(metric) for frame in point.frames]
             shown = [float("nan") if value is None else value for value in values]
             panel.plot(shown, label=f"{point.method}, {point.kbps:.0f} kb/s", **_style(study, point.method))
-        panel.set_xlabel("picture")
+        panel.set_xlabel("frame")
         panel.set_ylabel(LABELS[metric])
         panel.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
         panel.set_title(clip)
@@ -104,7 +109,7 @@ def hull_plot(study: Study, clip: str, metric: str) -> Figure:
 
 
 def cost_gain(study: Study, anchor: str, metric: str) -> Figure:
-    """Mean BD-rate against processor seconds per picture, one dot per method."""
+    """Mean BD-rate against processor seconds per frame, one dot per method."""
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(5.2, 3.4), layout="constrained")
         panel = figure.subplots()
@@ -114,27 +119,52 @@ def cost_gain(study: Study, anchor: str, metric: str) -> Figure:
             if points and gain is not None:
                 cost = statistics.fmean(point.cost.cpu_seconds / point.pictures for point in points)
                 panel.plot(cost, gain, "o", color=_style(study, method)["color"], label=method)
-        panel.set_xlabel("processor seconds a picture, sending and receiving")
+        panel.set_xlabel("processor seconds a frame, sending and receiving")
         panel.set_ylabel(f"BD-rate against {anchor}, %")
         if panel.lines:
             panel.legend(frameon=False)
     return figure
 
 
-def save(figure: Figure, path: Path) -> None:
-    """As `path` with .svg and .png.
+def save(figure: Figure, path: Path) -> bytes:
+    """As `path` with .svg and .png; returns the former's content.
 
     Raises:
         UnwritableOutput: the folder cannot be written to.
     """
-    for suffix, data in ((".svg", as_svg(figure)), (".png", _bytes(figure, "png"))):
+    drawing = _drawing(figure)
+    for suffix, data in ((".svg", drawing), (".png", _bytes(figure, "png"))):
         with atomic_path(path.with_name(path.name + suffix), overwrite=True) as part:
             part.write_bytes(data)
+    return drawing
 
 
-def as_svg(figure: Figure) -> bytes:
-    """The file's content."""
-    return _bytes(figure, "svg")
+def _drawing(figure: Figure) -> bytes:
+    """SVG in which a browser tells the values that are pointed at."""
+    drawing, end, rest = _bytes(figure, "svg").decode().rpartition("</svg>")
+    return "".join((drawing, _TARGET_STYLE, *_targets(figure), end, rest)).encode()
+
+
+def _targets(figure: Figure) -> Iterator[str]:
+    """A circle around each value of each line, seen only while it is pointed at, whose title tells the value."""
+    points = _POINTS_PER_INCH / figure.dpi
+    for panel in figure.axes:
+        for line in panel.lines:
+            name = str(line.get_label())
+            if name.startswith("_"):  # Matplotlib's own name for a line without one
+                continue
+            values = np.asarray(line.get_xydata())
+            step = max(1, math.ceil(len(values) / _MOST_TARGETS))
+            values = values[np.isfinite(values).all(axis=1)][::step]
+            for value, (left, up) in zip(values, line.get_transform().transform(values) * points, strict=True):
+                top = figure.bbox.height * points - up
+                said = (name, *map(_named, (panel.get_xlabel(), panel.get_ylabel()), value))
+                title = escape("\n".join(said))
+                yield f"<circle class='value' cx='{left:.1f}' cy='{top:.1f}' r='3'><title>{title}</title></circle>\n"
+
+
+def _named(name: str, value: float) -> str:
+    return f"{name}: {value:.0f}" if abs(value) >= 1000 else f"{name}: {value:.4g}"
 
 
 def _bytes(figure: Figure, kind: str) -> bytes:

@@ -49,7 +49,7 @@ tr.mean td { font-weight: 600; border-top: 2px solid var(--line); }
 .good { color: var(--good); } .bad { color: var(--bad); }
 details { margin: .4rem 0; } summary { cursor: pointer; }
 ul.verdict { font-size: 1.05rem; padding-left: 1.2rem; }
-img { max-width: 100%; background: #fff; border-radius: 4px; }
+img, object { max-width: 100%; background: #fff; border-radius: 4px; }
 small, .note { color: #888; } pre { overflow-x: auto; }
 .scroll { overflow-x: auto; }
 .row { display: flex; flex-wrap: wrap; gap: 1rem; } figure { margin: 0; }
@@ -111,16 +111,14 @@ def write_report(folder: Path, study: Study) -> None:
     Raises:
         UnwritableOutput: the folder cannot be written to.
     """
-    figures = _figures(study)
     (folder / "plots").mkdir(exist_ok=True)
-    for name, figure in figures.items():
-        plots.save(figure, folder / "plots" / name)
+    drawings = {name: plots.save(figure, folder / "plots" / name) for name, figure in _figures(study).items()}
     with atomic_path(folder / COMPARISONS, overwrite=True) as part, part.open("w", newline="") as file:
         table = csv.DictWriter(file, [field.name for field in fields(Comparison)])
         table.writeheader()
         table.writerows(asdict(one) for one in comparisons(study, study.metrics))
     with atomic_path(folder / REPORT, overwrite=True) as part:
-        part.write_text(_page(study, figures), encoding="utf-8")
+        part.write_text(_page(study, drawings), encoding="utf-8")
 
 
 def _hull_line(study: Study) -> str:
@@ -148,13 +146,13 @@ def _figures(study: Study) -> dict[str, Figure]:
     return figures
 
 
-def _page(study: Study, figures: dict[str, Figure]) -> str:
+def _page(study: Study, drawings: dict[str, bytes]) -> str:
     judged = [metric for metric in _JUDGED if metric in study.metrics]
     body = [
         "<h1>Bandwidth against quality</h1>",
         "<ul class=verdict>" + "".join(f"<li>{escape(line)}</li>" for line in verdict(study)) + "</ul>",
         "<p class=note>BD-rate: mean change of the bit rate at equal quality, negative is better; ± is the 95 % "
-        "confidence interval of the mean over clips. Bits are those of video packets alone.</p>",
+        "confidence interval of the mean over clips, from three on. Bits are those of video packets alone.</p>",
         *(failures(study)),
         "<h2>Bit rate at equal quality</h2>",
         _MARKS,
@@ -163,7 +161,8 @@ def _page(study: Study, figures: dict[str, Figure]) -> str:
         *(crossings(study, judged[0]) if judged else ()),
         *(hull_table(study, judged[0]) if judged else ()),
         "<h2>Curves</h2>",
-        *(image(figure, name) for name, figure in figures.items()),
+        "<p class=note>Point at a value to read it.</p>" if drawings else "",
+        *(image(drawing, name) for name, drawing in drawings.items()),
         *crops(study),
         *steadiness(study),
         "<h2>Cost</h2>",

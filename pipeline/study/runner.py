@@ -21,9 +21,10 @@ from irn_video.pipeline.study.workers import Failure, LocalPool, Pool, one_line
 
 OVERLAP = 0.75
 """Share of the smaller range of PSNR-Y that two curves of a clip should have in common."""
+SAME_RATE = 0.02
+"""Bit rates that differ by no more, in their natural logarithm, are equal: two per cent."""
 _STEP, _ROUNDS = 4.0, 5
 _LEAST_SLOPE = 0.02  # dB per unit of CRF
-_SAME_RATE = 0.02  # of its natural logarithm: two per cent
 
 Advance = Callable[[int, int], None]
 """Called when something is finished: how many cells are done, and how many there are."""
@@ -154,7 +155,7 @@ def _level(config: StudyConfig, found: dict[Cell, Measurement | Failure]) -> lis
         wanted = first[len(first) // 2][0] if first else math.inf
         for method, points in zip(config.methods[1:], others, strict=True):
             rates, crfs = [rate for rate, _ in points], [crf for _, crf in points]
-            if points and rates[0] < wanted < rates[-1] and min(abs(rate - wanted) for rate in rates) > _SAME_RATE:
+            if points and rates[0] < wanted < rates[-1] and min(abs(rate - wanted) for rate in rates) > SAME_RATE:
                 crf = round(float(np.interp(wanted, rates, crfs)), 1)
                 more.append(config.cell(clip, method, config.encoder(crf=crf)))
     return [cell for cell in more if cell not in found]

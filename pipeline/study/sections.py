@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import math
 import statistics
 from collections.abc import Iterable, Sequence
 from html import escape
@@ -13,9 +14,8 @@ from irn_video.pipeline.study.conclusions import Comparison, Mean, compare, cros
 from irn_video.pipeline.study.cost import Stage
 from irn_video.pipeline.study.methods import FULL
 from irn_video.pipeline.study.results import Study, statistics_of
-from irn_video.pipeline.study.runner import OVERLAP
+from irn_video.pipeline.study.runner import OVERLAP, SAME_RATE
 from irn_video.pipeline.study.words import measure_command, receive_command, send_command
-from matplotlib.figure import Figure
 
 _DISAGREEMENT = 2.0  # per cent between PCHIP and Akima above which a figure is marked
 _FILL = "preserveAspectRatio='xMinYMin slice' style='image-rendering: pixelated'"
@@ -115,7 +115,8 @@ def crops(study: Study) -> list[str]:
             values = point.values("psnr_y")
             quality = f", {statistics.fmean(values):.2f} dB" if values else ""
             pair = f"<svg class=source><use href='#source{index}'/></svg>" + _png(point.crop, point.method)
-            caption = f"<figcaption>{escape(point.method)}<br>{point.kbps:.0f} kb/s{quality}</figcaption>"
+            rate = f"{point.kbps:.0f} kb/s{_apart(point, shown[0])}"
+            caption = f"<figcaption>{escape(point.method)}<br>{rate}{quality}</figcaption>"
             figures.append(f"<figure><div class=pair>{pair}</div>{caption}</figure>")
         slider = f"<input type=range value=50 aria-label='border' oninput=\"{_MOVE}\">"
         title = f"<h3>{escape(clip)}</h3>"
@@ -125,12 +126,23 @@ def crops(study: Study) -> list[str]:
         blocks.append(f"{shared}<div class=crops style='--x:50%'>{title}{slider}{row}</div>")
     if not blocks:
         return []
-    intro = "<p>The middle picture's most detailed square: the source left of the border, each method right of it.</p>"
+    intro = (
+        "<p>The middle frame's most detailed square: the source left of the border, each method right of it, at the "
+        "bit rate that was measured nearest to the first one's; in brackets, how much more or less it is.</p>"
+    )
     return ["<h2>What it looks like</h2>", intro, *blocks]
 
 
+def _apart(point: Measurement, first: Measurement) -> str:
+    """How far a point's bit rate is from that of the first one, which needs no mention; marked if not equal."""
+    if point is first:
+        return ""
+    kind = "" if abs(math.log(point.kbps / first.kbps)) <= SAME_RATE else " class=bad"
+    return f" (<span{kind}>{percent(100 * (point.kbps / first.kbps - 1))}</span>)"
+
+
 def steadiness(study: Study) -> list[str]:
-    """Each middle point's quality over its pictures."""
+    """Each middle point's quality over its frames."""
     shown = [metric for metric in ("psnr_y", "vmaf") if metric in study.metrics]
     rows = [
         [clip, point.method, f"{point.kbps:.0f}", f"{point.bpp:.3f}", *(n for m in shown for n in _spread(point, m))]
@@ -141,7 +153,7 @@ def steadiness(study: Study) -> list[str]:
     for metric in shown:
         heads += [metric_name(metric), "harmonic mean", "5th percentile", "least", "flicker"]
     intro = (
-        "<p>The middle points over their pictures; flicker is the standard deviation of the change from one picture to "
+        "<p>The middle points over their frames; flicker is the standard deviation of the change from one frame to "
         "the next.</p>"
     )
     return ["<h2>Steadiness</h2>", intro, table(heads, rows)] if shown else []
@@ -175,7 +187,7 @@ def costs(study: Study) -> str:
             facts = study.methods[method]
             macs = ["–" if value is None else f"{value:,}" for value in (facts.macs_down, facts.macs_up)]
             rows.append([method, *stages[0], *stages[1], *macs])
-    stage = ("pictures a second", "processor, ms a picture", "peak memory, MB")
+    stage = ("frames a second", "processor, ms a frame", "peak memory, MB")
     heads = ["method", *(f"{name}: {what}" for name in ("send", "receive") for what in stage)]
     heads += ["multiply-accumulates a pixel, down", "up"]
     note = (
@@ -244,10 +256,10 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return f"<div class=scroll><table><tr>{head}</tr>{body}</table></div>"
 
 
-def image(figure: Figure, name: str) -> str:
-    """A plot inside the page."""
-    data = base64.b64encode(plots.as_svg(figure)).decode()
-    return f"<p><img alt='{escape(name)}' src='data:image/svg+xml;base64,{data}'></p>"
+def image(drawing: bytes, name: str) -> str:
+    """A plot, an SVG file's content, inside the page; as an object, because an image would not show its titles."""
+    data = f"data:image/svg+xml;base64,{base64.b64encode(drawing).decode()}"
+    return f"<p><object type='image/svg+xml' role=img aria-label='{escape(name)}' data='{data}'></object></p>"
 
 
 def with_margin(mean: Mean) -> str:

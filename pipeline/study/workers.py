@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import secrets
+import shutil
 import signal
 import tempfile
 import threading
@@ -50,8 +52,8 @@ class LocalPool:
 
     def __init__(self, workers: int) -> None:
         self._workers = workers
-        # Of this process, so that nothing is left of workers that are stopped in the middle.
-        self._folder = tempfile.TemporaryDirectory(prefix="irn-study-", ignore_cleanup_errors=True)
+        # Made by the workers, and removed by this process when they are stopped in the middle, or by them if it dies.
+        self._folder = Path(tempfile.gettempdir()) / f"irn-study-{secrets.token_hex(8)}"
         self._executor = self._new()
 
     def measured(self, cells: Mapping[Cell, str]) -> Iterator[tuple[Cell, Measurement | Failure]]:
@@ -66,7 +68,7 @@ class LocalPool:
             broken = False
             while waiting and len(running) < self._workers and not (running and lost & {waiting[0], *running.values()}):
                 try:
-                    future = self._executor.submit(_work, waiting[0], self._folder.name)
+                    future = self._executor.submit(_work, waiting[0], self._folder)
                 except BrokenProcessPool:  # a worker died since; what is in work will say so
                     broken = True
                     break
@@ -95,7 +97,7 @@ class LocalPool:
     def close(self) -> None:
         """Stop the workers, wherever they are."""
         self._stop()
-        self._folder.cleanup()
+        shutil.rmtree(self._folder, ignore_errors=True)
 
     def _stop(self) -> None:
         # An executor that breaks waits for all of its workers, but does not tell one that is just being started.
@@ -108,27 +110,29 @@ class LocalPool:
             self._workers,
             mp_context=multiprocessing.get_context("spawn"),
             initializer=_begin,
-            initargs=(max(1, usable_cores() // self._workers), os.getpid()),
+            initargs=(max(1, usable_cores() // self._workers), os.getpid(), self._folder),
         )
 
 
-def _begin(threads: int, parent: int) -> None:
-    """A worker's start: the parent handles interrupts, and a worker does not outlive it."""
+def _begin(threads: int, parent: int, folder: Path) -> None:
+    """A worker's start: the parent handles interrupts, and neither a worker nor its files outlive it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    import torch
-
-    torch.set_num_threads(threads)
 
     def watch() -> None:
         while os.getppid() == parent:
             time.sleep(_ORPHAN_SECONDS)
+        shutil.rmtree(folder, ignore_errors=True)
         os._exit(1)
 
+    folder.mkdir(mode=0o700, exist_ok=True)
     threading.Thread(target=watch, daemon=True).start()
+    import torch
+
+    torch.set_num_threads(threads)
 
 
-def _work(cell: Cell, parent: str) -> Measurement:
+def _work(cell: Cell, parent: Path) -> Measurement:
     with tempfile.TemporaryDirectory(dir=parent) as folder:
         return measure_cell(cell, Path(folder))
 

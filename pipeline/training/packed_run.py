@@ -14,7 +14,9 @@ from irn_video.pipeline.engine.device import choose_device
 from irn_video.pipeline.training.config import load_config
 from irn_video.pipeline.training.distributed import joined_team, local_device
 from irn_video.pipeline.training.packed import PackedGroups
-from irn_video.pipeline.training.trainer import Progress, RunOptions, Trainer, progress_line, use_all_cores
+from irn_video.pipeline.training.progress import Progress, progress_line
+from irn_video.pipeline.training.run_options import RunOptions
+from irn_video.pipeline.training.trainer import Trainer, use_all_cores
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

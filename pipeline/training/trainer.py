@@ -12,13 +12,12 @@ import os
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, closing, nullcontext
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import torch
 from irn_video.codecs.errors import TrainingFailed
-from irn_video.pipeline.engine.device import Device, choose_device
 from irn_video.pipeline.network import InvertibleRescaler
 from irn_video.pipeline.training.checkpoint import (
     CHECKPOINT,
@@ -36,6 +35,8 @@ from irn_video.pipeline.training.growing import start_from
 from irn_video.pipeline.training.guard import gradient_fault, interrupts_held, loss_fault
 from irn_video.pipeline.training.optimizers import Optimizers, trained
 from irn_video.pipeline.training.packed import PackedGroups, PackedTask
+from irn_video.pipeline.training.progress import Progress
+from irn_video.pipeline.training.run_options import RunOptions
 from irn_video.pipeline.training.schedule import Budget, learning_rate
 from irn_video.pipeline.training.task import Loss, Task
 from irn_video.pipeline.training.tasks import make_task
@@ -50,56 +51,6 @@ if TYPE_CHECKING:
 _LONGEST_STEP = 60.0
 _LEAST_SCALE = 1.0
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-
-
-@dataclass(frozen=True)
-class Progress:
-    """One line of the log.
-
-    Attributes:
-        step: steps taken.
-        seconds: of training time, earlier runs included.
-        loss: mean since the last line.
-        quality: since the last line, in the task's words, dB.
-        learning_rate: of this step.
-        waiting: share of the time spent waiting for data.
-    """
-
-    step: int
-    seconds: float
-    loss: float
-    quality: float
-    learning_rate: float
-    waiting: float
-
-
-class Validator(Protocol):
-    """Measures a network as it will be used."""
-
-    def __call__(self, network: InvertibleRescaler, device: Device) -> list[dict[str, object]]:
-        """Rows for validation.csv; `network` is on the CPU, in evaluation mode."""
-        ...
-
-
-@dataclass(frozen=True)
-class RunOptions:
-    """How a run goes, apart from what it computes.
-
-    Attributes:
-        device: where, and in what precision convolutions run.
-        compiled: use torch.compile; takes minutes at the start.
-        save_every: seconds between checkpoints.
-        log_every: steps between lines of the log.
-        validate_every: seconds between validations.
-        validator: what validates, if anything.
-    """
-
-    device: Device = field(default_factory=lambda: choose_device("cpu"))
-    compiled: bool = False
-    save_every: float = 60.0
-    log_every: int = 50
-    validate_every: float = 1200.0
-    validator: Validator | None = None
 
 
 class _LossModule(nn.Module):
@@ -406,19 +357,6 @@ def _task_on(config: TrainConfig, source: SequenceSource | PackedGroups) -> Task
     if not source.photos and not source.clips:
         raise TrainingFailed("no pictures and no clips to train on", hint="give --images or --clips")
     return make_task(config, source)
-
-
-def progress_line(line: Progress, trainer: Trainer) -> str:
-    """A line of the log for people, with the time left."""
-    return (
-        f"step {line.step}: {line.quality:+.3f} {trainer.task.quality}, loss {line.loss:.4g}, "
-        f"rate {line.learning_rate:.1e}, {line.waiting:.0%} waiting for data, {_duration(trainer.seconds_left())} left"
-    )
-
-
-def _duration(seconds: float) -> str:
-    hours, minutes = divmod(round(seconds / 60), 60)
-    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min" if minutes else f"{seconds:.0f} s"
 
 
 def use_all_cores(team: Team) -> None:

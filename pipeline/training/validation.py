@@ -23,8 +23,8 @@ from irn_video.pipeline.quality.curves import Curve, bd_rate
 from irn_video.pipeline.quality.psnr import compare
 from irn_video.pipeline.system.opencv import cv2
 from irn_video.pipeline.training.config import TrainConfig
+from irn_video.pipeline.training.run_options import Validator
 from irn_video.pipeline.training.sequences import find_files
-from irn_video.pipeline.training.trainer import Validator
 from irn_video.pipeline.zoo import LoadedModel, ModelCard
 
 CRFS = (18.0, 24.0, 30.0, 36.0)

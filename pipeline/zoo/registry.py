@@ -13,7 +13,9 @@ from irn_video.codecs.errors import BadOption, UnknownModel, UnwritableOutput
 from irn_video.pipeline.zoo.card import LoadedModel, ModelCard, read_card, read_model, write_model
 from irn_video.pipeline.zoo.official import read_official
 
-DEFAULT_MODEL = "irn-h264-x2"
+NETWORKS = {1: "irn-h264-x1", 2: "irn-h264-x2", 4: "irn-h264-x4"}
+"""The network of each scale, where only the scale is chosen."""
+DEFAULT_MODEL = NETWORKS[2]
 _SUFFIX = ".safetensors"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 from irn_video.codecs.encoders import EncoderSettings
-from irn_video.codecs.picture import ColorSpec, Layout, Picture
+from irn_video.codecs.picture import ColorSpec, Layout, Picture, VideoFormat
 from irn_video.codecs.writing.writer import VideoWriter
 
 RATE = Fraction(25)
@@ -21,18 +21,7 @@ def write_clip(path: Path, pictures: Iterable[Picture], settings: EncoderSetting
     """A video of these frames, 25 a second; what was there is replaced."""
     pictures = iter(pictures)
     first = next(pictures)
-    with VideoWriter(
-        path,
-        settings,
-        width=first.width,
-        height=first.height,
-        layout=first.layout,
-        bit_depth=first.bit_depth,
-        color=first.color,
-        time_base=1 / RATE,
-        frame_rate=RATE,
-        overwrite=True,
-    ) as writer:
+    with VideoWriter(path, settings, VideoFormat.of(first, RATE, 1 / RATE), overwrite=True) as writer:
         for index, picture in enumerate(chain([first], pictures)):
             writer.write(replace(picture, pts=index, time_base=1 / RATE, duration=1))
     return path

@@ -56,12 +56,13 @@ def rescaled(model: str, source: Path, crf: float, folder: Path, frames: int | N
     """
     name = Path(model).stem
     lr, restored = folder / f"{name}.mp4", folder / f"{name}_restored.mp4"
-    sending = SendOptions(model=model, encoder=EncoderSettings(crf=crf, preset=PRESET), frames=frames, overwrite=True)
+    sending = SendOptions(model=model, crf=crf, preset=PRESET, frames=frames, overwrite=True)
     sent = send(source, lr, sending)
     # Quality is measured before the restored pictures are encoded again, so that can be as quick as possible; a file
     # made so would mislead who looks at it, and goes.
-    quick = EncoderSettings(crf=30, preset="ultrafast")
-    options = ReceiveOptions(source=source, model=weights_file(model), encoder=quick, frames=frames, overwrite=True)
+    options = ReceiveOptions(
+        source=source, model=weights_file(model), crf=30, preset="ultrafast", frames=frames, overwrite=True
+    )
     summary = receive(lr, restored, options).report.summary()
     restored.unlink()
     kbps = sent.written.video_bytes * 8 / 1000 / sent.written.seconds
@@ -85,8 +86,7 @@ def weights_file(model: str) -> str | None:
 
 def restored_video(lr: Path, model: str, path: Path, frames: int | None = None) -> Path:
     """Restore a stream without loss: each frame of `path` is as the receiver shows it."""
-    lossless = EncoderSettings(codec="ffv1")
-    receive(lr, path, ReceiveOptions(model=weights_file(model), encoder=lossless, frames=frames, overwrite=True))
+    receive(lr, path, ReceiveOptions(model=weights_file(model), codec="ffv1", frames=frames, overwrite=True))
     return path
 
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import click
-from irn_video.codecs.encoders import EncoderSettings
 from irn_video.codecs.errors import BadOption
 from irn_video.pipeline.zoo import find_model
 from irn_video.pipeline.zoo.card import read_card
@@ -55,7 +54,8 @@ def measure(model: str, clip: Path, crf: float, seeds: int, frames: int | None) 
             model=weights_file(model),
             temperature=temperature,
             seed=seed,
-            encoder=EncoderSettings(crf=30, preset="ultrafast"),
+            crf=30,
+            preset="ultrafast",
             frames=frames,
             overwrite=True,
         )
@@ -66,7 +66,7 @@ def measure(model: str, clip: Path, crf: float, seeds: int, frames: int | None) 
 
     with tempfile.TemporaryDirectory(prefix="temperature-") as folder:
         lr = Path(folder) / "lr.mp4"
-        send(clip, lr, SendOptions(model=model, encoder=EncoderSettings(crf=crf, preset=PRESET), frames=frames))
+        send(clip, lr, SendOptions(model=model, crf=crf, preset=PRESET, frames=frames))
         return Sampling(psnr(lr, 0, 0), tuple(psnr(lr, temperature, seed) for seed in range(seeds)))
 
 

@@ -25,7 +25,8 @@ from irn_video.codecs.picture import Picture
 from irn_video.codecs.reading.card_search import find_card
 from irn_video.codecs.reading.reader import VideoReader
 from irn_video.codecs.writing.coarser import CodedGroup
-from irn_video.pipeline.adaptation.tuner import Effort, Tuner
+from irn_video.pipeline.adaptation.effort import Effort
+from irn_video.pipeline.adaptation.tuner import Tuner
 from irn_video.pipeline.engine.rescaler import Rescaler
 from irn_video.pipeline.quality.curves import Curve, bd_rate
 from irn_video.pipeline.quality.libvmaf import measure_files
@@ -57,7 +58,7 @@ def bounced(pictures: Sequence[Picture], seconds: float) -> Iterator[Picture]:
 
 def sent(source: Path, model: str, adapt: str | None, crf: float) -> tuple[Path, int]:
     """The LR stream, and its bytes."""
-    options = SendOptions(model, encoder=EncoderSettings(crf=crf), adapt=adapt, overwrite=True)
+    options = SendOptions(model=model, crf=crf, adapt=adapt, overwrite=True)
     written = send(source, source.with_name(f"lr_{source.name}"), options).written
     return written.path, written.video_bytes
 
@@ -66,7 +67,7 @@ def point(source: Path, frames: int, model: str, adapt: str | None, crf: float) 
     """Send and restore."""
     lr, size = sent(source, model, adapt, crf)
     restored = source.with_name("restored.mkv")
-    options = ReceiveOptions(source, encoder=EncoderSettings(codec="ffv1"), frames=frames, overwrite=True)
+    options = ReceiveOptions(source=source, codec="ffv1", frames=frames, overwrite=True)
     report = receive(lr, restored, options).report
     vmaf = measure_files(restored, source, source.parent, ["vmaf_neg"])
     return Point(size, report.summary()["psnr_y"]["mean"] or 99.0, statistics.fmean(v["vmaf_neg"] or 0 for v in vmaf))

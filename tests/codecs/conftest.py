@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from irn_video.codecs.bitstream.card import StreamCard
 from irn_video.codecs.encoders import EncoderSettings
-from irn_video.codecs.picture import ColorSpec, Layout, Picture
+from irn_video.codecs.picture import ColorSpec, Layout, Picture, VideoFormat
 from irn_video.codecs.reading.reader import VideoReader
 from irn_video.codecs.writing.writer import VideoWriter, WriteSummary
 
@@ -63,16 +63,9 @@ def write(
 
 
 def open_writer(path: Path, like: Picture, settings: EncoderSettings | None = None, **options: Any) -> VideoWriter:
-    given: dict[str, Any] = {
-        "width": like.width,
-        "height": like.height,
-        "layout": like.layout,
-        "bit_depth": like.bit_depth,
-        "color": like.color,
-        "time_base": like.time_base,
-        "frame_rate": Fraction(25),
-    }
-    return VideoWriter(path, settings or EncoderSettings(preset="ultrafast"), **{**given, **options})
+    names = {field.name for field in fields(VideoFormat)}
+    video = replace(VideoFormat.of(like, Fraction(25)), **{name: options.pop(name) for name in names & {*options}})
+    return VideoWriter(path, settings or EncoderSettings(preset="ultrafast"), video, **options)
 
 
 def read(path: Path, **options: Any) -> list[Picture]:

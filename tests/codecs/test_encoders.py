@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -215,3 +216,11 @@ def test_odd_frame_rates(tools: Any, tmp_path: Path) -> None:
             settings = EncoderSettings(codec=codec)
             tools.write(path, pictures, settings, frame_rate=rate, overwrite=True)
             assert [picture.pts for picture in tools.read(path)] == [0, 5, 1000]
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getscheduler"), reason="only Linux has it")
+def test_av1_leaves_the_threads_priority_as_it_was(tools: Any, tmp_path: Path) -> None:
+    """SVT-AV1 run by root would go first for good."""
+    before = os.sched_getscheduler(0)
+    tools.write(tmp_path / "x.mkv", tools.draw(2, 64, 64), EncoderSettings(codec="av1", preset="12"))
+    assert os.sched_getscheduler(0) == before

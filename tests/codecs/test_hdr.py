@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import struct
 
-from irn_video.codecs.reading.hdr import HdrMetadata, MasteringDisplay
+from irn_video.codecs.hdr import HdrMetadata, MasteringDisplay
 
 DISPLAY = MasteringDisplay((0.68, 0.32), (0.265, 0.69), (0.15, 0.06), (0.3127, 0.329), 0.0001, 1000.0)
 

@@ -9,7 +9,11 @@ import time
 
 import pytest
 from irn_video.codecs.links.link_report import LinkReport
-from irn_video.codecs.links.links import LinkCounts, LiveUrl, TsCounter, connect, listen
+from irn_video.codecs.links.mpegts import LinkCounts, TsCounter
+from irn_video.codecs.links.transport import connect, listen
+from irn_video.codecs.links.url import LiveUrl
+
+pytestmark = pytest.mark.alone
 
 
 def ts(counter: int, pid: int = 256, flags: int = 0x10) -> bytes:

@@ -274,3 +274,15 @@ def test_rewriting_twice_gives_the_same_bytes(tools: Any, source: Path, tmp_path
         for file in files:
             rewrite(tools, source, file, card=tools.card())
         assert files[0].read_bytes() == files[1].read_bytes()
+
+
+@pytest.mark.parametrize("extension", ["mp4", "mkv", "mov", "ts"])
+def test_a_track_of_unknown_codec_costs_only_that_track(tools: Any, tmp_path: Path, extension: str) -> None:
+    source, target = tmp_path / "in.mp4", tmp_path / f"out.{extension}"
+    inputs = ("-f", "lavfi", "-i", "testsrc2=size=64x48:rate=25:duration=0.4", "-f", "lavfi", "-i", "sine=duration=0.4")
+    tools.ffmpeg(*inputs, "-pix_fmt", "yuv420p", "-metadata:s:a:0", "language=deu", source)
+    source.write_bytes(source.read_bytes().replace(b"mp4a", b"zzzz").replace(b"esds", b"zzzz"))
+    summary = rewrite(tools, source, target)
+    assert summary.frames == 10
+    assert summary.warnings == ("audio stream 1 of unknown codec (deu) is not carried over",)
+    assert contents(target)["kinds"] == ["video"]

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from irn_video.codecs.encoders import EncoderSettings
 from irn_video.codecs.errors import BadOption, OutputRefused, UnwritableOutput
+from irn_video.codecs.hdr import HdrMetadata, MasteringDisplay
 from irn_video.codecs.picture import ColorSpec, Layout, Picture
-from irn_video.codecs.reading.hdr import HdrMetadata, MasteringDisplay
 from irn_video.codecs.reading.reader import probe
 from irn_video.codecs.writing.writer import VideoWriter
 
@@ -239,15 +239,15 @@ import sys
 from fractions import Fraction
 import numpy as np
 from irn_video.codecs.encoders import EncoderSettings
-from irn_video.codecs.picture import ColorSpec, Layout, Picture
+from irn_video.codecs.picture import ColorSpec, Layout, Picture, VideoFormat
 from irn_video.codecs.writing.writer import VideoWriter
 
 color, base = ColorSpec(), Fraction(1, 25)
 rng = np.random.default_rng(0)
 for _ in range(20):
-    with VideoWriter(sys.argv[1], EncoderSettings(codec="h265", preset="ultrafast"), width=48, height=32,
-                     layout=Layout.YUV420, bit_depth=8, color=color, time_base=base, frame_rate=Fraction(25),
-                     overwrite=True) as writer:
+    with VideoWriter(sys.argv[1], EncoderSettings(codec="h265", preset="ultrafast"), VideoFormat(
+                     width=48, height=32, layout=Layout.YUV420, bit_depth=8, color=color, time_base=base,
+                     frame_rate=Fraction(25)), overwrite=True) as writer:
         for index in range(3):
             planes = tuple(rng.integers(0, 256, s, np.uint8) for s in Layout.YUV420.plane_shapes(32, 48))
             writer.write(Picture(planes, Layout.YUV420, 8, color, index, base))
@@ -268,7 +268,7 @@ from pathlib import Path
 import numpy as np
 from irn_video.codecs.encoders import EncoderSettings
 from irn_video.codecs.errors import IrnError
-from irn_video.codecs.picture import ColorSpec, Layout, Picture
+from irn_video.codecs.picture import ColorSpec, Layout, Picture, VideoFormat
 from irn_video.codecs.writing.writer import VideoWriter
 
 limit, path = int(sys.argv[1]), Path(sys.argv[2])
@@ -277,8 +277,9 @@ if limit:
 rng = np.random.default_rng(0)
 color, base = ColorSpec(), Fraction(1, 25)
 try:
-    with VideoWriter(path, EncoderSettings(lossless=True, preset="ultrafast"), width=160, height=160,
-                     layout=Layout.YUV444, bit_depth=8, color=color, time_base=base, frame_rate=Fraction(25)) as writer:
+    with VideoWriter(path, EncoderSettings(lossless=True, preset="ultrafast"), VideoFormat(
+                     width=160, height=160, layout=Layout.YUV444, bit_depth=8, color=color, time_base=base,
+                     frame_rate=Fraction(25))) as writer:
         for index in range(60):
             planes = tuple(rng.integers(0, 256, (160, 160), np.uint8) for _ in range(3))
             writer.write(Picture(planes, Layout.YUV444, 8, color, index, base))

@@ -17,7 +17,7 @@ from irn_video.pipeline.study.cells import Measurement
 from irn_video.pipeline.study.cost import Cost, Stage
 from irn_video.pipeline.study.results import MethodFacts, Study
 from irn_video.pipeline.system.opencv import cv2
-from irn_video.receiver.live import LiveStatistics
+from irn_video.receiver.live_statistics import LiveStatistics
 from irn_video.sender.camera import Camera, Taken
 
 Point = Callable[[str, str, float, float], Measurement]

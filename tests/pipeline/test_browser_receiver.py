@@ -14,16 +14,17 @@ import numpy as np
 import pytest
 from aiohttp import ClientSession, WSMsgType, WSServerHandshakeError
 from irn_video.codecs.errors import BadOption
-from irn_video.codecs.links.live import Arrival
+from irn_video.codecs.links.live_reader import Arrival
 from irn_video.pipeline.commands.stream import main
 from irn_video.pipeline.engine.rescaler import Rescaler
 from irn_video.pipeline.live.demo import DemoOptions
-from irn_video.pipeline.live.link import LinkConditions
 from irn_video.pipeline.live.runtime import BrowserRuntime
 from irn_video.pipeline.live.server import PageServer, SmallPicture
 from irn_video.pipeline.live.small_stream import SmallStream
 from irn_video.pipeline.restoring import restoration_of
 from irn_video.sender.live import LiveSendOptions
+
+pytestmark = pytest.mark.alone
 
 NETWORK = "irn-h264-x2"
 PAGES = ("/browser.html", "/browser.js", "/restorer.js", "/ort/ort.wasm.min.mjs", f"/networks/{NETWORK}.onnx")
@@ -251,7 +252,7 @@ def test_a_browser_restores_what_the_receiver_does(
     requests: list[str] = []
     taken: list[tuple[int, np.ndarray]] = []
     send = LiveSendOptions(bitrate=300_000, device="cpu", adapt=False)
-    options = DemoOptions(send, LinkConditions(), temperature=0.0, onnxruntime=onnxruntime_web)
+    options = DemoOptions(send=send, temperature=0.0, onnxruntime=onnxruntime_web)
     with demonstration(clip, options) as shown, sync_playwright() as playwright:
         address = shown.address
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])

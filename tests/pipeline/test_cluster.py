@@ -59,11 +59,16 @@ def stack() -> Iterator[ExitStack]:
         yield found
 
 
-@pytest.fixture
-def address(stack: ExitStack) -> str:
+def scheduler(stack: ExitStack, folder: Path) -> tuple[subprocess.Popen[bytes], str]:
+    """One, and its address."""
     port = free_port()
-    started(stack, "dask_scheduler", "--host", "127.0.0.1", "--port", port, "--no-dashboard")
-    return f"tcp://127.0.0.1:{port}"
+    options = ["--host", "127.0.0.1", "--port", port, "--no-dashboard", "--local-directory", folder]
+    return started(stack, "dask_scheduler", *options), f"tcp://127.0.0.1:{port}"
+
+
+@pytest.fixture
+def address(stack: ExitStack, tmp_path: Path) -> str:
+    return scheduler(stack, tmp_path / "scheduler")[1]
 
 
 @pytest.mark.slow
@@ -99,9 +104,7 @@ def test_two_workers_one_of_which_is_killed(
 def test_a_scheduler_that_dies_is_one_line(
     moving: Path, tmp_path: Path, stack: ExitStack, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    port = free_port()
-    scheduler = started(stack, "dask_scheduler", "--host", "127.0.0.1", "--port", port, "--no-dashboard")
-    address = f"tcp://127.0.0.1:{port}"
+    served, address = scheduler(stack, tmp_path / "scheduler")
     worker(stack, address, tmp_path / "worker")
     command = [
         sys.executable,
@@ -118,7 +121,7 @@ def test_a_scheduler_that_dies_is_one_line(
     while not list((tmp_path / "out" / "cells").glob("*.json")):
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    scheduler.kill()
+    served.kill()
     _, said = study.communicate(timeout=120)
     assert study.returncode == 1
     assert [line for line in said.splitlines() if line.startswith("error:")] == [

@@ -14,8 +14,9 @@ from irn_video.pipeline.engine.device import choose_device
 from irn_video.pipeline.training.checkpoint import LOG, load_checkpoint
 from irn_video.pipeline.training.config import load_config
 from irn_video.pipeline.training.distributed import Team
+from irn_video.pipeline.training.run_options import RunOptions
 from irn_video.pipeline.training.sequences import SequenceSource, find_files
-from irn_video.pipeline.training.trainer import RunOptions, Trainer
+from irn_video.pipeline.training.trainer import Trainer
 
 CONFIG = """
 name = "x"
@@ -46,8 +47,8 @@ def test_two_processes_equal_one_with_the_same_batches(photos: Path, tmp_path: P
     arguments += ["--log-every", "5", "--out"]
     one, two = tmp_path / "one", tmp_path / "two"
     # The script torchrun is this module.
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m"]
-    command += ["irn_video.pipeline.commands.train", *arguments, str(two)]
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    command += ["--log-dir", str(tmp_path / "logs"), "-m", "irn_video.pipeline.commands.train", *arguments, str(two)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240, check=False)
     assert done.returncode == 0, done.stderr

@@ -99,6 +99,7 @@ def test_error_of_the_consumer_stops_the_threads() -> None:
     assert not stages()
 
 
+@pytest.mark.alone
 def test_stages_overlap() -> None:
     """Two stages that wait take the time of one; enough that a busy machine does not matter."""
     count, pause = 20, 0.02

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from irn_video.codecs.encoders import EncoderSettings
 from irn_video.codecs.errors import BadOption
-from irn_video.codecs.picture import Picture
+from irn_video.codecs.picture import Picture, VideoFormat
 from irn_video.codecs.reading.packets import video_bytes
 from irn_video.codecs.reading.reader import VideoReader
 from irn_video.codecs.writing.writer import VideoWriter
@@ -27,6 +27,8 @@ from irn_video.pipeline.live.link import Link, LinkConditions
 from irn_video.pipeline.live.panes import Recent, number
 from irn_video.pipeline.live.wall import Wall
 from irn_video.pipeline.quality.psnr import compare
+
+pytestmark = pytest.mark.alone
 
 
 class Ends:
@@ -142,13 +144,11 @@ def test_full_size_is_found_at_the_same_quality(clips: Any, tmp_path: Path) -> N
         tmp_path / "x.mkv",
     )
     with VideoReader(source) as reader:
-        pictures, info = list(reader), reader.info
+        pictures = list(reader)
     settings = EncoderSettings(
         bitrate=150_000, preset="veryfast", tune="zerolatency", keyint=len(pictures), buffer_seconds=0.5
     )
-    samples: dict[str, Any] = {"layout": info.layout, "bit_depth": 8, "color": info.color}
-    samples |= {"width": info.width, "height": info.height}
-    with VideoWriter(coded, settings, **samples, time_base=Fraction(1, 25), frame_rate=Fraction(25)) as writer:
+    with VideoWriter(coded, settings, VideoFormat.of(pictures[0], Fraction(25), Fraction(1, 25))) as writer:
         for index in range(8 * len(pictures)):
             writer.write(replace(pictures[index % len(pictures)], pts=index, time_base=Fraction(1, 25), duration=1))
     errors = []

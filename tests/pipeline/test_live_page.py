@@ -20,6 +20,8 @@ from irn_video.pipeline.live.wall import Fragment
 from irn_video.sender.camera import Camera
 from irn_video.sender.live import LiveSendOptions
 
+pytestmark = pytest.mark.alone
+
 
 def refuse(name: str, value: object) -> None:
     raise BadOption(f"{name} cannot be {value}")
@@ -171,7 +173,7 @@ def test_a_small_machine_shows_fewer_pictures_and_says_so(
     for cores, fewer in ((1, True), (1000, False)):
         monkeypatch.setattr("irn_video.pipeline.live.demo.usable_cores", lambda cores=cores: cores)
         with Camera(str(clip)) as camera:
-            thin_out(camera, DemoOptions(LiveSendOptions(device="cpu")), say=said.append)
+            thin_out(camera, DemoOptions(send=LiveSendOptions(device="cpu")), say=said.append)
             assert (camera.rate < 60) is fewer
     assert len(said) == 1
     assert "of 100 pictures a second" in said[0]
@@ -194,7 +196,9 @@ def test_the_page_in_a_browser(
         return servers[0]
 
     monkeypatch.setattr("irn_video.pipeline.live.demo.PageServer", kept)
-    options = DemoOptions(LiveSendOptions(bitrate=300_000, device="cpu"), LinkConditions(loss=0.01, delay=0.02))
+    options = DemoOptions(
+        send=LiveSendOptions(bitrate=300_000, device="cpu"), conditions=LinkConditions(loss=0.01, delay=0.02)
+    )
     with demonstration(clip, options) as shown, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
 

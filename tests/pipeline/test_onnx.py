@@ -100,7 +100,7 @@ def test_networks_of_every_scale_are_exported() -> None:
 @pytest.mark.parametrize("name", NETWORKS)
 def test_restores_what_was_sent(name: str, clips: Any, tmp_path: Path) -> None:
     source, sent = clips.make(tmp_path / "in.mp4", size="98x66", frames=4), tmp_path / "lr.mp4"
-    send(source, sent, SendOptions(name))
+    send(source, sent, SendOptions(model=name))
     report = receive(sent, tmp_path / "out.mp4", ReceiveOptions(temperature=0, precision="fp32")).report
     expected = [frame.error.psnr() for frame in report.frames]
     with VideoReader(sent, quantiser=True) as reader:

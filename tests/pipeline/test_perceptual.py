@@ -15,9 +15,10 @@ from irn_video.pipeline.training.checkpoint import load_checkpoint
 from irn_video.pipeline.training.config import PerceptualConfig, TrainConfig, load_config
 from irn_video.pipeline.training.paper_task import PaperTask
 from irn_video.pipeline.training.perceptual_task import PerceptualTask
+from irn_video.pipeline.training.run_options import RunOptions
 from irn_video.pipeline.training.sequences import SequenceSource, find_files
 from irn_video.pipeline.training.tasks import make_task
-from irn_video.pipeline.training.trainer import RunOptions, Trainer
+from irn_video.pipeline.training.trainer import Trainer
 
 PERCEPTUAL = PerceptualConfig(adversarial=0.01, features=0.1, width=8)
 TINY = TrainConfig(

@@ -185,8 +185,8 @@ class TestReceiver:
 
         folder = tmp_path_factory.mktemp("lr")
         clips.make(folder / "in.mkv", size="32x24", frames=2)
-        send(folder / "in.mkv", folder / "lr.mkv", SendOptions("bicubic-x2"))
-        send(folder / "in.mkv", folder / "lr4.mkv", SendOptions("bicubic-x4"))
+        send(folder / "in.mkv", folder / "lr.mkv", SendOptions(model="bicubic-x2"))
+        send(folder / "in.mkv", folder / "lr4.mkv", SendOptions(model="bicubic-x4"))
         return folder / "lr.mkv"
 
     def test_end_to_end(self, clips: Any, run: Any, lr: Path, official: Path, tmp_path: Path) -> None:

@@ -8,18 +8,25 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 from irn_video.codecs.errors import StudyFailed
 from irn_video.pipeline.commands.study import main
 from irn_video.pipeline.study.cells import Measurement
-from irn_video.pipeline.study.conclusions import compare, hulls, mean_of
+from irn_video.pipeline.study.conclusions import Mean, compare, hulls, mean_of
 from irn_video.pipeline.study.report import verdict, write_report
 from irn_video.pipeline.study.results import Study, read_results, statistics_of, write_results
+from irn_video.pipeline.study.sections import crops
 from irn_video.pipeline.study.workers import Failure
 
 Point = Callable[[str, str, float, float], Measurement]
 MadeUp = Callable[..., Study]
+
+
+def values(plot: Path) -> list[str]:
+    """What a plot tells whoever points at its values, in its order."""
+    return [title.text or "" for title in ElementTree.parse(plot).getroot().iter("{http://www.w3.org/2000/svg}title")]
 
 
 class TestConclusions:
@@ -41,7 +48,7 @@ class TestConclusions:
         found = mean_of([-10.0, -20.0, -30.0])
         assert found.mean == -20
         assert found.margin == pytest.approx(4.30265 * 10 / 3**0.5, rel=1e-4)
-        assert mean_of([-10.0]).margin is None
+        assert mean_of([-10.0, -20.0]) == Mean(-15.0, None)  # two clips say too little of others
         assert mean_of([-10.0, None]).mean is None
 
     def test_statistics_of_pictures(self) -> None:
@@ -53,17 +60,17 @@ class TestConclusions:
 
 class TestReport:
     def test_results_come_back_and_make_the_same_report(self, made_up: MadeUp, tmp_path: Path) -> None:
-        study = replace(made_up(0.2), failures=(Failure("a cell", "no reason"),), notes=("a note",))
+        study = replace(made_up(0.2, clips=2), failures=(Failure("a cell", "no reason"),), notes=("a note",))
         write_results(tmp_path, study)
         write_report(tmp_path, study)
         before = (tmp_path / "report.html").read_bytes()
         assert read_results(tmp_path) == study
         assert main(["report", str(tmp_path)]) == 1  # a cell had failed
         assert (tmp_path / "report.html").read_bytes() == before
-        assert len((tmp_path / "results.csv").read_text().splitlines()) == 1 + 45
+        assert len((tmp_path / "results.csv").read_text().splitlines()) == 1 + 30
         header, *lines = (tmp_path / "comparisons.csv").read_text().splitlines()
         assert header == "clip,model,anchor,metric,rate,akima,lower,upper,quality,overlap"
-        assert len(lines) == 3 * 2 * (2 + 2)  # clips, metrics; the network and each anchor against the other anchors
+        assert len(lines) == 2 * 2 * (2 + 2)  # clips, metrics; the network and each anchor against the other anchors
 
     def test_the_verdict_comes_first(self, made_up: MadeUp) -> None:
         hull, first, lanczos = verdict(made_up(0.2))
@@ -77,9 +84,39 @@ class TestReport:
         write_report(tmp_path, replace(study, notes=(evil,), settings={"codec": evil}))
         page = (tmp_path / "report.html").read_text()
         assert "<script" not in page
-        assert not re.search(r"(src|href)=(?!'data:|'#)", page)
+        assert not re.search(r"(src|href|data)=(?!'data:|'#)", page)
         assert "url(" not in page
         assert "data:image/svg+xml" in page
+
+    def test_crops_say_how_far_apart_their_bit_rates_are(self, made_up: MadeUp) -> None:
+        study = made_up(0.2, clips=1)
+        rates = {"full": 400.0, "lanczos-x2": 404.0, "irn": 380.0}
+        points = [replace(p, crop="x", bytes=round(rates[p.method] * 125)) for p in study.middle_points("clip0.mkv")]
+        section = "".join(crops(replace(study, measurements=tuple(points), sources={"clip0.mkv": "x"})))
+        found = dict(re.findall(r"<figcaption>(\S+)<br>(.*?)</figcaption>", section))
+        assert found == {
+            "full": "400 kb/s, 36.00 dB",
+            "lanczos-x2": "404 kb/s (<span>+1.0 %</span>), 36.00 dB",
+            "irn": "380 kb/s (<span class=bad>−5.0 %</span>), 36.00 dB",
+        }
+
+    def test_plots_tell_their_values(self, made_up: MadeUp, tmp_path: Path) -> None:
+        study = made_up(0.2, clips=1)
+        named = [replace(p, method="<irn>") if p.method == "irn" else p for p in study.measurements]
+        facts = {**study.methods, "<irn>": study.methods["irn"]}
+        write_report(tmp_path, replace(study, models=("<irn>",), methods=facts, measurements=tuple(named)))
+        curves = values(tmp_path / "plots" / "clip0.mkv-curves.svg")
+        assert len(curves) == 2 * 3 * 5  # metrics, methods, rates
+        assert curves[:2] == ["full\nkbit/s: 100\nPSNR-Y, dB: 30", "full\nkbit/s: 200\nPSNR-Y, dB: 33"]
+        assert curves[-1] == "<irn>\nkbit/s: 1280\nVMAF: 84"
+        over_time = values(tmp_path / "plots" / "clip0.mkv-time.svg")
+        assert over_time[:2] == [f"full, 400 kb/s\nframe: {n}\nPSNR-Y, dB: {q}" for n, q in ((0, 35.5), (1, 36.5))]
+
+    def test_it_speaks_of_frames(self, made_up: MadeUp, tmp_path: Path) -> None:
+        write_report(tmp_path, made_up(0.2, clips=1))
+        page = (tmp_path / "report.html").read_text()
+        assert "send: frames a second" in page
+        assert "picture" not in page
 
     @pytest.mark.parametrize("text", [None, "{", "{}", '{"schema": 99}', '{"schema": 1, "anchors": 3}'])
     def test_damaged_results_are_one_line(self, text: str | None, tmp_path: Path) -> None:
@@ -103,6 +140,11 @@ def test_two_studies_are_compared(
     write_results(tmp_path / "b", renamed)
     assert main(["compare", str(tmp_path / "a"), str(tmp_path / "b")]) == 1
     assert "no clip and method in common" in capsys.readouterr().err
+
+
+def plots(page: Any) -> list[Any]:
+    """The documents of a report's plots."""
+    return [frame for frame in page.frames if frame.url.startswith("data:image/svg+xml")]
 
 
 class TestBrowser:
@@ -139,13 +181,25 @@ class TestBrowser:
         assert not errors
         assert [url for url in requests if not url.startswith(("file:", "data:"))] == []
         pictures = page.evaluate("[...document.images].map(i => i.complete && i.naturalWidth)")
-        assert len(pictures) == 4 + 3  # curves, time, hull, cost; three crops
+        assert len(pictures) == 3  # the crops
         assert all(pictures)
+        assert len(plots(page)) == 4  # curves, time, hull, cost
         headings = page.evaluate("[...document.querySelectorAll('h2')].map(h => h.textContent)")
         assert headings[:3] == ["Bit rate at equal quality", "Crossovers", "Hull"]
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
         page.set_viewport_size({"width": 390, "height": 800})
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")  # a phone
+
+    @pytest.mark.slow
+    def test_a_value_is_seen_while_it_is_pointed_at(self, browser: Any, folder: Path) -> None:
+        page = browser.new_page(viewport={"width": 1200, "height": 900})
+        page.goto((folder / "report.html").as_uri())
+        firsts = [plot.locator(".value").first for plot in plots(page)]
+        circle = next(first for first in firsts if "kbit/s" in first.text_content())
+        opacity = "e => getComputedStyle(e).fillOpacity"
+        assert circle.evaluate(opacity) == "0"
+        circle.hover()
+        assert circle.evaluate(opacity) == "0.3"
 
     @pytest.mark.slow
     def test_the_slider_moves_the_border(self, browser: Any, folder: Path) -> None:

@@ -22,10 +22,12 @@ from irn_video.pipeline.training import trainer as trainer_module
 from irn_video.pipeline.training.checkpoint import CHECKPOINT, LOG, VALIDATION, forget_after, load_checkpoint
 from irn_video.pipeline.training.config import TrainConfig
 from irn_video.pipeline.training.guard import interrupts_held
+from irn_video.pipeline.training.progress import Progress
+from irn_video.pipeline.training.run_options import RunOptions
 from irn_video.pipeline.training.schedule import Budget, learning_rate
 from irn_video.pipeline.training.sequences import SequenceSource, find_files
 from irn_video.pipeline.training.task import Loss, Rates, Task, everything
-from irn_video.pipeline.training.trainer import Progress, RunOptions, Trainer
+from irn_video.pipeline.training.trainer import Trainer
 from irn_video.pipeline.zoo import read_model
 from torch import Tensor
 

@@ -81,6 +81,7 @@ class TestOnARealClip:
     def test_the_table_command_checks_its_lists(self, clip: Path, bad: str) -> None:
         assert main(["bdrate", str(clip), "--crf", bad]) == 2
 
+    @pytest.mark.alone
     def test_every_stage_is_timed(self, clip: Path, tmp_path: Path) -> None:
         found = speed.measure_speed(clip, tmp_path, "lanczos-x2", frames=8, repeat=1)
         assert (found.frames, found.width, found.height) == (8, 192, 128)
@@ -91,6 +92,7 @@ class TestOnARealClip:
         assert all(seconds > 0 for seconds in (*found.stage_seconds.values(), found.overlap, found.send_seconds))
         assert "8 pictures" in speed.speed_table(found)
 
+    @pytest.mark.alone
     def test_tuning_is_timed(self, clip: Path, tmp_path: Path) -> None:
         cost = speed.measure_cost(clip, tmp_path, "irn-h264-x2", frames=8, repeat=1, adapt="fast")
         assert cost.video_seconds == pytest.approx(0.32)

@@ -1,0 +1,77 @@
+"""What a change of weights is worth, and what it costs."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from irn_video.pipeline.adaptation.equations import Matrix
+from irn_video.pipeline.network import CodecAwareRescaler
+from irn_video.pipeline.network.codec_aware import DETAIL, PACKED
+from irn_video.pipeline.quality.report import TunedGroup
+from irn_video.pipeline.zoo.weight_update import WeightUpdate
+
+_CHROMA = 0.25  # what squared error of chroma counts
+LEVELS = 255
+"""Luma levels that a sample of 1 stands for, in which prices are told."""
+
+
+class Pricing:
+    """Tells what an update is worth for a group of pictures; minus infinity where it takes too much.
+
+    Args:
+        network: the general one.
+        cells: in the pictures of the group.
+        price: of a bit, in squared error.
+        most: bytes.
+    """
+
+    def __init__(self, network: CodecAwareRescaler, cells: int, price: float, most: int) -> None:
+        self._network, self._most = network, most
+        self.cells, self.price, self.importance = cells, price, importance_of(network)
+
+    def __call__(self, gain: Matrix, update: WeightUpdate) -> Candidate:
+        """An update that lowers the mean squared error of each output by `gain`."""
+        message = update.to_message(self._network) if update else b""
+        total, cost = float(gain @ self.importance) * self.cells, 8 * self.price * len(message)
+        return Candidate(update, message, total, total - cost if len(message) <= self._most else -math.inf)
+
+    def report(self, frames: int, candidate: Candidate) -> TunedGroup:
+        """Of a group of so many pictures."""
+        hidden, scale = candidate.update.hidden, (LEVELS * DETAIL) ** 2
+        return TunedGroup(
+            frames=frames,
+            bytes=len(candidate.message),
+            rank=None if hidden is None else hidden.rank,
+            last_layer=candidate.update.last is not None,
+            saved_per_bit=candidate.gain * scale / (8 * len(candidate.message)) if candidate.message else None,
+            video_saves_per_bit=self.price * scale,
+        )
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """An update, its message, the squared error it saves in the group, and this less the price of the message."""
+
+    update: WeightUpdate
+    message: bytes
+    gain: float
+    value: float
+
+
+def value_of(candidate: Candidate) -> float:
+    """For `max`."""
+    return candidate.value
+
+
+def importance_of(network: CodecAwareRescaler) -> Matrix:
+    """What the squared error of each output is worth: by the samples of the HR picture it is spread over, and plane."""
+    parts = [(1, 4**network.levels)]  # of the LR picture; then details, the finest first
+    parts += [(3 * 4**level, 4 ** (network.levels - level)) for level in reversed(range(network.levels))]
+    of_planes = np.append(np.ones(PACKED - 2), [_CHROMA] * 2)
+    importance: Matrix = np.concatenate([spread * np.repeat(of_planes, count) for count, spread in parts])
+    return importance
+
+
+NOTHING = Candidate(WeightUpdate(), b"", 0.0, 0.0)

@@ -1,0 +1,99 @@
+"""Options have one home: what commands and Python say is the same, field by field."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from irn_video.codecs.encoders import EncoderSettings, make_encoder
+from irn_video.codecs.errors import BadOption
+from irn_video.pipeline.commandline.options import receive as receive_command
+from irn_video.pipeline.commandline.options import send as send_command
+from irn_video.pipeline.commandline.options import stream as stream_command
+from irn_video.receiver.live_options import LiveReceiveOptions
+from irn_video.receiver.receiving import ReceiveOptions
+from irn_video.sender.live import LiveSendOptions
+from irn_video.sender.sending import SendOptions, send
+
+
+def parsed(command: click.Command, *arguments: str, but: tuple[str, ...] = ()) -> dict[str, Any]:
+    """What a command line says, without what is no field of the options."""
+    return {k: v for k, v in command.make_context("x", list(arguments)).params.items() if k not in but}
+
+
+NO_FIELDS = ("source", "lr", "output", "report", "as_json")
+COMMANDS = {
+    "send": (send_command.command, ("a", "b"), NO_FIELDS, SendOptions),
+    "receive": (receive_command.command, ("a", "b"), ("lr", "output", "report", "as_json"), ReceiveOptions),
+    "stream send": (
+        stream_command.send,
+        ("a", "b"),
+        ("source", "url", "as_json", "loop", "seconds", "size", "fps", "sdp", "control", "overwrite", "scale"),
+        LiveSendOptions,
+    ),
+    "stream receive": (
+        stream_command.receive,
+        ("a",),
+        ("url", "as_json", "display", "web", "host"),
+        LiveReceiveOptions,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_without_options_is_the_dataclass_without_any(name: str) -> None:
+    command, arguments, but, kind = COMMANDS[name]
+    assert kind(**parsed(command, *arguments, but=but)) == kind()
+
+
+def test_from_the_command_line() -> None:
+    words = ["--bitrate", "800k", "--pix-fmt", "yuv444p", "--adapt", "fast", "--adapt-budget", "2%", "--seed", "3"]
+    options = SendOptions(**parsed(send_command.command, "a", "b", *words, but=NO_FIELDS))
+    assert options == SendOptions(bitrate=800_000, pixel_format="yuv444p", adapt="fast", adapt_budget="2%", seed=3)
+    with pytest.raises(BadOption, match="not a bit rate"):
+        parsed(send_command.command, "a", "b", "--bitrate", "much")
+
+
+def test_the_encoder_is_a_part() -> None:
+    options = SendOptions(crf=26, preset="slow", adapt="fast")
+    assert options.encoder == EncoderSettings(crf=26, preset="slow")
+    assert make_encoder(options).crf == 26
+    with pytest.raises(BadOption, match="crf 99"):
+        make_encoder(SendOptions(crf=99).encoder)
+
+
+@pytest.mark.parametrize(
+    ("given", "crf", "preset"),
+    [
+        ({}, 18, "veryfast"),
+        ({"codec": "h265"}, 18, "veryfast"),
+        ({"crf": 30}, 30, "veryfast"),
+        ({"preset": "slow"}, 18, "slow"),
+        ({"bitrate": 800_000}, None, "veryfast"),
+        ({"lossless": True}, None, "veryfast"),
+        ({"codec": "av1"}, None, None),
+        ({"codec": "ffv1"}, None, None),
+    ],
+)
+def test_the_restored_files_encoder(given: dict[str, Any], crf: float | None, preset: str | None) -> None:
+    encoder = ReceiveOptions(**given, source="x.mkv").encoder
+    assert (encoder.crf, encoder.preset) == (crf, preset)
+    assert type(encoder) is EncoderSettings
+    make_encoder(encoder)
+
+
+def test_live_streams_are_sent_with_little_delay() -> None:
+    assert LiveSendOptions().encoder == EncoderSettings(
+        bitrate=800_000, preset="veryfast", tune="zerolatency", buffer_seconds=0.5
+    )
+
+
+def test_scale_alone_names_the_network(tmp_path: Path, moving: Path) -> None:
+    sent = send(moving, tmp_path / "lr.mkv", SendOptions(scale=4, frames=1, preset="ultrafast"))
+    assert (sent.card.model, sent.card.scale) == ("irn-h264-x4", 4)
+    with pytest.raises(BadOption, match="no network has scale 3"):
+        send(moving, tmp_path / "other.mkv", SendOptions(scale=3))
+    with pytest.raises(BadOption, match="irn-h264-x1 has scale 1, not 2"):
+        send(moving, tmp_path / "other.mkv", SendOptions(scale=2, model="irn-h264-x1"))
