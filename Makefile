@@ -16,7 +16,7 @@ PYTHON ?=
 CANDIDATES := $(if $(PYTHON),$(PYTHON),python3 python3.13 python3.12 python3.11 python3.14)
 USABLE := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 
-.PHONY: help venv demo test lint bench dist clean
+.PHONY: help venv demo test lint docs bench dist clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 14
@@ -36,6 +36,9 @@ lint: $(READY) ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	MYPYPATH=samples $(BIN)/mypy -p demo -p measure
+
+docs: $(READY) ## build the book in docs/ into site/; a broken link or reference fails
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 bench: $(READY) ## measure speed; with ARGS=--memory also peak memory at 1080p (run on an idle machine)
 	@$(BIN)/python samples/measure bench $(ARGS)

@@ -20,7 +20,7 @@ _CLIMB = 1.08
 _SETTLING_SECONDS = 1.0  # until a change can be seen in the reports
 _WINDOW_SECONDS = 1.5
 # Bits per full-size pixel at which scale 4 and scale 2 are equally good: 0.006 to 0.039 on seven clips, 0.0086 their
-# median (the crossovers in README). The scale changes a little below and a little above.
+# median (the crossovers in docs/results.md). The scale changes a little below and a little above.
 _SMALL, _LARGE = 0.0075, 0.010
 
 

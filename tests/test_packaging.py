@@ -23,7 +23,7 @@ from packaging.version import Version
 
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = ("codecs", "pipeline", "receiver", "sender")
-TARGETS = {"help", "venv", "demo", "test", "lint", "bench", "dist", "clean"}
+TARGETS = {"help", "venv", "demo", "test", "lint", "docs", "bench", "dist", "clean"}
 # What a source distribution holds beside the rooms.
 SOURCES = {"CHANGELOG.md", "CITATION.cff", "LICENSE", "MANIFEST.in", "README.md", "constraints.txt", "pyproject.toml"}
 FACE = Path("pipeline", "api")
@@ -221,12 +221,12 @@ def test_make_says_what_is_missing(tmp_path: Path) -> None:
     assert not (tmp_path / ".venv").exists()
 
 
-def test_ci_runs_lint_and_tests() -> None:
+def test_ci_runs_lint_docs_and_tests() -> None:
     script = ROOT / ".ci" / "run"
     assert os.access(script, os.X_OK)
     text = script.read_text()
     assert "set -euo pipefail" in text
-    assert re.findall(r"^make (\w+)", text, re.MULTILINE) == ["lint", "dist", "test"]
+    assert re.findall(r"^make (\w+)", text, re.MULTILINE) == ["lint", "docs", "dist", "test"]
     assert re.search(r"^\.ci/wheel$", text, re.MULTILINE)
     assert os.access(ROOT / ".ci" / "wheel", os.X_OK)
 

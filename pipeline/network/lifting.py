@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 # Least-squares fit of both low-passes, of analysis and synthesis, to the Lanczos-8 kernel: nearly a brick wall.
-# Wavelets with a softer edge cost bits (TRAINING.md has the comparison).
+# Wavelets with a softer edge cost bits (docs/lab-notes.md has the comparison).
 BRICK_WALL_TAPS = (
     (0.124939, -0.059672, 0.035856, -0.022626, 0.014488, -0.008709, 0.004821),
     (0.235666, -0.105729, 0.063132, -0.040754, 0.026697, -0.017176, 0.010883),

@@ -79,7 +79,8 @@ def _client(address: str) -> Any:
         if client is not None:
             client.close()
         raise StudyFailed(
-            f"no cluster at {address}: {one_line(error)}", hint="start dask scheduler and dask worker, see README"
+            f"no cluster at {address}: {one_line(error)}",
+            hint="start dask scheduler and dask worker, see docs/studies.md",
         ) from error
     except ValueError as error:
         raise BadOption(f"{address} is no address of a scheduler", hint="such as tcp://127.0.0.1:8786") from error

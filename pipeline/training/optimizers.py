@@ -18,7 +18,7 @@ class ConvolutionMuon(torch.optim.Muon):
     """Muon (Jordan et al. 2024) on convolution kernels, each taken as an (out, in·k·k) matrix.
 
     Its steps do not depend on how the inputs are scaled and correlated, and details are far fainter than edges: on
-    restoring H.264, 150 steps gave three times the gain of Adam's (TRAINING.md).
+    restoring H.264, 150 steps gave three times the gain of Adam's (docs/lab-notes.md).
     """
 
     def __init__(self, groups: Rates, rate: float) -> None:

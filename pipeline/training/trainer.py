@@ -106,7 +106,7 @@ class Trainer:
             start_from(self.network, config.network, start)
         self._start = f"{start.card.name} {start.sha256[:8]}" if start else ""
         self.network.to(self._device)
-        if self._device.type == "cuda":  # on the CPU it gains nothing for dense blocks (TRAINING.md)
+        if self._device.type == "cuda":  # on the CPU it gains nothing for dense blocks
             self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         if self.task.critic is not None:
             self.task.critic.to(self._device)
