@@ -1,4 +1,4 @@
-"""From an LR stream back to pictures, measured against the source: the core of receiver and verification."""
+"""From an LR stream back to frames, measured against the source: the core of receiver and verification."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _H264_RANGE, _AV1_RANGE, _TYPICAL_QUANTISER = 51, 63, 28.0
 
 @dataclass(frozen=True)
 class Restored:
-    """A restored picture, what it was restored from and, if there is a source, its measurement."""
+    """A restored frame, what it was restored from and, if there is a source, its measurement."""
 
     picture: Picture
     lr: Picture
@@ -60,7 +60,7 @@ def check_size(info: VideoInfo, card: StreamCard) -> None:
 
 
 def check_lr_size(width: int, height: int, card: StreamCard, path: Path | None = None) -> None:
-    """Refuse a card that does not fit pictures of this size; `path` is where they come from.
+    """Refuse a card that does not fit frames of this size; `path` is where they come from.
 
     Raises:
         BadCard: says which sizes disagree.
@@ -68,7 +68,7 @@ def check_lr_size(width: int, height: int, card: StreamCard, path: Path | None =
     expected = card.width + card.pad_right, card.height + card.pad_bottom
     if (width * card.scale, height * card.scale) != expected:
         raise BadCard(
-            f"the stream card describes pictures of {expected[0]}x{expected[1]} shrunk by {card.scale}, these are "
+            f"the stream card describes frames of {expected[0]}x{expected[1]} shrunk by {card.scale}, these are "
             f"{width}x{height}",
             path=path,
             hint="the stream was changed after irn-send",
@@ -98,10 +98,10 @@ def is_source(card: StreamCard, path: Path) -> bool:
 
 
 class Meter:
-    """Measures restored pictures against those of the source, paired by their times.
+    """Measures restored frames against those of the source, paired by their times.
 
-    A damaged LR stream may lack pictures; the others are still paired, exactly by their times. Anything else that
-    does not fit means that the pictures may not belong together, and nothing is measured then.
+    A damaged LR stream may lack frames; the others are still paired, exactly by their times. Anything else that
+    does not fit means that the frames may not belong together, and nothing is measured then.
 
     Args:
         source: reader of the source.
@@ -120,7 +120,7 @@ class Meter:
         self._waiting: Picture | None = None
 
     def measured(self, restored: Iterator[Restored], originals: Iterator[Picture]) -> Iterator[Restored]:
-        """Each restored picture with its measurement.
+        """Each restored frame with its measurement.
 
         Raises:
             SourceMismatch: times or lengths differ; says how.
@@ -142,9 +142,9 @@ class Meter:
             return None
 
     def _measure(self, index: int, restored: Picture, originals: Iterator[Picture]) -> FrameReport | None:
-        """Errors of a picture; None where a damaged stream has one whose source cannot be told."""
+        """Errors of a frame; None where a damaged stream has one whose source cannot be told."""
         if self._lr.warnings:
-            raise self._mismatch("the LR stream's timestamps jump: which pictures of the source follow is not known")
+            raise self._mismatch("the LR stream's timestamps jump: which frames of the source follow is not known")
         damaged = bool(self._lr.damage)
         while (original := self._waiting or next(originals, None)) is not None:
             self._waiting = None
@@ -158,19 +158,19 @@ class Meter:
                 return FrameReport(index, restored.pts_seconds, compare(matched, restored))
             if not damaged:
                 raise self._mismatch(
-                    f"picture {index} comes {abs(later):.3f} s {'later' if later > 0 else 'earlier'} than in the source"
+                    f"frame {index} comes {abs(later):.3f} s {'later' if later > 0 else 'earlier'} than in the source"
                 )
             if later < 0:
                 self._waiting = original
                 return None
         if damaged:
             return None
-        raise self._mismatch(f"the source ends after {index} pictures, the LR stream goes on")
+        raise self._mismatch(f"the source ends after {index} frames, the LR stream goes on")
 
     def _finish(self, count: int, originals: Iterator[Picture]) -> None:
         """Check that the source ends where the stream does."""
         if not self._prefix and not self._lr.damage and next(originals, None) is not None:
-            raise self._mismatch(f"the LR stream ends after {count} pictures, the source goes on")
+            raise self._mismatch(f"the LR stream ends after {count} frames, the source goes on")
 
     def _tolerance(self) -> float:
         rate = self.source.info.frame_rate
@@ -179,7 +179,7 @@ class Meter:
     def _mismatch(self, what: str) -> SourceMismatch:
         mine, other = self._lr.info.frame_rate, self.source.info.frame_rate
         if mine and other and abs(mine / other - 1) > _OTHER_RATE:
-            what += f"; the LR stream has {float(mine):.4g} pictures per second, the source {float(other):.4g}"
+            what += f"; the LR stream has {float(mine):.4g} frames per second, the source {float(other):.4g}"
         return SourceMismatch(
             what, path=self.source.info.path, hint="give the file that was sent, or --frames to compare a prefix"
         )
@@ -200,16 +200,16 @@ def check_source(source: VideoInfo, card: StreamCard) -> None:
 
 
 def check_whole(lr: VideoInfo, card: StreamCard, source: VideoInfo) -> None:
-    """Refuse to compare a prefix with a stream that was cut: its first picture may be any picture of the source.
+    """Refuse to compare a prefix with a stream that was cut: its first frame may be any frame of the source.
 
     Raises:
-        SourceMismatch: says how many pictures are missing.
+        SourceMismatch: says how many frames are missing.
     """
     if lr.frames is None or lr.frames in (card.frames, source.frames) or ends_early(lr.path):
         return
     raise SourceMismatch(
-        f"the LR stream has {lr.frames} pictures, but {card.frames or source.frames} were sent: it was cut, and which "
-        "pictures of the source these are is not known",
+        f"the LR stream has {lr.frames} frames, but {card.frames or source.frames} were sent: it was cut, and which "
+        "frames of the source these are is not known",
         path=lr.path,
         hint="measure the whole stream",
     )
@@ -224,7 +224,7 @@ def meter_for(
         lr: the LR stream.
         source: likewise.
         card: of the stream.
-        frames: only so many pictures are read of both; None for all.
+        frames: only so many frames are read of both; None for all.
         found: nobody asked for this source, see `lenient` of `Meter`.
 
     Raises:

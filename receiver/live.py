@@ -1,6 +1,6 @@
 """Receive a live stream: network → decode → restore → measure and record, each stage in a thread of its own.
 
-Where the network cannot keep up, a picture that has waited while newer ones came is enlarged by Lanczos, which is
+Where the network cannot keep up, a frame that has waited while newer ones came is enlarged by Lanczos, which is
 quick, or gives way to them, so that what is shown stays near to what is taken.
 """
 
@@ -30,7 +30,7 @@ _WAITING = 16  # decoded pictures
 
 @dataclass(frozen=True)
 class LivePicture:
-    """One restored picture.
+    """One restored frame.
 
     Attributes:
         picture: at full size.
@@ -64,12 +64,12 @@ def receive_live(
         options: see `LiveReceiveOptions`.
         originals: to measure against, where it is not a file.
         dial: what may change meanwhile.
-        heard: called with every picture that arrives, restored or not, in the reader's thread: it must not wait.
-        show: called with each restored picture and what has come so far.
+        heard: called with every frame that arrives, restored or not, in the reader's thread: it must not wait.
+        show: called with each restored frame and what has come so far.
         say: called with what was chosen, and with what is wrong, each once.
 
     Raises:
-        LinkFailed: no sender, or none whose pictures can be restored.
+        LinkFailed: no sender, or none whose frames can be restored.
         IrnError: see its subclasses.
     """
     options, say = options or LiveReceiveOptions(), say or _silent

@@ -14,11 +14,11 @@ class LiveReceiveOptions(LatentOptions, DeviceOptions):
     """How to receive live: `LiveReceiveOptions(output="restored.mkv")`.
 
     Attributes:
-        source: what is being sent, to measure against; pictures are matched by their index.
-        output: a file to record the restored pictures to; None for none.
+        source: what is being sent, to measure against; frames are matched by their index.
+        output: a file to record the restored frames to; None for none.
         overwrite: replace an existing recording.
         model: weights file or name, where the card's name is not enough.
-        fallback: what becomes of a picture that the network has no time for: `lanczos` or `drop`.
+        fallback: what becomes of a frame that the network has no time for: `lanczos` or `drop`.
         wait: seconds to wait for a sender.
         patience: seconds without a packet after which the stream has ended.
         seconds: stop after so long; None at the end of the stream.

@@ -20,7 +20,7 @@ _SHORT = 0.02  # seconds; pictures that come in a bunch are no sign of a slow ne
 
 @dataclass(frozen=True)
 class _Restorer:
-    """What restores the pictures of one card."""
+    """What restores the frames of one card."""
 
     network: Rescaler
     quick: Rescaler
@@ -29,7 +29,7 @@ class _Restorer:
 
 @dataclass(frozen=True)
 class Predicted:
-    """Half-way to a restored picture."""
+    """Half-way to a restored frame."""
 
     arrival: Arrival
     by: Rescaler
@@ -49,7 +49,7 @@ class Restorers:
         self._said = self.complaint = ""
 
     def predict(self, arrival: Arrival, newer: int) -> Predicted | None:
-        """First half; None for a picture that cannot be restored. `newer` pictures wait behind it."""
+        """First half; None for a frame that cannot be restored. `newer` frames wait behind it."""
         try:
             check_lr_size(arrival.picture.width, arrival.picture.height, arrival.card)
         except IrnError as error:

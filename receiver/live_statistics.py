@@ -21,19 +21,19 @@ class LiveStatistics:
     """What has come, and what became of it.
 
     Attributes:
-        arrived: pictures decoded.
+        arrived: frames decoded.
         restored: of them, shown at full size.
         fallback: of the restored, those that were enlarged by Lanczos because the network had no time.
         late: of them, left out because newer ones had come.
         refused: of them, not restored because their card does not fit them, or names a network that is not here.
         concealed: of them, those in which the decoder has made up for lost packets.
-        missing: pictures between the first and the last that never came, those that the sender left out among them.
+        missing: frames between the first and the last that never came, those that the sender left out among them.
         packets, lost_packets: of MPEG-TS, see `LinkCounts`.
         sessions: runs of the sender.
         bytes: of the video packets.
-        seconds: from the first picture to the last.
+        seconds: from the first frame to the last.
         delay_ms, delay_p95_ms: from capture to restoration, median and 95th percentile; right if both clocks are.
-        stall_ms: the longest time without a new picture.
+        stall_ms: the longest time without a new frame.
         psnr_y: mean in dB; None if not measured.
     """
 
@@ -61,7 +61,7 @@ class LiveStatistics:
 
     @property
     def fps(self) -> float:
-        """Restored pictures a second."""
+        """Restored frames a second."""
         return self.restored / self.seconds if self.seconds else 0.0
 
 
@@ -88,7 +88,7 @@ class Tally:
 
     @property
     def seconds(self) -> float:
-        """From the first picture to the last."""
+        """From the first frame to the last."""
         return 0.0 if self._began is None else self._ended - self._began
 
     def counted(self, arrivals: Iterable[Arrival]) -> Iterator[Arrival]:
@@ -107,7 +107,7 @@ class Tally:
             yield arrival
 
     def done(self, delay: float, error: PictureError | None, fallback: bool) -> None:
-        """One picture was restored."""
+        """One frame was restored."""
         now = time.monotonic()
         self._stall = max(self._stall, now - (self._shown or now))
         self._shown = now

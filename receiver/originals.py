@@ -1,4 +1,4 @@
-"""Where the pictures are that were sent: what live pictures are measured against."""
+"""Where the frames are that were sent: what live frames are measured against."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from irn_video.pipeline.quality.psnr import PictureError, compare
 
 
 class Originals(Protocol):
-    """Where the pictures are that were sent."""
+    """Where the frames are that were sent."""
 
     def original(self, arrival: Arrival) -> Picture | None:
         """The one that has arrived; None where it is not known."""
 
 
 def measured(restored: Picture, arrival: Arrival, originals: Originals | None) -> PictureError | None:
-    """Errors of a restored picture; None where its original is not known, or of another size."""
+    """Errors of a restored frame; None where its original is not known, or of another size."""
     original = originals.original(arrival) if originals is not None else None
     if original is None or (original.width, original.height) != (restored.width, restored.height):
         return None
@@ -41,7 +41,7 @@ class FileOriginals:
         self._reader.close()
 
     def original(self, arrival: Arrival) -> Picture | None:
-        """None where the source has no such picture."""
+        """None where the source has no such frame."""
         count = arrival.card.frames
         return self._at(arrival.stamp.index % count if count else arrival.stamp.index)
 

@@ -72,7 +72,7 @@ class ReceiveResult:
         written: the restored file.
         source: what it was measured against, or None.
         unmeasured: why it was not measured, empty if it was.
-        report: of the LR stream, with measured pictures if there was a source.
+        report: of the LR stream, with measured frames if there was a source.
     """
 
     written: WriteSummary
@@ -154,7 +154,7 @@ def _plan(card: StreamCard, options: ReceiveOptions) -> tuple[Restoration, tuple
         layout, depth = encoder.choose(Layout.YUV444, depth)
     if (layout, depth) == sent:
         return to, ()
-    why = "has no subsampled pictures of odd size" if odd else "carries no better here"
+    why = "has no subsampled frames of odd size" if odd else "carries no better here"
     text = f"the restored file is {layout} at {depth} bits, not {sent[0]} at {sent[1]}: {options.encoder.codec} {why}"
     return with_samples(to, layout, depth), (text,)
 

@@ -1,4 +1,4 @@
-"""Recording restored pictures."""
+"""Recording restored frames."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from irn_video.receiver.receiving import ReceiveOptions
 
 
 class Recorder:
-    """Writes restored pictures to a file at the times at which they were taken, until their size changes."""
+    """Writes restored frames to a file at the times at which they were taken, until their size changes."""
 
     def __init__(self, options: LiveReceiveOptions, say: Callable[[str], None]) -> None:
         assert options.output is not None
@@ -43,7 +43,7 @@ class Recorder:
             self._writer = VideoWriter(self._path, ReceiveOptions().encoder, self._video, overwrite=self._overwrite)
         if self._video is not None and not self._video.fits(picture) and not self._over:
             self._over = True
-            self._say(f"warning: {self._path} ends here: the pictures have changed to {picture.width}x{picture.height}")
+            self._say(f"warning: {self._path} ends here: the frames have changed to {picture.width}x{picture.height}")
         if not self._over and self._first is not None:
             since = arrival.stamp.captured - self._first.captured
             pts = round(Fraction(since, 1_000_000) / CLOCK)

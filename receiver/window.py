@@ -1,4 +1,4 @@
-"""A window that shows restored pictures, by OpenCV."""
+"""A window that shows restored frames, by OpenCV."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _ENDING_KEYS = (ord("q"), 27)
 
 
 class Window:
-    """Open from the first picture on, until `q`, Esc or its own button closes it.
+    """Open from the first frame on, until `q`, Esc or its own button closes it.
 
     Raises:
         BadOption: there is no screen; OpenCV would end the whole program.
@@ -24,11 +24,11 @@ class Window:
 
     def __init__(self) -> None:
         if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
-            raise BadOption("there is no screen to show pictures on", hint="use --web 8000 and a browser")
+            raise BadOption("there is no screen to show frames on", hint="use --web 8000 and a browser")
         self._open = False
 
     def show(self, picture: Picture) -> bool:
-        """Show a picture; returns whether the user wants to end."""
+        """Show a frame; returns whether the user wants to end."""
         color = carried_color(picture.color, Layout.RGB, picture.height)
         planes = convert(picture, Samples(Layout.RGB, 8, color)).planes
         cv2().imshow(_TITLE, np.stack(planes[::-1], axis=2))

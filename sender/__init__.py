@@ -1,4 +1,4 @@
-"""The sender: read a video, shrink every picture, encode the small stream with its card.
+"""The sender: read a video, shrink every frame, encode the small stream with its card.
 
     from irn_video.sender import send
 

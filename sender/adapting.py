@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from irn_video.codecs.links.link_report import LinkReport
 
 FLOOR = 50_000
-"""bit/s below which no picture is worth sending."""
+"""bit/s below which no frame is worth sending."""
 _MUCH_LOSS, _SOME_LOSS = 0.10, 0.02
 _QUEUE_MS = 100
 _BELOW = 0.85

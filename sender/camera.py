@@ -24,25 +24,25 @@ _SESSIONS = 1 << 32
 
 @dataclass(frozen=True)
 class Taken:
-    """One picture, and which one it is."""
+    """One frame, and which one it is."""
 
     picture: Picture
     stamp: Stamp
 
 
 class Camera:
-    """A live input; see `Capture`. Files are played at their rate, devices give their pictures when they have them.
+    """A live input; see `Capture`. Files are played at their rate, devices give their frames when they have them.
 
     Args:
         source: see `Capture`.
         loop: begin anew at the end.
         seconds: stop after so long.
         size: asked of a device, such as 1280x720.
-        fps: pictures per second, asked of a device; a file is thinned out to about as many.
+        fps: frames per second, asked of a device; a file is thinned out to about as many.
 
     Attributes:
-        info: of the pictures.
-        rate: pictures per second.
+        info: of the frames.
+        rate: frames per second.
 
     Raises:
         BadOption: `loop` for what cannot be read again.
@@ -70,7 +70,7 @@ class Camera:
             self.thin_out(fps)
 
     def thin_out(self, fps: float) -> None:
-        """Take only some of the pictures, about so many a second; before the first is taken."""
+        """Take only some of the frames, about so many a second; before the first is taken."""
         self._every = max(1, round(self.rate * self._every / Fraction(fps)))
         self.rate = (self.info.frame_rate or _FALLBACK_RATE) / self._every
 

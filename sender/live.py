@@ -1,4 +1,4 @@
-"""Send a video live: pictures in real time → downscale → encode → network, each stage in a thread of its own."""
+"""Send a video live: frames in real time → downscale → encode → network, each stage in a thread of its own."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class LiveSendOptions(EncoderOptions, DeviceOptions):
         adapt: send with less while the receiver reports loss or a queue.
         bitrate: bit/s; kept over every `buffer_seconds`.
         buffer_seconds: the smaller, the steadier the rate and the shorter the delay, and the worse the keyframes.
-        keyint: distance of keyframes in pictures, where receivers join and recover; None for a second.
+        keyint: distance of keyframes in frames, where receivers join and recover; None for a second.
     """
 
     model: str | None = None
@@ -54,7 +54,7 @@ class LiveControl:
 
     Attributes:
         options: those in force; `bitrate`, `model` and `adapt` may be replaced.
-        sending: what is sent with now, bit/s and network; None before the first picture.
+        sending: what is sent with now, bit/s and network; None before the first frame.
     """
 
     def __init__(self, options: LiveSendOptions | None = None) -> None:
@@ -85,20 +85,20 @@ class LiveSent:
     """What was sent.
 
     Attributes:
-        pictures: sent.
+        frames: sent.
         skipped: left out, because this machine was too slow.
         bytes: of the video packets.
         seconds: how long it took.
     """
 
-    pictures: int
+    frames: int
     skipped: int
     bytes: int
     seconds: float
 
 
 class Pictures(Protocol):
-    """A `Camera`, or one that shares its pictures."""
+    """A `Camera`, or one that shares its frames."""
 
     info: VideoInfo
     rate: Fraction
@@ -109,7 +109,7 @@ class Pictures(Protocol):
 def send_live(
     camera: Pictures, url: LiveUrl, control: LiveControl | None = None, *, say: Callable[[str], None] | None = None
 ) -> LiveSent:
-    """Send pictures into the network as they are taken.
+    """Send frames into the network as they are taken.
 
     Args:
         camera: where they come from.
@@ -125,7 +125,7 @@ def send_live(
     setups = _Setups(camera, control, say or _silent)
     if say is not None:
         rescaler = setups.now.rescaler
-        say(f"{rescaler.name} on {rescaler.where}, {float(camera.rate):g} pictures a second to {url}")
+        say(f"{rescaler.name} on {rescaler.where}, {float(camera.rate):g} frames a second to {url}")
     start, sent, last, size = time.monotonic(), 0, -1, 0
     with (
         newest(camera, depth=1) as taken,
@@ -143,7 +143,7 @@ def send_live(
 
 @dataclass(frozen=True)
 class _Setup:
-    """How pictures are sent until something changes."""
+    """How frames are sent until something changes."""
 
     rescaler: Rescaler
     plan: SendPlan
@@ -153,7 +153,7 @@ class _Setup:
 
 @dataclass(frozen=True)
 class _Small:
-    """An LR picture, and how it is to be sent."""
+    """An LR frame, and how it is to be sent."""
 
     lr: Picture
     stamp: Stamp
@@ -172,7 +172,7 @@ class _Setups:
         self.now = self._made(self._name(self._wanted, None), control.options.bitrate)
 
     def shrunk(self, taken: Iterable[Taken]) -> Iterator[_Small]:
-        """Each picture at its small size."""
+        """Each frame at its small size."""
         for count, item in enumerate(taken):
             if (count - self._since) % self._keyint == 0 and count:
                 self._follow(count)
@@ -225,7 +225,7 @@ class _Setups:
 
 
 class _Line:
-    """A `LiveWriter` that is opened with the first picture, whose size and samples it takes."""
+    """A `LiveWriter` that is opened with the first frame, whose size and samples it takes."""
 
     def __init__(self, url: LiveUrl, rate: Fraction) -> None:
         self._url, self._rate = url, rate

@@ -41,8 +41,8 @@ class SendOptions(VideoOptions, EncoderOptions, LatentOptions, DeviceOptions):
         scale: what the model's must be; None takes any, and 2 if no model is named.
         temperature: default for the receiver; None for the network's own.
         seed: default for the receiver.
-        adapt: tune the receiver's network to the pictures, see `Effort.parse`; H.264 only. None for no tuning.
-        adapt_budget: what the tuned weights of a group of pictures may take, see `Budget.parse`; None for what is
+        adapt: tune the receiver's network to the frames, see `Effort.parse`; H.264 only. None for no tuning.
+        adapt_budget: what the tuned weights of a group of frames may take, see `Budget.parse`; None for what is
             worth it.
         verify: afterwards decode and restore the LR stream and measure it.
     """
@@ -63,7 +63,7 @@ class SendResult:
     Attributes:
         written: the LR file.
         card: its stream card.
-        report: with measured pictures if `verify` was asked for.
+        report: with measured frames if `verify` was asked for.
     """
 
     written: WriteSummary
@@ -73,7 +73,7 @@ class SendResult:
 
 @dataclass(frozen=True)
 class SendPlan:
-    """What is carried where: samples of the restored and of the LR pictures, and what the user should know.
+    """What is carried where: samples of the restored and of the LR frames, and what the user should know.
 
     `qp` is the quantiser to filter for, if any.
     """
@@ -157,7 +157,7 @@ def verify(
 
 
 def plan_of(info: VideoInfo, rescaler: Rescaler, settings: EncoderSettings) -> SendPlan:
-    """How the pictures of a source are sent."""
+    """How the frames of a source are sent."""
     source = Samples(info.layout, info.bit_depth, info.color)
     lossless = settings.lossless or settings.codec == "ffv1"
     made = rescaler.sent(source, lossless=lossless, height=info.height)
@@ -179,13 +179,13 @@ def _warnings(
         warnings.append(f"{rescaler.name} carries {carried.layout}: the source's {info.layout} is converted")
     if rescaler.wants_lossless and not (settings.lossless or settings.codec == "ffv1"):
         warnings.append(
-            f"{rescaler.name} hides detail in the last bits of the LR pictures, which {settings.codec} erases: "
+            f"{rescaler.name} hides detail in the last bits of the LR frames, which {settings.codec} erases: "
             "use --lossless or a codec-aware network"
         )
     if lr.layout is not made.layout:
-        warnings.append(f"{settings.codec} sends the LR pictures as {lr.layout}, not {made.layout}: detail may be lost")
+        warnings.append(f"{settings.codec} sends the LR frames as {lr.layout}, not {made.layout}: detail may be lost")
     if lr.bit_depth < info.bit_depth:
-        warnings.append(f"the LR pictures have {lr.bit_depth} bits: the source's {info.bit_depth} are rounded")
+        warnings.append(f"the LR frames have {lr.bit_depth} bits: the source's {info.bit_depth} are rounded")
     elif lr.bit_depth > 8 and settings.codec == "h264":
         warnings.append(
             f"few players and no hardware decoders take {lr.bit_depth}-bit H.264: use --codec h265 or av1, or "

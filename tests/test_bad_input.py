@@ -348,7 +348,7 @@ class TestDamage:
         (tmp_path / "both.ts").write_bytes(both)
         done = run("send", tmp_path / "both.ts", tmp_path / "out.mp4")
         assert done.code == 1
-        assert "picture 8 is 128x96" in done.error
+        assert "frame 8 is 128x96" in done.error
         assert not (tmp_path / "out.mp4").exists()
         assert not hidden(tmp_path)
 

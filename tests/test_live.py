@@ -177,8 +177,8 @@ def test_every_picture_arrives_restored_and_measured(scheme: str, clip: Path, po
     listening(port)
     sent = send(clip, url)
     found = receiver.result()
-    assert sent.pictures + sent.skipped == 50
-    assert found.restored + found.late == found.arrived == sent.pictures
+    assert sent.frames + sent.skipped == 50
+    assert found.restored + found.late == found.arrived == sent.frames
     assert found.restored > 25
     assert (found.sessions, found.refused, found.concealed) == (1, 0, 0)
     assert found.missing <= sent.skipped
@@ -231,8 +231,8 @@ def test_lost_packets(share: float, clip: Path, port: int, stack: ExitStack) -> 
     assert proxy.lost > 0
     assert receiver.sizes == {(128, 96)}
     # Every index is accounted for, but for those before the first keyframe that came and after the last picture.
-    assert sent.pictures + sent.skipped - 15 <= found.arrived + found.missing <= sent.pictures + sent.skipped
-    assert found.arrived > 0.6 * sent.pictures
+    assert sent.frames + sent.skipped - 15 <= found.arrived + found.missing <= sent.frames + sent.skipped
+    assert found.arrived > 0.6 * sent.frames
     assert found.concealed + found.missing > 0
 
 
@@ -246,8 +246,8 @@ def test_a_sender_that_restarts_with_other_pictures(clips: Any, clip: Path, port
     found = receiver.result()
     assert found.sessions == 2
     assert receiver.sizes == {(128, 96), (64, 48)}
-    assert found.arrived > first.pictures + 0.5 * second.pictures
-    assert any("ends here: the pictures have changed to 64x48" in text for text in receiver.said)
+    assert found.arrived > first.frames + 0.5 * second.frames
+    assert any("ends here: the frames have changed to 64x48" in text for text in receiver.said)
     assert any("bicubic-x4" in text for text in receiver.said)
     assert probe(tmp_path / "out.mkv").width == 128
 
@@ -306,7 +306,7 @@ class TestHostile:
     @pytest.mark.parametrize(
         ("changed", "message"),
         [
-            ({"width": 16384, "height": 16384}, "describes pictures of 16384x16384"),
+            ({"width": 16384, "height": 16384}, "describes frames of 16384x16384"),
             ({"model": "nobody-knows-it"}, "is not here"),
             ({"scale": 16, "width": 2048, "height": 1536}, "has other weights|of scale"),
         ],
@@ -394,7 +394,7 @@ def test_two_processes(clip: Path, port: int, tmp_path: Path) -> None:
     out, err = receiver.communicate(timeout=60)
     assert receiver.returncode == 0, err
     found = json.loads(out)
-    assert json.loads(sent.stdout)["pictures"] >= found["arrived"] > 30
+    assert json.loads(sent.stdout)["frames"] >= found["arrived"] > 30
     assert found["psnr_y"] > 20
     assert "irn-h264-x2 on CPU" in err
     assert "Traceback" not in err
@@ -489,7 +489,7 @@ class TestControl:
         found = receiver.result()
         assert receiver.sizes == {(128, 96)}
         assert found.sessions == 1
-        assert found.arrived == sent.pictures
+        assert found.arrived == sent.frames
         assert (found.concealed, found.refused) == (0, 0)
         assert found.psnr_y is not None
         names = [text.split(" on ")[0] for text in receiver.said]
@@ -518,7 +518,7 @@ def test_lanczos_where_the_network_has_no_time(clips: Any, port: int, tmp_path: 
     found = receiver.result()
     assert found.fallback > 3
     assert found.restored > 0.8 * found.arrived
-    assert found.restored + found.late == found.arrived <= sent.pictures
+    assert found.restored + found.late == found.arrived <= sent.frames
     assert found.delay_p95_ms is not None
     assert found.delay_p95_ms < 1500
 
@@ -534,8 +534,8 @@ def test_a_pattern_is_sent_as_it_comes(port: int) -> None:
     time.sleep(0.5)
     sent = send("test:", f"udp://127.0.0.1:{port}", size="128x96", fps=20, seconds=2)
     found = receiver.result()
-    assert 25 <= sent.pictures + sent.skipped <= 70  # it runs while the sender gets ready
-    assert found.arrived == sent.pictures
+    assert 25 <= sent.frames + sent.skipped <= 70  # it runs while the sender gets ready
+    assert found.arrived == sent.frames
 
 
 class TestCommand:

@@ -123,9 +123,9 @@ class TestMeasurement:
         ("other", "said"),
         [
             ({"size": "128x64"}, "the source is 128x64, the video that was sent 96x64"),
-            ({"rate": 50}, "the LR stream has 25 pictures per second, the source 50"),
-            ({"frames": 5}, "the source ends after 5 pictures"),
-            ({"frames": 12}, "the LR stream ends after 8 pictures"),
+            ({"rate": 50}, "the LR stream has 25 frames per second, the source 50"),
+            ({"frames": 5}, "the source ends after 5 frames"),
+            ({"frames": 12}, "the LR stream ends after 8 frames"),
         ],
     )
     def test_another_source(
@@ -229,7 +229,7 @@ class TestCut:
     def test_found_source_is_not_used(self, run: Any, cut: Path) -> None:
         back = run("receive", cut, cut.parent / "out.mkv", "--codec", "ffv1", "--report", cut.parent / "r.json")
         assert back.code == 0
-        assert "PSNR not measured: the LR stream ends after 8 pictures, the source goes on" in back.out
+        assert "PSNR not measured: the LR stream ends after 8 frames, the source goes on" in back.out
         assert any("could not be measured" in text for text in back.warnings)
         assert json.loads((cut.parent / "r.json").read_text())["frames"] == []
         assert len(list(VideoReader(cut.parent / "out.mkv"))) == 8
@@ -238,7 +238,7 @@ class TestCut:
     def test_named_source_is_refused(self, run: Any, cut: Path, more: tuple[object, ...]) -> None:
         back = run("receive", cut, cut.parent / "out.mp4", "--source", cut.parent / "in.mp4", *more)
         assert back.code == 1
-        assert "8 pictures" in back.error
+        assert "8 frames" in back.error
         assert not (cut.parent / "out.mp4").exists()
 
 

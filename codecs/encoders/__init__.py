@@ -38,7 +38,7 @@ def make_encoder(settings: EncoderSettings, hdr: HdrMetadata | None = None) -> E
 
 
 def choose_samples(settings: EncoderSettings, layout: Layout, bit_depth: int) -> tuple[Layout, int]:
-    """Layout and bit depth to hand to a writer for pictures of this kind, see `Encoder.choose`.
+    """Layout and bit depth to hand to a writer for frames of this kind, see `Encoder.choose`.
 
     Raises:
         BadOption: see `make_encoder`.

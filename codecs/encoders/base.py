@@ -31,9 +31,9 @@ class EncoderSettings:
         bitrate: mean bit/s.
         preset: speed against compression, in the words of the codec; None for its default.
         tune: as the codec names it.
-        keyint: largest distance of keyframes in pictures; None for the codec's default.
+        keyint: largest distance of keyframes in frames; None for the codec's default.
         pixel_format: FFmpeg's name of the samples to encode (`yuv420p`, `yuv444p10le`, `gbrp`); None for those of the
-            pictures.
+            frames.
         lossless: keep every sample.
         buffer_seconds: of a decoder that is fed at `bitrate` without a break (VBV); None for any.
     """
@@ -74,7 +74,7 @@ class Encoder(ABC):
     order_needs: ClassVar[int] = 0
     """Pictures without which the encoder leaves decoding times undefined."""
     needs_even: ClassVar[bool] = True
-    """Subsampled pictures must have sizes that the subsampling divides."""
+    """Subsampled frames must have sizes that the subsampling divides."""
 
     def __init__(self, settings: EncoderSettings, hdr: HdrMetadata | None = None) -> None:
         self.settings = settings
@@ -83,7 +83,7 @@ class Encoder(ABC):
         self._check_word("preset", settings.preset, self.presets)
         self._check_word("tune", settings.tune, self.tunes)
         if settings.keyint is not None and not 1 <= settings.keyint <= 100_000:
-            raise BadOption(f"keyint must be at least 1 picture, not {settings.keyint}")
+            raise BadOption(f"keyint must be at least 1 frame, not {settings.keyint}")
         if settings.pixel_format is not None:
             self._check_word("pixel format", _plain(settings.pixel_format), self.formats)
             if samples_of(_plain(settings.pixel_format)) not in self.samples():
@@ -91,13 +91,13 @@ class Encoder(ABC):
 
     @abstractmethod
     def options(self, width: int, height: int) -> dict[str, str]:
-        """FFmpeg's options for these settings and this size of the pictures in luma samples.
+        """FFmpeg's options for these settings and this size of the frames in luma samples.
 
         The bit rate and the keyframe distance are set elsewhere.
         """
 
     def library(self, layout: Layout) -> str:
-        """FFmpeg's name of the encoder for pictures of this layout."""
+        """FFmpeg's name of the encoder for frames of this layout."""
         return self.rgb_name if layout is Layout.RGB and self.rgb_name else self.ffmpeg_name
 
     def samples(self) -> list[tuple[Layout, int]]:
@@ -113,7 +113,7 @@ class Encoder(ABC):
         return self.frame_format(layout, bit_depth)
 
     def choose(self, layout: Layout, bit_depth: int) -> tuple[Layout, int]:
-        """The samples to encode for pictures of this kind: the same if possible, else the nearest that lose least.
+        """The samples to encode for frames of this kind: the same if possible, else the nearest that lose least.
 
         With `pixel_format` in the settings, always that one. The caller converts (and tells the user).
         """
@@ -146,7 +146,7 @@ class Encoder(ABC):
 
     @property
     def prefilter_qp(self) -> float | None:
-        """The H.264 quantiser for which a sender may filter its pictures; None if unknown or if that does not pay."""
+        """The H.264 quantiser for which a sender may filter its frames; None if unknown or if that does not pay."""
         return None
 
     def _check_rate(self) -> None:

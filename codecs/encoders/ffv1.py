@@ -37,5 +37,5 @@ class Ffv1(Encoder):
         return "bgr0" if (layout, bit_depth) == (Layout.RGB, 8) else super().frame_format(layout, bit_depth)
 
     def options(self, width: int, height: int) -> dict[str, str]:
-        """Version 3 with slice checksums; FFmpeg chooses the number of slices, too many for tiny pictures."""
+        """Version 3 with slice checksums; FFmpeg chooses the number of slices, too many for tiny frames."""
         return {"level": "3", "slicecrc": "1"} | ({"slices": "1"} if min(width, height) < 32 else {})

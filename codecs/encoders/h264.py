@@ -28,7 +28,7 @@ X264_PRESETS = (
 def repeatable() -> tuple[str, ...]:
     """Parameters that keep x264 off AVX-512, where its macroblock tree depends on what happens to lie in memory.
 
-    Checked with PyAV 18.1's x264, also with one thread: the same pictures give other bytes in up to every run, and
+    Checked with PyAV 18.1's x264, also with one thread: the same frames give other bytes in up to every run, and
     never with AVX2, which is as fast. The name is given only where AVX-512, and so AVX2, is known to be there.
     """
     try:

@@ -152,7 +152,7 @@ class LiveReader:
         try:
             videos = container.streams.video
             if not videos or videos[0].codec_context is None:
-                raise self._nothing("nobody has sent anything in time" if self._inlet.silent else "no pictures in it")
+                raise self._nothing("nobody has sent anything in time" if self._inlet.silent else "no frames in it")
             context = videos[0].codec_context
             context.thread_type = "SLICE"
             # Damaged pictures, and those that refer to them, are better than none until the next whole keyframe.

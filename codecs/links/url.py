@@ -40,7 +40,7 @@ class LiveUrl:
             raise BadOption(f"{text!r} is no address", hint=hint) from error
         plain = not (parts.path.strip("/") or parts.query or parts.fragment or parts.username)
         if parts.scheme not in _SCHEMES or not parts.hostname or not port or not plain:
-            raise BadOption(f"{text!r} is no address that pictures can be sent to", hint=hint)
+            raise BadOption(f"{text!r} is no address that frames can be sent to", hint=hint)
         return cls(parts.scheme, parts.hostname, port)
 
     def __str__(self) -> str:

@@ -51,7 +51,7 @@ def choose_stream(
     """
     streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
     if not streams:
-        raise UnreadableVideo("the file has no video stream", path=path, hint="choose a file with pictures")
+        raise UnreadableVideo("the file has no video stream", path=path, hint="choose a file with frames")
     if index is None:
         index = streams.index(_shown(container, path, streams, piped=piped)) if len(streams) > 1 else 0
     if not 0 <= index < len(streams):

@@ -1,7 +1,7 @@
 """Reading video: any file FFmpeg decodes, as a stream of `Picture`s in their native samples.
 
 with VideoReader("clip.mkv") as reader:
-    for picture in reader:
+    for frame in reader:
         ...
     if reader.damage:
         print(reader.damage.describe())
@@ -44,7 +44,7 @@ from .survey import survey
 from .wholeness import ends_early
 
 MAX_SIDE = 16384
-"""Larger pictures are refused before memory is taken for them."""
+"""Larger frames are refused before memory is taken for them."""
 _DEMUX_RETRIES = 8
 _BESIDE = 2  # packets before and after a joint, as FFmpeg's parsers hold one back
 _RANGES = {1: False, 2: True}
@@ -53,17 +53,17 @@ _CENTERED = 2  # AVCHROMA_LOC_CENTER, where JPEG puts its chroma
 
 @dataclass(frozen=True, kw_only=True)
 class VideoInfo(VideoFormat):
-    """What is known about a video stream once its first picture is decoded.
+    """What is known about a video stream once its first frame is decoded.
 
     Attributes:
         path: the file.
         stream: index among its video streams, attached pictures not counted.
         streams: how many of these there are.
         frame_rate: as far as the timestamps bear it out.
-        frames: number of pictures announced or counted by demuxing, None when unknown.
+        frames: number of frames announced or counted by demuxing, None when unknown.
         duration_seconds: of the stream, or else of the file; None when unknown.
         codec: FFmpeg's name of the decoder.
-        interlaced: the first picture is coded as fields.
+        interlaced: the first frame is coded as fields.
         notes: conversions done on reading, in a few words each.
     """
 
@@ -83,7 +83,7 @@ class ReadDamage:
 
     Attributes:
         corrupt_packets: packets marked corrupt or refused by the decoder.
-        corrupt_frames: pictures in which the decoder concealed damage.
+        corrupt_frames: frames in which the decoder concealed damage.
         truncated: the file ends early, or could not be read to its end.
     """
 
@@ -100,31 +100,31 @@ class ReadDamage:
         if self.corrupt_packets:
             parts.append(f"{self.corrupt_packets} damaged packet{'s' * (self.corrupt_packets > 1)}")
         if self.corrupt_frames:
-            parts.append(f"{self.corrupt_frames} concealed picture{'s' * (self.corrupt_frames > 1)}")
+            parts.append(f"{self.corrupt_frames} concealed frame{'s' * (self.corrupt_frames > 1)}")
         if self.truncated:
             parts.append("the file ends early")
         return ", ".join(parts) or "no damage"
 
 
 class VideoReader:
-    """Decode one video stream of a file, picture by picture, in display order.
+    """Decode one video stream of a file, frame by frame, in display order.
 
-    Single pass: iterating again goes on where the last loop stopped. Pictures own their memory.
+    Single pass: iterating again goes on where the last loop stopped. Frames own their memory.
 
     Args:
         path: the file.
         stream: index among the video streams, attached pictures not counted; None for the one a player would show.
-        frames: stop after that many pictures.
+        frames: stop after that many frames.
         threads: decoder threads, 0 for one per core.
-        container: of a pipe, already open (`open_pipe`): its pictures are not counted. `path` is its name then.
+        container: of a pipe, already open (`open_pipe`): its frames are not counted. `path` is its name then.
         quantiser: fill in `Picture.qp` for H.264, exactly and repeatably. This turns frame threads off: with them
-            FFmpeg exports the quantisers of pictures that are still being decoded. Also fill in `Picture.update`.
+            FFmpeg exports the quantisers of frames that are still being decoded. Also fill in `Picture.update`.
 
     Raises:
         MissingFile: there is no such file.
-        UnreadableVideo: no pictures can be got from it; says why.
+        UnreadableVideo: no frames can be got from it; says why.
         BadOption: `frames` or `threads` is out of range.
-        SizeChanged: while iterating, the picture size or pixel format changes.
+        SizeChanged: while iterating, the frame size or pixel format changes.
     """
 
     def __init__(
@@ -228,7 +228,7 @@ class VideoReader:
         context = self._video.codec_context
         if max(context.width, context.height) > MAX_SIDE:
             raise UnreadableVideo(
-                f"pictures of {context.width}x{context.height} are too large",
+                f"frames of {context.width}x{context.height} are too large",
                 path=self._path,
                 hint=f"the limit is {MAX_SIDE}x{MAX_SIDE}",
             )
@@ -241,10 +241,10 @@ class VideoReader:
     def _decode_first(self) -> VideoFrame:
         frame = next(self._decoded, None)
         if frame is None:
-            cause = f"no picture can be decoded ({self._damage.describe()})"
+            cause = f"no frame can be decoded ({self._damage.describe()})"
             raise UnreadableVideo(cause, path=self._path, hint="the file is damaged or holds no video data")
         if max(frame.width, frame.height) > MAX_SIDE:
-            raise UnreadableVideo(f"pictures of {frame.width}x{frame.height} are too large", path=self._path)
+            raise UnreadableVideo(f"frames of {frame.width}x{frame.height} are too large", path=self._path)
         return frame
 
     def _describe(self) -> VideoInfo:
@@ -283,7 +283,7 @@ class VideoReader:
         for index, frame in enumerate(self._decoded, 1):
             if (frame.width, frame.height) != size or frame.format.name != name:
                 raise SizeChanged(
-                    f"picture {index} is {frame.width}x{frame.height} {frame.format.name}, "
+                    f"frame {index} is {frame.width}x{frame.height} {frame.format.name}, "
                     f"those before are {size[0]}x{size[1]} {name}",
                     path=self._path,
                     hint="cut the file there, or convert it to one size first",
@@ -300,7 +300,7 @@ class VideoReader:
             yield picture
 
     def _end(self) -> int | None:
-        """When the last picture ends, if it is the last one of the file."""
+        """When the last frame ends, if it is the last one of the file."""
         return None if self._damage else end_of(self._video)
 
     def _picture(self, frame: VideoFrame, clock: Clock) -> Picture:
@@ -321,7 +321,7 @@ class VideoReader:
         )
 
     def _update_at(self, pts: int | None) -> bytes:
-        """What came with the keyframe that a picture belongs to."""
+        """What came with the keyframe that a frame belongs to."""
         while len(self._updates) > 1 and pts is not None and self._updates[1][0] <= pts:
             self._updates.popleft()
         return self._updates[0][1] if self._updates else b""
@@ -375,7 +375,7 @@ class VideoReader:
 
 
 def probe(path: Path | str, *, stream: int | None = None) -> VideoInfo:
-    """Open a file, decode one picture, and say what the stream is.
+    """Open a file, decode one frame, and say what the stream is.
 
     Raises:
         MissingFile, UnreadableVideo: see `VideoReader`.

@@ -103,7 +103,7 @@ class FrameFinder:
         self._reader.close()
 
     def at(self, seconds: float) -> tuple[int, Picture]:
-        """Index and picture of the frame that is shown at a time, on the clock of `Picture.pts_seconds`.
+        """Index and samples of the frame that is shown at a time, on the clock of `Picture.pts_seconds`.
 
         Raises:
             BadOption: none is shown then.
@@ -120,7 +120,7 @@ class FrameFinder:
         return index, picture
 
     def _sought(self, pts: int) -> tuple[int, Picture, bool] | None:
-        """By timestamps: index, picture, whether it is the last; None where they do not tell."""
+        """By timestamps: index, frame, whether it is the last; None where they do not tell."""
         if self._times is None:
             return None
         frames, keyframes = self._times.frames, self._times.keyframes
@@ -142,7 +142,7 @@ class FrameFinder:
         return None
 
     def _read_to(self, pts: int) -> Picture | None:
-        """Read on to the picture of this timestamp; None if there is none."""
+        """Read on to the frame of this timestamp; None if there is none."""
         while self._last.pts < pts and (following := next(self._pictures, None)) is not None:
             self._last = following
         return self._last if self._last.pts == pts else None

@@ -1,8 +1,8 @@
 """Writing video: `Picture`s in, a whole file out, or none.
 
 with VideoWriter("out.mp4", EncoderSettings(crf=26), VideoFormat(width=640, …)) as writer:
-    for picture in pictures:
-        writer.write(picture)
+    for frame in frames:
+        writer.write(frame)
     summary = writer.finish()
 """
 
@@ -51,9 +51,9 @@ class WriteSummary:
 
     Attributes:
         path: the finished file.
-        frames: pictures.
+        frames: how many.
         video_bytes: video packets as muxed, headers of the container not counted.
-        seconds: from the first picture to the end of the last.
+        seconds: from the first frame to the end of the last.
         warnings: what could not be done as asked, one line each.
         passthrough: what was copied from the source, in a few words each.
     """
@@ -67,7 +67,7 @@ class WriteSummary:
 
 
 class VideoWriter:
-    """Encode pictures and mux them, with everything else of the source beside them.
+    """Encode frames and mux them, with everything else of the source beside them.
 
     Writes to a temporary file beside `path` and renames it in `finish`; leaving the context by an exception removes it.
     Leaving it normally finishes if that has not been done. Use it from one thread at a time.
@@ -75,13 +75,13 @@ class VideoWriter:
     Args:
         path: the output; its extension names the container.
         settings: codec and quality.
-        video: of the pictures; see `encoders.choose_samples` for the samples an encoder carries. The time base is kept
+        video: of the frames; see `encoders.choose_samples` for the samples an encoder carries. The time base is kept
             exactly where the container can, `hdr` with H.264, H.265 and AV1.
         passthrough: the source of audio, subtitles, chapters, attachments and tags.
         card: the stream card of an LR stream.
-        tune: called with each group of pictures, as encoded, and with the same pictures in fewer bits where they can
+        tune: called with each group of frames, as encoded, and with the same frames in fewer bits where they can
             be had: what goes in with the group's keyframe as an SEI message (`sei.UPDATE_UUID`), if anything. Groups
-            wait for it. With it every picture is encoded twice.
+            wait for it. With it every frame is encoded twice.
         overwrite: replace an existing file.
         inputs: files that the output must not be; the passthrough's is added.
 
@@ -146,14 +146,14 @@ class VideoWriter:
             self.finish()
 
     def write(self, picture: Picture) -> None:
-        """Encode one picture, in the layout and bit depth this writer was made for, later than the one before.
+        """Encode one frame, in the layout and bit depth this writer was made for, later than the one before.
 
         Raises:
-            BadOption: a picture of another size, layout or bit depth.
+            BadOption: a frame of another size, layout or bit depth.
             UnwritableOutput: the disk is full, for example.
         """
         if not self._format.fits(picture):
-            raise BadOption(f"this writer was made for other pictures than {picture!r}", path=self._path)
+            raise BadOption(f"this writer was made for other frames than {picture!r}", path=self._path)
         if picture.captions and self._encoder.syntax is None:
             self._warn(f"closed captions in the video are not carried over: {self._encoder.settings.codec} has no room")
         pts = self._stamp(picture)
@@ -177,7 +177,7 @@ class VideoWriter:
             return self._summary
         try:
             if not self._frames:
-                raise UnwritableOutput("there were no pictures to write", path=self._path)
+                raise UnwritableOutput("there were no frames to write", path=self._path)
             with self._writing():
                 if self._coarser is not None:
                     self._coarser.flush()
@@ -212,17 +212,17 @@ class VideoWriter:
         width, height = self._format.width, self._format.height
         layout, depth = self._format.layout, self._format.bit_depth
         if not (1 <= width <= 16384 and 1 <= height <= 16384):
-            raise BadOption(f"pictures of {width}x{height} cannot be encoded", hint="1x1 to 16384x16384")
+            raise BadOption(f"frames of {width}x{height} cannot be encoded", hint="1x1 to 16384x16384")
         chosen = self._encoder.choose(layout, depth)
         if chosen != (layout, depth):
             raise BadOption(
                 f"{self._encoder.settings.codec} with these settings does not carry {layout} at {depth} bits",
-                hint=f"convert the pictures to {chosen[0]} at {chosen[1]} bits first, or use another codec",
+                hint=f"convert the frames to {chosen[0]} at {chosen[1]} bits first, or use another codec",
             )
         down, right = layout.subsampling
         if self._encoder.needs_even and (width % right or height % down):
             raise BadOption(
-                f"{self._encoder.settings.codec} cannot carry {layout} pictures of {width}x{height}",
+                f"{self._encoder.settings.codec} cannot carry {layout} frames of {width}x{height}",
                 hint="use sizes that divide by 2, yuv444p, or ffv1",
             )
 
@@ -261,7 +261,7 @@ class VideoWriter:
         if rotation and self._kind.shows_rotation:
             self._video.set_display_rotation(rotation)
         elif rotation:
-            self._warnings.append(f"this container cannot tell players to turn the picture by {rotation} degrees")
+            self._warnings.append(f"this container cannot tell players to turn the frame by {rotation} degrees")
 
     def _add_passthrough(self, source: Passthrough | None, stack: ExitStack) -> StreamCopier | None:
         if source is None:
@@ -287,7 +287,7 @@ class VideoWriter:
         return sei_nal(card.to_payload(), syntax) if syntax else None
 
     def _stamp(self, picture: Picture) -> int:
-        """The picture's timestamp in the output: from 0 up, always increasing."""
+        """The frame's timestamp in the output: from 0 up, always increasing."""
         pts = round(picture.pts * picture.time_base / self._time_base)
         if not self._frames and pts < 0:
             self._delay = -pts  # MP4 would hide such pictures, Matroska and MPEG-TS have no room for them
@@ -300,7 +300,7 @@ class VideoWriter:
             self._first = pts
         elif pts <= self._last:
             pts = self._last + 1
-            self._warn("pictures with the same timestamp were moved apart")
+            self._warn("frames with the same timestamp were moved apart")
         self._last = pts
         return pts
 

@@ -131,7 +131,7 @@ def rgb_of(picture: Picture) -> Tensor:
 
 
 def video_frame(picture: Picture, name: str) -> av.VideoFrame:
-    """A frame of PyAV's in a pixel format that has the picture's samples."""
+    """A frame of PyAV's in a pixel format that has the frame's samples."""
     frame = pack(picture.planes, name)
     frame.pts, frame.time_base, frame.duration = picture.pts, picture.time_base, picture.duration
     tag_color(frame, picture.color)

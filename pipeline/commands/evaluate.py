@@ -26,7 +26,7 @@ _CELL = 11
 
 @click.command(
     name="irn-eval",
-    short_help="Measure a network on folders of pictures, as in the papers.",
+    short_help="Measure a network on folders of images, as in the papers.",
     cls=Command,
     examples=("Set5 Set14 --model irn-x4", "--complexity --model irn-x2 --input 192x192"),
 )
@@ -46,14 +46,14 @@ _CELL = 11
     type=click.Choice(["rescale", "upscale"]),
     default="rescale",
     show_default=True,
-    help="Where the LR picture comes from: the network's forward pass, or bicubic resampling of the HR picture.",
+    help="Where the LR image comes from: the network's forward pass, or bicubic resampling of the HR image.",
 )
 @option(
     "--lr",
     group="Method",
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help="LR pictures for --mode upscale, called as the HR pictures or with x2 (x4) behind [default: bicubic].",
+    help="LR images for --mode upscale, called as the HR images or with x2 (x4) behind [default: bicubic].",
 )
 @option(
     "--draws",
@@ -62,7 +62,7 @@ _CELL = 11
     default=1,
     show_default=True,
     metavar="N",
-    help="Latents per picture, whose PSNR and SSIM are averaged; takes N times as long.",
+    help="Latents per image, whose PSNR and SSIM are averaged; takes N times as long.",
 )
 @latent_options(
     temperature_help="Of the latents: 0 is their mean (best PSNR, one draw), 1 as they were trained, as in the paper's "
@@ -77,13 +77,13 @@ _CELL = 11
     help="Write NAME_lr.png, NAME_lr_bicubic.png and NAME_restored.png (first latent) there; one folder per DIR "
     "where there are several.",
 )
-@option("--overwrite", group="Output", is_flag=True, help="Replace existing pictures of --save.")
+@option("--overwrite", group="Output", is_flag=True, help="Replace existing images of --save.")
 @option("--json", "as_json", group="Output", is_flag=True, help="Print the report on stdout as JSON.")
 @option(
     "--complexity",
     group="Complexity",
     is_flag=True,
-    help="In place of pictures: parameters, multiply-accumulates, operations and memory of activations. Of rcan-x2 "
+    help="In place of images: parameters, multiply-accumulates, operations and memory of activations. Of rcan-x2 "
     "and rcan-x4 without weights, too.",
 )
 @option(
@@ -91,19 +91,19 @@ _CELL = 11
     "size",
     group="Complexity",
     metavar="WxH",
-    help="For --complexity: size in samples of the network's input, an HR picture, or an LR picture for RCAN.",
+    help="For --complexity: size in samples of the network's input, an HR image, or an LR image for RCAN.",
 )
 @device_options
 def command(folders: tuple[Path, ...], model: str, complexity: bool, size: str | None, **options: Any) -> None:
-    """Measure a network on folders of HR pictures, as in the papers.
+    """Measure a network on folders of HR images, as in the papers.
 
-    PSNR in dB and SSIM between the 8-bit restored picture and the HR picture, over R, G and B and on Y (ITU-R BT.601),
-    per picture and their mean. HR pictures are cropped to a multiple of the scale, SCALE samples are cut off at every
-    border, the LR picture has 8 bits; SSIM has a Gaussian window of 11x11, sigma 1.5. Grey pictures count as three
+    PSNR in dB and SSIM between the 8-bit restored image and the HR image, over R, G and B and on Y (ITU-R BT.601),
+    per image and their mean. HR images are cropped to a multiple of the scale, SCALE samples are cut off at every
+    border, the LR image has 8 bits; SSIM has a Gaussian window of 11x11, sigma 1.5. Grey images count as three
     equal channels, so their PSNR on Y is 1.3 dB above that of tables that take grey itself for Y. Bicubic resampling is
     MATLAB's; lanczos is swscale's.
 
-    Codec-aware networks (made for video) send Y'CbCr 4:2:0 and are measured so: their LR picture is 8-bit 4:2:0,
+    Codec-aware networks (made for video) send Y'CbCr 4:2:0 and are measured so: their LR image is 8-bit 4:2:0,
     carried without loss. Their figures are for comparison with themselves, not for the tables of RGB networks, which
     compute in fp32 unless --precision says otherwise.
     """
@@ -121,7 +121,7 @@ def command(folders: tuple[Path, ...], model: str, complexity: bool, size: str |
     settings = EvalOptions(**{name: options[name] for name in names})
     rescaler = load_stills(model, device=options["device"], precision=options["precision"])
     click.echo(f"{rescaler.name} on {rescaler.where}", err=True)
-    with progress("evaluating", "pictures") as advance:
+    with progress("evaluating", "images") as advance:
         report = evaluate(rescaler, folders, settings, advance=advance)
     for text in report.warnings:
         warn(text)
@@ -159,14 +159,14 @@ def _print_cost(cost: Complexity) -> None:
 
 
 def _print(report: EvalReport) -> None:
-    """A table per folder; a dash where pictures are identical, or too small."""
+    """A table per folder; a dash where images are identical, or too small."""
     from irn_video.pipeline.evaluation.evaluate import summary
 
     for folder, images in report.sets():
         means = {name: values["mean"] for name, values in summary(images).items()}
         rows = [*((image.name, image.as_json()) for image in images), ("mean", means)]
         width = max(len(name) for name, _ in rows)
-        click.echo(f"{folder}: {len(images)} pictures, {report.options.mode}, x{report.rescaler.scale}")
+        click.echo(f"{folder}: {len(images)} images, {report.options.mode}, x{report.rescaler.scale}")
         click.echo(" ".join(["".ljust(width), *(name.rjust(_CELL) for name in means)]))
         for name, row in rows:
             click.echo(" ".join([name.ljust(width), *(_cell(row.get(metric)) for metric in means)]))

@@ -38,7 +38,7 @@ _DEFAULT_MODEL = "irn-h264-x2"  # that of the zoo, named here so that --help is 
     required=True,
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help="Where the pictures go, under their own names; made where it is missing.",
+    help="Where the images go, under their own names; made where it is missing.",
 )
 @option(
     "--model",
@@ -74,12 +74,12 @@ _DEFAULT_MODEL = "irn-h264-x2"  # that of the zoo, named here so that --help is 
 @option("--json", "as_json", group="Output", is_flag=True, help="Print what was written on stdout as JSON.")
 @device_options
 def command(images: tuple[Path, ...], out: Path, down: bool, model: str, as_json: bool, **options: Any) -> None:
-    """Shrink or enlarge pictures (PNG, JPEG, WebP, BMP, TIFF) and folders of them, without a reference.
+    """Shrink or enlarge images (PNG, JPEG, WebP, BMP, TIFF) and folders of them, without a reference.
 
-    Any size: where it does not divide, the edge is repeated and cut off again. A PNG picture made with --down remembers
+    Any size: where it does not divide, the edge is repeated and cut off again. A PNG image made with --down remembers
     the size of its original, and --up returns to it; from other formats --up gives the size times the scale. Alpha
-    is kept, by bicubic resampling. Grey pictures become colour pictures; 16 bits are rounded to 8; other metadata
-    (EXIF, ICC profiles) is not kept, but pictures are turned upright. Codec-aware networks (made for video) work in
+    is kept, by bicubic resampling. Grey images become colour images; 16 bits are rounded to 8; other metadata
+    (EXIF, ICC profiles) is not kept, but images are turned upright. Codec-aware networks (made for video) work in
     Y'CbCr 4:2:0, so the chroma of their output has half the resolution.
     """
     from irn_video.pipeline.evaluation.rescale import RescaleOptions, rescale
@@ -89,7 +89,7 @@ def command(images: tuple[Path, ...], out: Path, down: bool, model: str, as_json
     settings = RescaleOptions(up=not down, **{name: options[name] for name in names})
     rescaler = load_stills(model, device=options["device"], precision=options["precision"])
     click.echo(f"{rescaler.name} on {rescaler.where}", err=True)
-    with progress("rescaling", "pictures") as advance:
+    with progress("rescaling", "images") as advance:
         result = rescale(rescaler, images, out, settings, advance=advance)
     for text in result.warnings:
         warn(text)

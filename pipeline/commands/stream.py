@@ -157,7 +157,7 @@ def send(
     else:
         kbps = sent.bytes * 8 / 1000 / sent.seconds if sent.seconds else 0
         skipped = f", {sent.skipped} left out because this machine was too slow" if sent.skipped else ""
-        click.echo(f"{sent.pictures} frames in {sent.seconds:.1f} s, {kbps:.0f} kb/s{skipped}")
+        click.echo(f"{sent.frames} frames in {sent.seconds:.1f} s, {kbps:.0f} kb/s{skipped}")
 
 
 def _send_options(model: str | None, scale: str, **options: Any) -> LiveSendOptions:

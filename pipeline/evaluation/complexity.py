@@ -1,7 +1,7 @@
-"""What a network costs for a picture of a given size: parameters, multiply-accumulates, memory of activations.
+"""What a network costs for an image of a given size: parameters, multiply-accumulates, memory of activations.
 
 RGB networks run on PyTorch's fake tensors, which have shapes and no values, so any size is quick and needs no weights.
-Codec-aware networks read their wavelet's numbers, so they run on a small picture and are scaled by its size.
+Codec-aware networks read their wavelet's numbers, so they run on a small image and are scaled by its size.
 """
 
 from __future__ import annotations
@@ -58,8 +58,8 @@ class Complexity:
 
     Attributes:
         model: its name.
-        width, height: of the input of the forward pass, in samples: an HR picture for a network that shrinks, an LR
-            picture for RCAN.
+        width, height: of the input of the forward pass, in samples: an HR image for a network that shrinks, an LR
+            image for RCAN.
         scale: HR samples per LR sample along each axis.
         parameters: all that are stored, trained or fixed.
         forward: the pass that the network is named for: down for an invertible one, up for RCAN.
@@ -137,7 +137,7 @@ def _both(network: InvertibleRescaler, height: int, width: int) -> tuple[Pass, P
 
 
 def _both_packed(network: InvertibleRescaler, pixels: int) -> tuple[Pass, Pass]:
-    """Forward and reverse pass of a network on packed 4:2:0 pictures (six channels of half the size)."""
+    """Forward and reverse pass of a network on packed 4:2:0 images (six channels of half the size)."""
     hr = torch.zeros(1, network.channels, _SAMPLE_SIDE // 2, _SAMPLE_SIDE // 2)
     with torch.no_grad():
         lr, _ = network.downscale(hr)
@@ -148,7 +148,7 @@ def _both_packed(network: InvertibleRescaler, pixels: int) -> tuple[Pass, Pass]:
 
 
 def _scaled(sample: Pass, macs_per_pixel: int, pixels: int) -> Pass:
-    """Cost for so many HR pixels, given that of the sample picture."""
+    """Cost for so many HR pixels, given that of the sample image."""
     macs, ratio = macs_per_pixel * pixels, pixels / _SAMPLE_SIDE**2
     return Pass(macs, 2 * macs, round(sample.activation_bytes * ratio), round(sample.peak_bytes * ratio))
 

@@ -1,9 +1,9 @@
 """Networks on image sets, by the protocol of the super-resolution and rescaling literature.
 
-HR pictures are cropped to a multiple of the scale. The LR picture (8 bits) comes from the network's forward pass, from
-bicubic resampling, or from files. PSNR and SSIM are taken between the 8-bit restored picture and the HR picture after
+HR images are cropped to a multiple of the scale. The LR image (8 bits) comes from the network's forward pass, from
+bicubic resampling, or from files. PSNR and SSIM are taken between the 8-bit restored image and the HR image after
 `scale` samples have been cut off at each border: over R, G and B together, and on Y of ITU-R BT.601 (MATLAB's
-`rgb2ycbcr`, not rounded). Means are over pictures, not over samples.
+`rgb2ycbcr`, not rounded). Means are over images, not over samples.
 """
 
 from __future__ import annotations
@@ -47,11 +47,11 @@ _MAX_DRAWS = 1000
 
 @dataclass(frozen=True)
 class Quality:
-    """How near one picture is to another.
+    """How near one image is to another.
 
     Attributes:
         psnr_rgb: dB, over R, G and B together; None where they are identical.
-        ssim_rgb: mean over R, G and B; None for a picture smaller than the window.
+        ssim_rgb: mean over R, G and B; None for an image smaller than the window.
         psnr_y, ssim_y: the same of luma.
     """
 
@@ -80,12 +80,12 @@ class EvalOptions:
 
     Attributes:
         mode: "rescale" (LR by the network's forward pass) or "upscale" (LR by bicubic resampling, or from `lr`).
-        lr: folder with the LR pictures; for "upscale".
-        draws: latents per picture, whose metrics are averaged.
+        lr: folder with the LR images; for "upscale".
+        draws: latents per image, whose metrics are averaged.
         temperature: of the latents; None takes the network's.
         seed: of the latents.
-        save: folder for LR, bicubic LR and restored pictures (of the first latent).
-        overwrite: replace pictures there.
+        save: folder for LR, bicubic LR and restored images (of the first latent).
+        overwrite: replace images there.
 
     Raises:
         BadOption: a value out of range, or a combination that makes no sense.
@@ -103,23 +103,23 @@ class EvalOptions:
         if self.mode not in MODES:
             raise BadOption(f"no mode {self.mode!r}", hint=", ".join(MODES))
         if self.lr is not None and self.mode != "upscale":
-            raise BadOption("LR pictures are given, but the network is to make them", hint="use --mode upscale")
+            raise BadOption("LR images are given, but the network is to make them", hint="use --mode upscale")
         if not 1 <= self.draws <= _MAX_DRAWS:
-            raise BadOption(f"{self.draws} latents per picture", hint=f"1 to {_MAX_DRAWS}")
+            raise BadOption(f"{self.draws} latents per image", hint=f"1 to {_MAX_DRAWS}")
         check_temperature(self.temperature)
 
 
 @dataclass(frozen=True)
 class ImageReport:
-    """One measured picture.
+    """One measured image.
 
     Attributes:
         index: from 0.
         folder: it is in.
         name: of its file.
         width, height: as measured, before the border is cut off.
-        quality: of the restored picture, mean over the draws.
-        lr: of the LR picture against the bicubic one; None where it is the bicubic one.
+        quality: of the restored image, mean over the draws.
+        lr: of the LR image against the bicubic one; None where it is the bicubic one.
     """
 
     index: int
@@ -185,7 +185,7 @@ class EvalReport:
 
 @dataclass(frozen=True)
 class _Task:
-    """A picture to evaluate, where its LR picture is, and the start of the names of what is saved of it."""
+    """An image to evaluate, where its LR image is, and the start of the names of what is saved of it."""
 
     folder: Path
     hr: Path
@@ -193,7 +193,7 @@ class _Task:
     saved: Path | None
 
     def outputs(self) -> tuple[Path, ...]:
-        """LR, bicubic LR and restored picture, or nothing."""
+        """LR, bicubic LR and restored image, or nothing."""
         if self.saved is None:
             return ()
         kinds = ("lr", "lr_bicubic", "restored")
@@ -203,13 +203,13 @@ class _Task:
 def evaluate(
     rescaler: StillRescaler, folders: Sequence[Path], options: EvalOptions, *, advance: Advance | None = None
 ) -> EvalReport:
-    """Measure a rescaler on folders of HR pictures.
+    """Measure a rescaler on folders of HR images.
 
     Raises:
         BadOption: a network that cannot shrink, in mode "rescale".
-        MissingFile: a folder without pictures, or without the LR picture of one.
-        UnreadablePicture: a file that is not a picture, or too small a one.
-        SourceMismatch: an LR picture of the wrong size.
+        MissingFile: a folder without images, or without the LR image of one.
+        UnreadablePicture: a file that is not an image, or too small a one.
+        SourceMismatch: an LR image of the wrong size.
         OutputRefused, UnwritableOutput: see `check_output`.
     """
     if options.mode == "rescale" and not rescaler.two_way:
@@ -230,7 +230,7 @@ def evaluate(
 
 
 def measure(reference: Picture, restored: Picture, border: int = 0) -> Quality:
-    """Quality of an 8-bit RGB picture against another of its size, without `border` samples at each side."""
+    """Quality of an 8-bit RGB image against another of its size, without `border` samples at each side."""
     one, other = (_samples(picture, border) for picture in (reference, restored))  # (3, H, W) in 0…255
     luma, other_luma = (luma_of(samples) for samples in (one, other))
     return Quality(_psnr(one, other), ssim(one, other), _psnr(luma, other_luma), ssim(luma, other_luma))
@@ -243,7 +243,7 @@ def luma_of(rgb: Tensor) -> Tensor:
 
 
 def summary(images: Sequence[ImageReport]) -> dict[str, dict[str, float | None]]:
-    """Mean, least and largest of each metric over pictures; identical pictures have no PSNR and do not count for it."""
+    """Mean, least and largest of each metric over images; identical images have no PSNR and do not count for it."""
     table = [image.as_json() for image in images]
     names = [prefix + name for prefix in ("", "lr_") for name in METRICS]
     return {name: _statistics(row[name] for row in table) for name in names if any(name in row for row in table)}
@@ -283,7 +283,7 @@ def _plan(rescaler: StillRescaler, folders: Sequence[Path], options: EvalOptions
     outputs = [output for task in tasks for output in task.outputs()]
     if len(set(outputs)) < len(outputs):
         twice = next(output for output in outputs if outputs.count(output) > 1)
-        raise BadOption("two pictures would be saved under this name", path=twice, hint="evaluate them one by one")
+        raise BadOption("two images would be saved under this name", path=twice, hint="evaluate them one by one")
     for folder in dict.fromkeys(output.parent for output in outputs):
         make_folder(folder)
     for output in outputs:
@@ -298,12 +298,12 @@ def _saved(folder: Path, path: Path, folders: Sequence[Path], options: EvalOptio
 
 
 def _find_lr(hr: Path, folder: Path, scale: int) -> Path:
-    """The LR picture of the same name, or the name with x2 (x4) behind it, as in DIV2K."""
+    """The LR image of the same name, or the name with x2 (x4) behind it, as in DIV2K."""
     names = {hr.stem, f"{hr.stem}x{scale}"}
     found = [path for path in find_stills(folder) if path.stem in names]
     if len(found) != 1:
         raise MissingFile(
-            f"{'no' if not found else len(found)} LR pictures for {hr.name}", path=folder, hint=f"call it {hr.stem}.png"
+            f"{'no' if not found else len(found)} LR images for {hr.name}", path=folder, hint=f"call it {hr.stem}.png"
         )
     return found[0]
 
@@ -338,7 +338,7 @@ def _lr(rescaler: StillRescaler, mode: str, task: _Task, hr: Picture, reference:
     given = read_still(task.lr).picture
     if (given.height, given.width) != (reference.height, reference.width):
         raise SourceMismatch(
-            f"the LR picture is {given.width}x{given.height}, not {reference.width}x{reference.height}",
+            f"the LR image is {given.width}x{given.height}, not {reference.width}x{reference.height}",
             path=task.lr,
             hint=f"{task.hr} cropped to a multiple of {rescaler.scale} and shrunk by {rescaler.scale}",
         )

@@ -40,7 +40,7 @@ class RescaleOptions:
         format: of the output: "png" and "webp" without loss, "jpg" without alpha.
         quality: of JPEG, 1 to 100.
         temperature: of the latents; None takes the network's.
-        seed: of the latents; every picture draws anew from it, so its result does not depend on the others.
+        seed: of the latents; every image draws anew from it, so its result does not depend on the others.
         overwrite: replace existing outputs.
 
     Raises:
@@ -64,7 +64,7 @@ class RescaleOptions:
 
 @dataclass(frozen=True)
 class Rescaled:
-    """A picture that was written.
+    """An image that was written.
 
     Attributes:
         input, output: files.
@@ -118,18 +118,18 @@ def rescale(
     *,
     advance: Advance | None = None,
 ) -> RescaleResult:
-    """Shrink or enlarge pictures and write them under their names into a folder, which is made where it is missing.
+    """Shrink or enlarge images and write them under their names into a folder, which is made where it is missing.
 
     Args:
         rescaler: see `load_stills`.
-        inputs: files, and folders whose pictures are taken.
+        inputs: files, and folders whose images are taken.
         out: the folder.
         options: see `RescaleOptions`.
         advance: see `Advance`.
 
     Raises:
-        BadOption: a network that cannot shrink; two pictures of one name.
-        MissingFile, UnreadablePicture: see `read_still`. Pictures before the bad one have been written.
+        BadOption: a network that cannot shrink; two images of one name.
+        MissingFile, UnreadablePicture: see `read_still`. Images before the bad one have been written.
         OutputRefused, UnwritableOutput: see `check_output`; before any work.
     """
     if not options.up and not rescaler.two_way:
@@ -138,7 +138,7 @@ def rescale(
     outputs = _outputs(paths, out, options)
     images, warnings = [], list(rescaler.warnings)
     if options.format == "jpg" and not options.up:
-        warnings.append("JPEG loses some of what the network needs to restore the picture; png and webp keep it")
+        warnings.append("JPEG loses some of what the network needs to restore the image; png and webp keep it")
     for index, (path, output) in enumerate(zip(paths, outputs, strict=True)):
         still = read_still(path)
         warnings += still.warnings
@@ -161,7 +161,7 @@ def rescale(
 
 
 def _outputs(paths: Sequence[Path], out: Path, options: RescaleOptions) -> list[Path]:
-    """Where each picture goes; refuses before any work what cannot be written."""
+    """Where each image goes; refuses before any work what cannot be written."""
     outputs = [out / f"{path.stem}.{options.format}" for path in paths]
     for place, output in enumerate(outputs):
         if output in outputs[:place]:
@@ -174,7 +174,7 @@ def _outputs(paths: Sequence[Path], out: Path, options: RescaleOptions) -> list[
 
 
 def _shrunk(rescaler: StillRescaler, still: Still) -> Still:
-    """LR of ⌈side / scale⌉ samples, which remembers the size of the HR picture."""
+    """LR of ⌈side / scale⌉ samples, which remembers the size of the HR image."""
     height, width = still.picture.height, still.picture.width
     size = (-(-height // rescaler.scale), -(-width // rescaler.scale))
     lr = cropped(convert(rescaler.down(still.picture), RGB), *size)
@@ -183,7 +183,7 @@ def _shrunk(rescaler: StillRescaler, still: Still) -> Still:
 
 
 def _enlarged(rescaler: StillRescaler, still: Still, path: Path, options: RescaleOptions) -> Still:
-    """HR of the size that the LR picture remembers, else of its own size times the scale."""
+    """HR of the size that the LR image remembers, else of its own size times the scale."""
     scale, lr = rescaler.scale, still.picture
     if lr.height * lr.width * scale**2 > MAX_PIXELS:
         raise UnreadablePicture(f"{lr.width}x{lr.height} is too large to be enlarged by {scale}", path=path)

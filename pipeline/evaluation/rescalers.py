@@ -131,9 +131,9 @@ class LanczosStills(StillRescaler):
 
 
 class PaperStills(StillRescaler):
-    """A network of the paper with an 8-bit RGB LR picture.
+    """A network of the paper with an 8-bit RGB LR image.
 
-    Large pictures are computed in tiles that overlap by as much as the network sees, so tiles leave no trace.
+    Large images are computed in tiles that overlap by as much as the network sees, so tiles leave no trace.
     """
 
     def __init__(self, name: str, sha256: str, temperature: float, network: PaperRescaler, device: Device) -> None:
@@ -172,7 +172,7 @@ class PaperStills(StillRescaler):
 
 
 class StreamStills(StillRescaler):
-    """A codec-aware network on a still: its 8-bit LR picture is Y′CbCr 4:2:0, carried without loss."""
+    """A codec-aware network on a still: its 8-bit LR image is Y′CbCr 4:2:0, carried without loss."""
 
     def __init__(self, rescaler: Rescaler) -> None:
         self.name, self.sha256, self.scale = rescaler.name, rescaler.sha256, rescaler.scale
@@ -185,7 +185,7 @@ class StreamStills(StillRescaler):
         return self.rescaler.downscale(hr, sent)
 
     def up(self, lr: Picture, height: int, width: int, draw: Draw) -> Picture:
-        """Restore from 4:2:0; an RGB picture is converted to it first."""
+        """Restore from 4:2:0; an RGB image is converted to it first."""
         if lr.layout is Layout.RGB:
             even = pad(to_planes(lr), Layout.RGB, lr.height + lr.height % 2, lr.width + lr.width % 2)
             color = carried_color(lr.color, Layout.YUV420, height)
@@ -229,7 +229,7 @@ class Span:
 
 @dataclass(frozen=True)
 class Tile:
-    """A part of a picture; its indices are for pictures (N, C, H, W) that are reduced by a scale."""
+    """A part of an image; its indices are for images (N, C, H, W) that are reduced by a scale."""
 
     rows: Span
     columns: Span
@@ -249,7 +249,7 @@ class Tile:
 
 
 def tiles(height: int, width: int, side: int, reach: int) -> list[Tile]:
-    """Cover a picture; each tile sees `reach` samples around it, where the picture has them."""
+    """Cover an image; each tile sees `reach` samples around it, where the image has them."""
     rows, columns = (
         [
             Span(start, min(start + side, size), max(0, start - reach), min(start + side + reach, size))
@@ -322,7 +322,7 @@ def _divisible(height: int, width: int, step: int) -> tuple[int, int]:
 
 
 def _rounded(rgb: Tensor, like: Picture) -> Picture:
-    """(1, 3, H, W) in [0, 1] → picture with the samples of `RGB`."""
+    """(1, 3, H, W) in [0, 1] → image with the samples of `RGB`."""
     red, green, blue = rgb.split(1, 1)
     return to_picture((red, green, blue), RGB, like)
 

@@ -1,4 +1,4 @@
-"""Still pictures as files: 8-bit RGB with an optional alpha plane, read and written through OpenCV."""
+"""Still images as files: 8-bit RGB with an optional alpha plane, read and written through OpenCV."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from numpy.typing import NDArray
 
 Bytes = NDArray[np.uint8]
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"})
-"""Files of a folder that are taken for pictures; a file that is named itself may have any suffix."""
+"""Files of a folder that are taken for images; a file that is named itself may have any suffix."""
 RGB = Samples(Layout.RGB, 8, ColorSpec(matrix=0, primaries=1, transfer=13, full_range=True))
 """The samples of every still here: full-range sRGB at 8 bits."""
 
 MAX_PIXELS = 1 << 28
-"""Larger pictures are refused."""
+"""Larger images are refused."""
 
 _MAX_BYTES = 1 << 30
 _PNG = b"\x89PNG\r\n\x1a\n"
@@ -37,17 +37,17 @@ _HR_SIZE = re.compile(rb"hr-size ([0-9]{1,6})x([0-9]{1,6})")
 
 
 class UnreadablePicture(IrnError, ValueError):
-    """The file cannot be read as a picture, or is of a kind or size that is not handled."""
+    """The file cannot be read as an image, or is of a kind or size that is not handled."""
 
 
 @dataclass(frozen=True, repr=False)
 class Still:
-    """A picture file.
+    """An image file.
 
     Attributes:
         picture: its colours, with the samples of `RGB`; a grey file has three equal planes.
         alpha: opacity, (H, W) uint8, or None.
-        hr_size: (height, width) of the picture that this one was made from by `irn-rescale --down`, where the file
+        hr_size: (height, width) of the image that this one was made from by `irn-rescale --down`, where the file
             says so, else None.
         warnings: what was converted, one line each.
     """
@@ -59,35 +59,33 @@ class Still:
 
 
 def picture_of(rgb: Bytes) -> Picture:
-    """(H, W, 3) uint8 R, G, B → picture."""
+    """(H, W, 3) uint8 R, G, B → image."""
     red, green, blue = (np.ascontiguousarray(rgb[..., channel]) for channel in range(3))
     return Picture((red, green, blue), RGB.layout, RGB.bit_depth, RGB.color, 0, Fraction(1))
 
 
 def rgb_of(picture: Picture) -> Bytes:
-    """8-bit RGB picture → (H, W, 3) uint8."""
+    """8-bit RGB image → (H, W, 3) uint8."""
     return cast(Bytes, np.stack(picture.planes, -1))
 
 
 def cropped(picture: Picture, height: int, width: int) -> Picture:
-    """The top left part of a picture without subsampling."""
+    """The top left part of an image without subsampling."""
     red, green, blue = (plane[:height, :width] for plane in picture.planes)
     return replace(picture, planes=(red, green, blue))
 
 
 def find_stills(folder: Path) -> list[Path]:
-    """The pictures of a folder (not of its subfolders), sorted by name.
+    """The images of a folder (not of its subfolders), sorted by name.
 
     Raises:
-        MissingFile: no such folder, or no pictures in it.
+        MissingFile: no such folder, or no images in it.
     """
     if not folder.is_dir():
         raise MissingFile("no such folder", path=folder)
     found = [p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and p.is_file() and p.name[0] != "."]
     if not found:
-        raise MissingFile(
-            "no pictures in this folder", path=folder, hint=f"files called *{', *'.join(sorted(SUFFIXES))}"
-        )
+        raise MissingFile("no images in this folder", path=folder, hint=f"files called *{', *'.join(sorted(SUFFIXES))}")
     return sorted(found)
 
 
@@ -98,7 +96,7 @@ def read_still(path: Path) -> Still:
 
     Raises:
         MissingFile: there is no such file.
-        UnreadablePicture: not a picture, damaged, larger than 2²⁸ pixels, or of floating-point samples.
+        UnreadablePicture: not an image, damaged, larger than 2²⁸ pixels, or of floating-point samples.
     """
     data = _file_bytes(path)
     # OpenCV turns a JPEG file upright only where it may drop alpha, which JPEG does not have.
@@ -108,7 +106,7 @@ def read_still(path: Path) -> Still:
     except cv2().error as error:
         raise UnreadablePicture("OpenCV cannot decode it", path=path, hint="is it whole?") from error
     if decoded is None:
-        raise UnreadablePicture("not a picture that OpenCV reads, or a damaged one", path=path)
+        raise UnreadablePicture("not an image that OpenCV reads, or a damaged one", path=path)
     _check_pixels(decoded.shape[0] * decoded.shape[1], path)
     warnings: tuple[str, ...] = ()
     if decoded.dtype == np.uint16:
@@ -178,7 +176,7 @@ def write_still(
 
 def _file_bytes(path: Path) -> bytes:
     if not path.is_file():
-        raise MissingFile("no such picture", path=path)
+        raise MissingFile("no such image", path=path)
     try:
         if path.stat().st_size > _MAX_BYTES:
             raise UnreadablePicture(f"larger than {_MAX_BYTES >> 20} MiB", path=path)

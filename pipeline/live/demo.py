@@ -47,7 +47,7 @@ class DemoOptions:
         conditions: of both links, at first.
         host, port: of the page.
         temperature: of the latents; None for the network's own.
-        onnxruntime: the folder `dist` of npm's onnxruntime-web, for browsers that restore the pictures themselves.
+        onnxruntime: the folder `dist` of npm's onnxruntime-web, for browsers that restore the frames themselves.
     """
 
     send: LiveSendOptions = field(default_factory=LiveSendOptions)
@@ -145,7 +145,7 @@ class _Demo:
         if self._share.error is not None:
             raise self._share.error
         if not self.figures.found.restored:
-            raise LinkFailed("no picture has arrived", hint="is the link too slow? try --rate 0 and a lower --bitrate")
+            raise LinkFailed("no frame has arrived", hint="is the link too slow? try --rate 0 and a lower --bitrate")
 
     def set(self, name: str, value: object) -> None:
         """A browser wants something else.

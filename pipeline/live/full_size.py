@@ -1,6 +1,6 @@
 """What ordinary H.264 at full size would take for the same PSNR, found beside a running stream.
 
-Groups of pictures of the source are encoded as the live sender encodes: with its preset, tune and buffer, at a bit rate
+Groups of frames of the source are encoded as the live sender encodes: with its preset, tune and buffer, at a bit rate
 that follows the PSNR to be reached.
 """
 
@@ -30,7 +30,7 @@ _SMOOTH = 0.4  # weight of the newest group
 
 @dataclass(frozen=True)
 class Coded:
-    """A group of pictures after encoding: mean PSNR-Y in dB, infinite where nothing was lost, and bytes."""
+    """A group of frames after encoding: mean PSNR-Y in dB, infinite where nothing was lost, and bytes."""
 
     psnr_y: float
     bytes: int
@@ -41,7 +41,7 @@ class FullSizeRate:
 
     Args:
         preset: of the encoder.
-        rate: pictures per second.
+        rate: frames per second.
         buffer_seconds: of the decoder, see `EncoderSettings`.
 
     Attributes:
@@ -55,7 +55,7 @@ class FullSizeRate:
         self.kbps: float | None = None
 
     def follow(self, pictures: Sequence[Picture], psnr_y: float, kbps: float) -> None:
-        """One group of pictures, from one keyframe to the next.
+        """One group of frames, from one keyframe to the next.
 
         Args:
             pictures: of the source.

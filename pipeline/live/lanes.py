@@ -35,7 +35,7 @@ class Share(threading.Thread):
         self.error: Exception | None = None
 
     def tap(self) -> Pictures:
-        """One more user of the pictures."""
+        """One more user of the frames."""
         out: Handover[Taken] = Handover(2)
         self._out.append(out)
         return _Tap(self._camera, out)
@@ -64,7 +64,7 @@ class Share(threading.Thread):
 
 
 class _Tap:
-    """A camera's pictures as one of its users sees them."""
+    """A camera's frames as one of its users sees them."""
 
     def __init__(self, camera: Camera, out: Handover[Taken]) -> None:
         self.info, self.rate, self._out = camera.info, camera.rate, out

@@ -1,4 +1,4 @@
-"""What is shown beside each restored picture, and how well each of them does: the feed of the page."""
+"""What is shown beside each restored frame, and how well each of them does: the feed of the page."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class Screen:
 
     Args:
         server: of the page.
-        rate: pictures per second.
+        rate: frames per second.
         about: what the page has to know besides, with each new video.
     """
 
@@ -164,7 +164,7 @@ class Figures:
         self._delays: deque[float] = deque(maxlen=_RECENT)
 
     def seen(self, picture: LivePicture, so_far: LiveStatistics) -> None:
-        """One more picture."""
+        """One more frame."""
         self.found = so_far
         self._delays.append(1000 * picture.delay)
 

@@ -1,4 +1,4 @@
-"""What a browser needs to restore pictures itself: onnxruntime-web, which the user has, and the networks as ONNX.
+"""What a browser needs to restore frames itself: onnxruntime-web, which the user has, and the networks as ONNX.
 
 Nothing of onnxruntime-web comes with this project, and nothing is fetched: its files are served as they lie in the
 folder that the user names.

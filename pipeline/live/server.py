@@ -1,6 +1,6 @@
 """Serves the page: its files over HTTP, video and figures to it and settings from it over one WebSocket.
 
-Where a browser may restore the pictures itself, a second page, what it needs (`runtime.py`) and a second WebSocket with
+Where a browser may restore the frames itself, a second page, what it needs (`runtime.py`) and a second WebSocket with
 the LR stream are served too.
 
 What a browser may do is bounded: pages of other sites are refused (Origin, RFC 6455 10.2) and so are names that do not
@@ -57,11 +57,11 @@ _LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
 
 @dataclass(frozen=True)
 class SmallPicture:
-    """A picture as it came over the link.
+    """A frame as it came over the link.
 
     Attributes:
-        stream: what a browser has to know about the stream, JSON; the same for all pictures until it changes.
-        head: what it has to know about the picture, JSON.
+        stream: what a browser has to know about the stream, JSON; the same for all frames until it changes.
+        head: what it has to know about the frame, JSON.
         data: H.264, an access unit in Annex B's form.
         keyframe: a decoder may begin here; the stream changes here only.
     """
@@ -74,7 +74,7 @@ class SmallPicture:
 
 @dataclass(eq=False)
 class _Client:
-    """One browser: what waits for it, whether it needs a keyframe before more pictures, which LR stream it knows."""
+    """One browser: what waits for it, whether it needs a keyframe before more frames, which LR stream it knows."""
 
     waiting: asyncio.Queue[bytes | str] = field(default_factory=asyncio.Queue)
     joined: bool = False
@@ -110,7 +110,7 @@ class PageServer:
     Args:
         setting: what is done with a setting that a browser wants.
         host: address to listen at.
-        runtime: what browsers need that restore the pictures themselves; None where they may not.
+        runtime: what browsers need that restore the frames themselves; None where they may not.
 
     Attributes:
         clients: browsers that watch now.
@@ -162,7 +162,7 @@ class PageServer:
         self._loop.call_soon_threadsafe(self._each, _Client.fragment, fragment)
 
     def send_small(self, picture: SmallPicture) -> None:
-        """The next picture of the LR stream."""
+        """The next frame of the LR stream."""
         self._loop.call_soon_threadsafe(self._each_restoring, picture)
 
     def tell(self, kind: str, **what: object) -> None:

@@ -18,7 +18,7 @@ _TRANSFERS = {1: "bt709", 6: "smpte170m", 8: "linear", 13: "iec61966-2-1", 16: "
 
 
 class SmallStream:
-    """Hands pictures to a server, from the first keyframe on.
+    """Hands frames to a server, from the first keyframe on.
 
     Args:
         server: of the page.
@@ -56,7 +56,7 @@ def _described(arrival: Arrival, codec: str) -> str:
 def _webcodecs_color(color: ColorSpec) -> dict[str, object]:
     """A colour in the words of WebCodecs' VideoColorSpaceInit, which has none for most code points.
 
-    Browsers guess what a stream does not say from its size, which is not that of the restored pictures.
+    Browsers guess what a stream does not say from its size, which is not that of the restored frames.
     """
     matrix = _MATRICES.get(color.matrix, "bt709")
     return {

@@ -1,4 +1,4 @@
-"""How many pictures a second this machine can show."""
+"""How many frames a second this machine can show."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _TYPICAL_QP = 28.0
 
 
 def thin_out(camera: Camera, options: LiveSendOptions, *, say: Callable[[str], None]) -> None:
-    """Take fewer pictures of a file if this machine cannot show all of them, and say so."""
+    """Take fewer frames of a file if this machine cannot show all of them, and say so."""
     model = options.model or NETWORKS[2]
     rescaler = Rescaler.load(model, device=options.device, precision=options.precision)
     if rescaler.wants_lossless:  # the sender will refuse it
@@ -43,11 +43,11 @@ def thin_out(camera: Camera, options: LiveSendOptions, *, say: Callable[[str], N
     if fps < _ENOUGH * camera.rate:
         whole = float(camera.rate)
         camera.thin_out(whole / math.ceil(whole / fps))
-        say(f"{float(camera.rate):.3g} of {whole:.3g} pictures a second: this machine can show no more at this size")
+        say(f"{float(camera.rate):.3g} of {whole:.3g} frames a second: this machine can show no more at this size")
 
 
 def _blank(info: VideoInfo) -> Picture:
-    """A grey picture of its size, 8-bit 4:2:0."""
+    """A grey frame of its size, 8-bit 4:2:0."""
     shapes = Layout.YUV420.plane_shapes(info.height, info.width)
     y, u, v = (np.full(shape, 128, np.uint8) for shape in shapes)
     color = resolved_color(carried_color(info.color, Layout.YUV420, info.height), info.height)

@@ -1,7 +1,7 @@
 """Pictures of the same moment stacked in one, as a video that browsers play while it is made.
 
 One video for all of them keeps them in step by construction. It is fragmented MP4 (ISO/IEC 14496-12), a fragment for
-each picture, at so low a loss that what is compared is hardly changed: PSNR is measured before.
+each frame, at so low a loss that what is compared is hardly changed: PSNR is measured before.
 """
 
 from __future__ import annotations
@@ -37,15 +37,15 @@ class Fragment:
 
 
 class Wall:
-    """Encodes stacks of pictures of one size.
+    """Encodes stacks of frames of one size.
 
     Args:
-        like: a picture of that size.
-        count: pictures in a stack.
+        like: a frame of that size.
+        count: frames in a stack.
         rate: stacks per second.
 
     Attributes:
-        width, height: of each picture as it is shown: even, since the video is 4:2:0.
+        width, height: of each frame as it is shown: even, since the video is 4:2:0.
         mime: what the video is, for a browser.
         head: its beginning.
     """
@@ -78,7 +78,7 @@ class Wall:
         self._first: int | None = None
 
     def seconds(self, index: int) -> float:
-        """When a picture is shown, on the clock of the video, which begins with its first one."""
+        """When a frame is shown, on the clock of the video, which begins with its first one."""
         return float(self._pts(index) * _CLOCK)
 
     def add(self, pictures: Sequence[Picture], index: int) -> list[Fragment]:

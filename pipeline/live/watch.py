@@ -1,4 +1,4 @@
-"""A receiver's pictures on a page: what it restores beside Lanczos of the same stream."""
+"""A receiver's frames on a page: what it restores beside Lanczos of the same stream."""
 
 from __future__ import annotations
 

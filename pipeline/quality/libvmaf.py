@@ -62,7 +62,7 @@ def measure_files(restored: Path, source: Path, folder: Path, wanted: Collection
     ffmpeg_binary.run(compared, "VMAF cannot be measured", restored)
     entries = [frame["metrics"] for frame in json.loads(log.read_text())["frames"]]
     if info.frames is not None and len(entries) < info.frames:
-        raise SourceMismatch(f"only {len(entries)} of {info.frames} pictures have a source", path=restored)
+        raise SourceMismatch(f"only {len(entries)} of {info.frames} frames have a source", path=restored)
     scores = [{ours: float(entry[name]) for name, ours in _NAMES.items() if name in entry} for entry in entries]
     log.unlink()
     return [

@@ -21,7 +21,7 @@ _PACKAGES = ("irn-video", "torch", "av", "numpy")
 
 @dataclass(frozen=True)
 class FrameReport:
-    """One measured picture.
+    """One measured frame.
 
     Attributes:
         index: from 0.
@@ -46,9 +46,9 @@ class StreamReport:
     Attributes:
         codec, preset, crf: how it was encoded, None where not known or not set.
         bytes: of its video packets alone.
-        frames: pictures.
+        frames: how many.
         seconds: of video.
-        hr_pixels: pixels of one restored picture.
+        hr_pixels: pixels of one restored frame.
     """
 
     codec: str
@@ -70,15 +70,15 @@ class StreamReport:
 
 @dataclass(frozen=True)
 class TunedGroup:
-    """What was sent to tune the receiver's network to a group of pictures, and whether it was worth its bits.
+    """What was sent to tune the receiver's network to a group of frames, and whether it was worth its bits.
 
     Attributes:
-        frames: pictures of the group.
+        frames: frames of the group.
         bytes: of the message, 0 where nothing was worth it.
         rank: of the mixing of the hidden layers' channels, 0 for gains and shifts alone, None where these stay.
         last_layer: whether it changes.
         saved_per_bit: squared error (luma levels of 255, summed over the group) that a bit of the message saves,
-            estimated on parts of pictures that were not tuned to; None without one.
+            estimated on parts of frames that were not tuned to; None without one.
         video_saves_per_bit: what a bit more of video would save there, measured likewise with a second encoder that
             takes a CRF of 2 more, or 4/5 of the bit rate; where there is none, as in the group before.
     """
@@ -101,10 +101,10 @@ class Report:
         model: name of the network.
         model_sha256: digest of its weights.
         stream: the LR stream.
-        frames: measured pictures, empty without a source.
+        frames: measured frames, empty without a source.
         warnings: what was converted, concealed or left out.
         damage: what was broken in the input, empty if nothing.
-        adaptation: of each group of pictures, if the network was tuned to them.
+        adaptation: of each group of frames, if the network was tuned to them.
     """
 
     command: str
@@ -144,7 +144,7 @@ class Report:
         }
 
     def write(self, path: Path, *, overwrite: bool = False) -> None:
-        """Write `.json` (everything) or `.csv` (one line a picture).
+        """Write `.json` (everything) or `.csv` (one line a frame).
 
         Raises:
             BadOption: another suffix.
@@ -175,7 +175,7 @@ def check_report_name(path: Path) -> None:
 
 
 def summary(errors: Sequence[PictureError]) -> dict[str, dict[str, float | None]]:
-    """Mean, minimum and maximum of each metric over the pictures that have one, and PSNR of the mean error.
+    """Mean, minimum and maximum of each metric over the frames that have one, and PSNR of the mean error.
 
     Where nothing was measured, all of them are None.
     """

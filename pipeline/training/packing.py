@@ -73,7 +73,7 @@ def pack(
             raise MissingFile("no such folder", path=folder)
     photos, videos = find_files(images, photos=True), find_files(clips, photos=False)
     if not photos and not videos:
-        raise TrainingFailed("no pictures and no clips to prepare", hint="give --images or --clips")
+        raise TrainingFailed("no images and no clips to prepare", hint="give --images or --clips")
     if config.network.family == "codec-aware" and config.codec.sender != "fixed":
         raise TrainingFailed("the sender learns through the encoder itself, so its data cannot be prepared")
     check_output(out)

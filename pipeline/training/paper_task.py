@@ -65,7 +65,7 @@ class CropPools(Dataset["Tensor | TrainingFailed"]):
             if min(picture.shape[1:]) >= self.side:
                 return picture
         raise TrainingFailed(
-            f"no picture has {self.side} by {self.side} samples", hint="give larger pictures or lower crop"
+            f"no image has {self.side} by {self.side} samples", hint="give larger images or lower crop"
         )
 
     def _crop(self, picture: Tensor, rng: random.Random) -> Tensor:
@@ -140,7 +140,7 @@ class PaperTask(Task[Tensor]):
 def _read_photo(path: Path) -> Tensor:
     photo = cv2().imread(str(path), cv2().IMREAD_COLOR)
     if photo is None:
-        raise TrainingFailed("not a picture that OpenCV reads", path=path, hint="remove it from the training folder")
+        raise TrainingFailed("not an image that OpenCV reads", path=path, hint="remove it from the training folder")
     return torch.from_numpy(photo[:, :, ::-1].copy()).permute(2, 0, 1)
 
 

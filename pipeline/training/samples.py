@@ -97,7 +97,7 @@ class CodedGroups(IterableDataset[Samples]):
             clean = self.source.draw(rng, self.codec.frames)
             if min(clean[0][0].shape) >= self.crop:
                 return concatenate([self._coded(clean, rng) for _ in range(_ENCODES_PER_GROUP)])
-        raise TrainingFailed(f"no picture is larger than the crops of {self.crop}", hint="choose a smaller crop")
+        raise TrainingFailed(f"no frame is larger than the crops of {self.crop}", hint="choose a smaller crop")
 
     @torch.inference_mode()
     def _coded(self, clean: list[Planes], rng: random.Random) -> Samples:

@@ -55,7 +55,7 @@ class MovingCrops(IterableDataset[Tensor]):
             if min(clean[0][0].shape) >= self.crop and len(clean) == self.frames:
                 packed = torch.cat([to_packed(planes) for planes in clean])
                 return torch.stack([self._crop(packed, rng) for _ in range(_CROPS_PER_SEQUENCE)])
-        what = f"no sequence has {self.frames} pictures of {self.crop} lines"
+        what = f"no sequence has {self.frames} frames of {self.crop} lines"
         raise TrainingFailed(what, hint="choose a smaller crop")
 
     def _crop(self, packed: Tensor, rng: random.Random) -> Tensor:

@@ -65,7 +65,7 @@ def photo_sequence(path: Path, rng: random.Random, frames: int) -> list[Planes]:
     """
     photo = cv2().imread(str(path), cv2().IMREAD_COLOR)
     if photo is None:
-        raise TrainingFailed("not a picture that OpenCV reads", path=path, hint="remove it from the training folder")
+        raise TrainingFailed("not an image that OpenCV reads", path=path, hint="remove it from the training folder")
     photo = np.rot90(photo, rng.randrange(4))
     if rng.random() < 0.5:
         photo = photo[:, ::-1]
@@ -143,7 +143,7 @@ def clip_sequence(path: Path, rng: random.Random, frames: int) -> list[Planes]:
     except (av.FFmpegError, IndexError) as error:
         raise TrainingFailed(f"cannot decode: {error}", path=path, hint="remove it from the training folder") from error
     if not decoded:
-        raise TrainingFailed("no pictures", path=path, hint="remove it from the training folder")
+        raise TrainingFailed("no images", path=path, hint="remove it from the training folder")
     factor = 2 if min(decoded[0].width, decoded[0].height) >= 480 else 1
     width, height = (side // factor // 8 * 8 for side in (decoded[0].width, decoded[0].height))
     reduced = [

@@ -355,7 +355,7 @@ def _task_on(config: TrainConfig, source: SequenceSource | PackedGroups) -> Task
     if isinstance(source, PackedGroups):
         return PackedTask(config, source)
     if not source.photos and not source.clips:
-        raise TrainingFailed("no pictures and no clips to train on", hint="give --images or --clips")
+        raise TrainingFailed("no images and no clips to train on", hint="give --images or --clips")
     return make_task(config, source)
 
 

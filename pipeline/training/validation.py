@@ -107,7 +107,7 @@ class ImageValidation:
     def _psnr(self, network: InvertibleRescaler, path: Path, device: torch.device) -> float:
         bgr = cv2().imread(str(path), cv2().IMREAD_COLOR)
         if bgr is None:
-            raise TrainingFailed("not a picture that OpenCV reads", path=path, hint="remove it from --validate")
+            raise TrainingFailed("not an image that OpenCV reads", path=path, hint="remove it from --validate")
         height, width = (side // network.multiple * network.multiple for side in bgr.shape[:2])
         rgb = torch.from_numpy(bgr[:height, :width, ::-1].copy()).permute(2, 0, 1)[None].to(device).float() / 255
         lr, _ = network.downscale(rgb)

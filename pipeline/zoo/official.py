@@ -27,7 +27,7 @@ def read_official(path: Path, name: str) -> tuple[ModelCard, dict[str, Tensor]]:
     card = ModelCard(
         name=name,
         network=spec,
-        summary=f"IRN x{spec.scale} of the paper, for a losslessly carried LR picture",
+        summary=f"IRN x{spec.scale} of the paper, for a losslessly carried LR image",
         training="imported",
         data="as its makers state",
         licence="as its makers state",

@@ -80,7 +80,7 @@ def report(info: VideoInfo, source_bytes: int, points: dict[str, RatePoint], fra
         lines.append((f"{name}, CRF {p.crf:.1f}", _kilobytes(p.bytes), f"{p.kbps:.0f}", *quality))
     (name, own), *others = points.items()
     verdict = ", ".join(f"{_against(own.psnr_y - point.psnr_y)} {other}" for other, point in others)
-    return "\n".join([table(lines), "", f"At {own.kbps:.0f} kb/s, {name} is {verdict} (PSNR-Y, {frames} pictures)."])
+    return "\n".join([table(lines), "", f"At {own.kbps:.0f} kb/s, {name} is {verdict} (PSNR-Y, {frames} frames)."])
 
 
 def _against(decibels: float) -> str:
@@ -115,7 +115,7 @@ def demonstrate(clip: Path | None, folder: Path, model: str, crf: float, frames:
     source_bytes = video_bytes(clip, frames=frames)
     click.echo("\n" + report(probe(clip), source_bytes, points, min(frames, info.frames or frames)))
     click.echo(f"\nrestored video: {folder / 'restored.mp4'}")
-    click.echo(f"side by side: {picture} (picture {middle}, enlarged {_ZOOM} times)")
+    click.echo(f"side by side: {picture} (frame {middle}, enlarged {_ZOOM} times)")
 
 
 @click.command()

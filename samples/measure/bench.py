@@ -43,7 +43,7 @@ def _size(_: click.Context, option: click.Parameter, text: str) -> tuple[int, in
 @click.option("--clip", type=VIDEO,
               help="Any video [default: the clip of make demo if there, else a generated one of 720p].")  # fmt: skip
 @model_option()
-@click.option("--frames", type=click.IntRange(8), default=120, show_default=True, help="Pictures to time.")
+@click.option("--frames", type=click.IntRange(8), default=120, show_default=True, help="Frames to time.")
 @click.option("--repeat", type=click.IntRange(1), default=3, show_default=True, help="Runs; the quickest counts.")
 @click.option("--memory", is_flag=True, help="Also measure peak memory; takes minutes.")
 @click.option("--memory-frames", type=click.IntRange(2), default=1000, show_default=True, help="Of the long run.")

@@ -56,11 +56,11 @@ def run(clip: Path, seconds: float, loss: float, options: list[str]) -> dict[str
         sent, found = result("sender", sender), result("receiver", receiver)
     counted = found["arrived"] + found["missing"]
     return {
-        "sent": sent["pictures"],
+        "sent": sent["frames"],
         "left out by the sender": sent["skipped"],
         "arrived": found["arrived"],
         "missing": found["missing"],
-        "before the first keyframe or after the last picture": sent["pictures"] + sent["skipped"] - counted,
+        "before the first keyframe or after the last frame": sent["frames"] + sent["skipped"] - counted,
         "restored": found["restored"],
         "by Lanczos": found["fallback"],
         "late": found["late"],

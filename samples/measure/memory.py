@@ -37,7 +37,7 @@ def memory_table(peaks: dict[str, list[int]], counts: tuple[int, int], size: tup
     """The figures for people."""
     lines = [f"peak memory at {size[0]}x{size[1]}"]
     for name, values in peaks.items():
-        parts = [f"{peak / 1e9:.2f} GB after {count} pictures" for peak, count in zip(values, counts, strict=True)]
+        parts = [f"{peak / 1e9:.2f} GB after {count} frames" for peak, count in zip(values, counts, strict=True)]
         lines.append(f"{name:<12} {', '.join(parts)}")
     return "\n".join(lines)
 

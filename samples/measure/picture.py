@@ -108,7 +108,7 @@ def _check_shown(clip: Path, frame: int | None, place: Place | None) -> None:
 @click.option("--place", callback=_place, metavar="LEFT,TOP,WIDTH,HEIGHT",
               help="What of it is shown [default: where the Lanczos pair is furthest from the source].")  # fmt: skip
 @click.option("--zoom", type=click.IntRange(1, 16), default=3, show_default=True, help="Enlarged so many times.")
-@click.option("--out", type=click.Path(path_type=Path), metavar="PICTURE.png", help="Write the picture here.")
+@click.option("--out", type=click.Path(path_type=Path), metavar="PICTURE.png", help="Write the frame here.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing picture.")
 def command(
     clip: Path,
@@ -125,7 +125,7 @@ def command(
     _check_shown(clip, frame, place)
     if out is not None:
         check_output(out, [clip], overwrite)
-    with tempfile.TemporaryDirectory(prefix="picture-") as folder:
+    with tempfile.TemporaryDirectory(prefix="frame-") as folder:
         ways = at_equal_bits(clip, model, crf, Path(folder), frames)
         click.echo(figures(ways))
         if out is None:

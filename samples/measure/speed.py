@@ -162,7 +162,7 @@ def speed_table(speed: Speed) -> str:
     rate = speed.frames / speed.receive_seconds
     slowest = max(speed.stage_seconds, key=lambda name: speed.stage_seconds[name])
     lines = [
-        f"{speed.width}x{speed.height}, {speed.frames} pictures, {speed.device}",
+        f"{speed.width}x{speed.height}, {speed.frames} frames, {speed.device}",
         f"irn-send     {speed.frames / speed.send_seconds:6.1f} fps",
         f"irn-receive  {rate:6.1f} fps, decoding, network, measurement and encoding included",
         *(f"  {name:<12}{speed.frames / seconds:6.1f} fps alone" for name, seconds in speed.stage_seconds.items()),

@@ -82,7 +82,7 @@ def command(clip: Path | None, frames: int) -> None:
     """What irn-study costs beyond the pipeline that it runs, and what a second worker brings."""
     clip = clip or get_clip(DEFAULT_PATH)
     cores = sorted(os.sched_getaffinity(0))
-    click.echo(f"{len(MODELS) * len(CRFS)} cells of {frames} pictures, {len(cores)} cores")
+    click.echo(f"{len(MODELS) * len(CRFS)} cells of {frames} frames, {len(cores)} cores")
     without, within = bare(clip, frames), study(clip, frames, 1)
     click.echo(f"bare pipeline {without:.1f} s, irn-study {within:.1f} s: {100 * (within / without - 1):+.1f} %")
     if len(cores) > 1:

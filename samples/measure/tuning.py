@@ -139,7 +139,7 @@ def of_curves(source: Path, frames: int, model: str, efforts: list[str], rates: 
 @click.option(
     "--crf", callback=numbers(highest=MAX_CRF), default="20,25,30,35", show_default=True, help="Of the streams."
 )
-@click.option("--halves", is_flag=True, help="tune to every second picture, look at the others")
+@click.option("--halves", is_flag=True, help="tune to every second frame, look at the others")
 @click.option("--seconds", default=5.0, show_default=True)
 def command(
     clips: tuple[Path, ...], model: str, adapt: str, crf: tuple[float, ...], halves: bool, seconds: float

@@ -255,7 +255,7 @@ def test_a_size_change_is_told(tools: Any, tmp_path: Path) -> None:
     joined.write_bytes(b"".join(part.read_bytes() for part in parts))
     with VideoReader(joined) as reader:
         assert len(list(islice(reader, 3))) == 3  # FFmpeg drops the last one, delayed, when the size changes
-        with pytest.raises(SizeChanged, match=r"picture 3 is 96x64 yuv420p, those before are 64x48"):
+        with pytest.raises(SizeChanged, match=r"frame 3 is 96x64 yuv420p, those before are 64x48"):
             next(iter(reader))
 
 

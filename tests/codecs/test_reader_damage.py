@@ -90,10 +90,10 @@ def test_nothing_but_damage(mp4: Path, tmp_path: Path) -> None:
     data[start : data.index(b"moov") - 4] = bytes(data.index(b"moov") - 4 - start)
     broken = tmp_path / "broken.mp4"
     broken.write_bytes(data)
-    with pytest.raises(UnreadableVideo, match="no picture can be decoded"):
+    with pytest.raises(UnreadableVideo, match="no frame can be decoded"):
         VideoReader(broken)
 
 
 def test_describe() -> None:
-    assert ReadDamage(1, 2, True).describe() == "1 damaged packet, 2 concealed pictures, the file ends early"
+    assert ReadDamage(1, 2, True).describe() == "1 damaged packet, 2 concealed frames, the file ends early"
     assert not ReadDamage()

@@ -176,7 +176,7 @@ def test_an_exception_leaves_nothing_and_passes_through(tools: Any, tmp_path: Pa
 
 
 def test_no_pictures_no_file(tools: Any, tmp_path: Path) -> None:
-    with pytest.raises(UnwritableOutput, match="no pictures"), tools.open_writer(tmp_path / "x.mp4", tools.draw(1)[0]):
+    with pytest.raises(UnwritableOutput, match="no frames"), tools.open_writer(tmp_path / "x.mp4", tools.draw(1)[0]):
         pass
     assert not names(tmp_path)
 
@@ -219,7 +219,7 @@ def test_pictures_that_do_not_fit(tools: Any, tmp_path: Path) -> None:
         tools.open_writer(tmp_path / "x.mp4", tools.draw(1, layout=Layout.RGB)[0])
     with pytest.raises(BadOption, match="63x48"):
         tools.open_writer(tmp_path / "x.mp4", tools.draw(1, 63, 48)[0])
-    with pytest.raises(BadOption, match="other pictures"), tools.open_writer(tmp_path / "x.mp4", tools.draw(1)[0]) as w:
+    with pytest.raises(BadOption, match="other frames"), tools.open_writer(tmp_path / "x.mp4", tools.draw(1)[0]) as w:
         w.write(tools.draw(1, 32, 32)[0])
     assert not names(tmp_path)
 

@@ -79,7 +79,7 @@ def hr(tmp_path: Path) -> Path:
     """Two pictures, one of odd size, and a file that is none."""
     save(tmp_path / "hr" / "a.png", scene(48, 64))
     save(tmp_path / "hr" / "b.png", scene(51, 45, 1))
-    (tmp_path / "hr" / "readme.txt").write_text("no picture")
+    (tmp_path / "hr" / "readme.txt").write_text("no image")
     return tmp_path / "hr"
 
 
@@ -204,7 +204,7 @@ class TestReport:
         code, out, _ = evaluate(hr, tmp_path / "more", "--model", "lanczos-x2")
         assert code == 0
         assert out.count("mean") == 2
-        assert f"{hr}: 2 pictures, rescale, x2" in out
+        assert f"{hr}: 2 images, rescale, x2" in out
         assert "b.png" in out
         assert "c.jpg" in out
 
@@ -251,11 +251,11 @@ class TestModes:
         save(tmp_path / "lr" / "a.png", scene(24, 31))
         code, _, err = evaluate(hr, *how)
         assert code == 1
-        assert "the LR picture is 31x24, not 32x24" in err
+        assert "the LR image is 31x24, not 32x24" in err
         (tmp_path / "lr" / "a.png").unlink()
         code, _, err = evaluate(hr, *how)
         assert code == 1
-        assert "no LR pictures for a.png" in err
+        assert "no LR images for a.png" in err
 
     def test_rcan(self, evaluate: Eval, tmp_path: Path) -> None:
         save(tmp_path / "set" / "a.png", scene(24, 24))
@@ -301,7 +301,7 @@ class TestSaving:
         save(hr / "a.jpg", scene(32, 32))
         code, _, err = evaluate(hr, "--model", "bicubic-x2", "--save", tmp_path / "out")
         assert code == 2
-        assert "two pictures would be saved" in err
+        assert "two images would be saved" in err
 
 
 class TestMistakes:
@@ -314,9 +314,9 @@ class TestMistakes:
             (("HR", "--model", "rcan-x4"), 1, "the weights of rcan-x4 are not installed"),
             (("HR", "--model", "none.pth"), 1, "no such checkpoint"),
             (("HR/none", "--model", "bicubic-x2"), 1, "no such folder"),
-            (("HR/..", "--model", "bicubic-x2"), 1, "no pictures in this folder"),
+            (("HR/..", "--model", "bicubic-x2"), 1, "no images in this folder"),
             (("HR", "--model", "bicubic-x2", "--lr", "HR"), 2, "use --mode upscale"),
-            (("HR", "--model", "bicubic-x2", "--draws", "0"), 2, "latents per picture"),
+            (("HR", "--model", "bicubic-x2", "--draws", "0"), 2, "latents per image"),
             (("HR", "--model", "bicubic-x2", "--temperature", "-1"), 2, "temperature"),
             (("HR", "--model", "bicubic-x2", "--input", "8x8"), 2, "--complexity"),
             (("HR", "--model", "irn-x2", "--complexity", "--input", "8x8"), 2, "no folders"),

@@ -176,7 +176,7 @@ def test_a_small_machine_shows_fewer_pictures_and_says_so(
             thin_out(camera, DemoOptions(send=LiveSendOptions(device="cpu")), say=said.append)
             assert (camera.rate < 60) is fewer
     assert len(said) == 1
-    assert "of 100 pictures a second" in said[0]
+    assert "of 100 frames a second" in said[0]
 
 
 @pytest.mark.slow

@@ -279,7 +279,7 @@ class TestRefusals:
     def test_missing(self, rescale: Rescale, tmp_path: Path) -> None:
         code, _, err = rescale(tmp_path / "none.png", "--out", tmp_path / "out", "--model", "bicubic-x2")
         assert code == 1
-        assert "no such picture" in err
+        assert "no such image" in err
 
     def test_bomb(self, rescale: Rescale, tmp_path: Path) -> None:
         """A small file that claims to be 4 Gpixel."""

@@ -47,13 +47,13 @@ class TestPaperTask:
         pools = CropPools(source.photos, frozenset(source.photos), 4, 728, 0, 0)
         error = pools[0]  # the pictures are 960x720
         assert isinstance(error, TrainingFailed)
-        with pytest.raises(TrainingFailed, match="no picture has 800 by 800 samples"):
+        with pytest.raises(TrainingFailed, match="no image has 800 by 800 samples"):
             next(PaperTask(replace(TINY, crop=800), source).batches(0, 0))
 
     def test_broken_pictures_are_named_in_one_line(self, tmp_path: Path) -> None:
-        (tmp_path / "x.png").write_bytes(b"no picture")
+        (tmp_path / "x.png").write_bytes(b"no frame")
         task = PaperTask(TINY, SequenceSource((tmp_path / "x.png",), (), 0.0))
-        with pytest.raises(TrainingFailed, match=r"^\S*x\.png: not a picture") as caught:
+        with pytest.raises(TrainingFailed, match=r"^\S*x\.png: not an image") as caught:
             next(task.batches(0, 0))
         assert "Traceback" not in str(caught.value)
 

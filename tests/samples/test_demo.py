@@ -92,6 +92,6 @@ def test_the_report_is_honest() -> None:
         width, height, frame_rate = 1280, 720, Fraction(30)
 
     text = demo.report(Info(), 500_000, points, 60)
-    assert "At 400 kb/s, ours is 0.50 dB better than Lanczos, 0.75 dB worse than full (PSNR-Y, 60 pictures)." in text
+    assert "At 400 kb/s, ours is 0.50 dB better than Lanczos, 0.75 dB worse than full (PSNR-Y, 60 frames)." in text
     assert "source, 1280x720" in text
     assert "2000" in text

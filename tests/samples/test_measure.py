@@ -90,7 +90,7 @@ class TestOnARealClip:
         # The best halves may be of different runs, so they add up to less at most.
         assert sum(found.network_seconds.values()) <= found.stage_seconds["network"]
         assert all(seconds > 0 for seconds in (*found.stage_seconds.values(), found.overlap, found.send_seconds))
-        assert "8 pictures" in speed.speed_table(found)
+        assert "8 frames" in speed.speed_table(found)
 
     @pytest.mark.alone
     def test_tuning_is_timed(self, clip: Path, tmp_path: Path) -> None:

@@ -86,7 +86,7 @@ function start(message) {
   const why = whyNot(message.mime);
   if (why) return fail(why);
   setState("connecting");
-  say("Waiting for the first picture …");
+  say("Waiting for the first frame …");
   player.start(message.mime, stream.rate);
 }
 
@@ -230,7 +230,7 @@ function offerPanes(panes, sides) {
     select.replaceChildren(...panes.map((pane) => new Option(paneName(pane), pane)));
     select.value = sides[side];
   }
-  part("view").setAttribute("aria-label", `Live picture: ${panes.map(paneName).join(", ")}, the same frame of each`);
+  part("view").setAttribute("aria-label", `Live video: ${panes.map(paneName).join(", ")}, the same frame of each`);
 }
 
 function setMode(mode) {
