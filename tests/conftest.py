@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import multiprocessing.util
 import os
 import re
 import shutil
@@ -50,6 +51,7 @@ def no_process_left() -> Iterator[None]:
 def no_file_left(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Whatever is made for a while, here or by other processes, is made in a folder that is empty at the end."""
     cache = tmp_path_factory.mktemp("cache")
+    multiprocessing.util.get_temp_dir()  # this process's own, which is removed when it exits, lies elsewhere
     with tempfile.TemporaryDirectory(prefix="irn-tests-") as name, pytest.MonkeyPatch.context() as patch:
         folder = Path(name)
         folder.chmod(0o711)  # tests that give up their rights go on in it

@@ -31,12 +31,12 @@ def free_port() -> int:
         return int(found.getsockname()[1])
 
 
-def started(stack: ExitStack, *arguments: object) -> subprocess.Popen[bytes]:
+def started(stack: ExitStack, *arguments: object, **environment: str) -> subprocess.Popen[bytes]:
     process = subprocess.Popen(
         [sys.executable, "-m", "distributed.cli." + str(arguments[0]), *map(str, arguments[1:])],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"},
+        env={**os.environ, "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE", **environment},
     )
 
     def stop() -> None:
@@ -62,8 +62,9 @@ def stack() -> Iterator[ExitStack]:
 def scheduler(stack: ExitStack, folder: Path) -> tuple[subprocess.Popen[bytes], str]:
     """One, and its address."""
     port = free_port()
-    options = ["--host", "127.0.0.1", "--port", port, "--no-dashboard", "--local-directory", folder]
-    return started(stack, "dask_scheduler", *options), f"tcp://127.0.0.1:{port}"
+    options = ["--host", "127.0.0.1", "--port", port, "--no-dashboard"]
+    served = started(stack, "dask_scheduler", *options, DASK_TEMPORARY_DIRECTORY=str(folder))
+    return served, f"tcp://127.0.0.1:{port}"
 
 
 @pytest.fixture
