@@ -159,9 +159,9 @@ class TestAt:
         monkeypatch.setattr(VideoReader, "_picture", counted)
         monkeypatch.setattr(seeking.FrameFinder, "_counted", None)
         assert video.at(frames[22].pts_seconds).index == 22
-        assert len(read) == 3
+        assert len(read) == 4  # the one after tells how long it is shown
         assert video.at(frames[23].pts_seconds).index == 23
-        assert len(read) == 4
+        assert len(read) == 5
 
 
 def test_psnr_is_that_of_the_report(video: irn.Video, folder: Path, tmp_path: Path, clips: Any) -> None:

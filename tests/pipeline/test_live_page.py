@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession, WSMsgType, WSServerHandshakeError
 from irn_video.codecs.errors import BadOption, LinkFailed
-from irn_video.pipeline.live.demo import DemoOptions, thin_out
+from irn_video.pipeline.live.demo import DemoOptions
 from irn_video.pipeline.live.link import LinkConditions
 from irn_video.pipeline.live.server import PageServer
+from irn_video.pipeline.live.thinning import thin_out
 from irn_video.pipeline.live.wall import Fragment
 from irn_video.sender.camera import Camera
 from irn_video.sender.live import LiveSendOptions
@@ -171,9 +172,9 @@ def test_a_small_machine_shows_fewer_pictures_and_says_so(
     clip = clips.make(tmp_path / "in.mp4", size="320x192", frames=4, rate=100)
     said: list[str] = []
     for cores, fewer in ((1, True), (1000, False)):
-        monkeypatch.setattr("irn_video.pipeline.live.demo.usable_cores", lambda cores=cores: cores)
+        monkeypatch.setattr("irn_video.pipeline.live.thinning.usable_cores", lambda cores=cores: cores)
         with Camera(str(clip)) as camera:
-            thin_out(camera, DemoOptions(send=LiveSendOptions(device="cpu")), say=said.append)
+            thin_out(camera, LiveSendOptions(device="cpu"), say=said.append)
             assert (camera.rate < 60) is fewer
     assert len(said) == 1
     assert "of 100 frames a second" in said[0]
