@@ -194,9 +194,8 @@ def test_every_picture_arrives_restored_and_measured(scheme: str, clip: Path, po
 
 def test_captions_arrive(clips: Any, clip: Path, port: int, tmp_path: Path) -> None:
     pictures = [replace(p, captions=bytes((0xFD, 1, i))) for i, p in enumerate(clips.read(clip))]
-    first, source, url = pictures[0], tmp_path / "in.mp4", f"tcp://127.0.0.1:{port}"
-    like = {name: getattr(first, name) for name in ("width", "height", "layout", "bit_depth", "color", "time_base")}
-    with VideoWriter(source, EncoderSettings(), frame_rate=Fraction(25), **like) as writer:
+    source, url = tmp_path / "in.mp4", f"tcp://127.0.0.1:{port}"
+    with VideoWriter(source, EncoderSettings(), VideoFormat.of(pictures[0], Fraction(25))) as writer:
         for picture in pictures:
             writer.write(picture)
     receiver = Received(url, options(output=tmp_path / "out.mkv"))
