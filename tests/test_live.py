@@ -27,6 +27,7 @@ from irn_video.codecs.errors import BadOption, LinkFailed
 from irn_video.codecs.links.live_reader import LiveReader
 from irn_video.codecs.links.live_writer import LiveWriter
 from irn_video.codecs.links.url import LiveUrl
+from irn_video.codecs.picture import VideoFormat
 from irn_video.codecs.reading.reader import VideoReader, probe
 from irn_video.codecs.writing.writer import VideoWriter
 from irn_video.pipeline.commands.stream import main
