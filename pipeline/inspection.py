@@ -13,7 +13,8 @@ from irn_video.codecs.bitstream.card import StreamCard
 from irn_video.codecs.errors import BadCard, BadWeights, UnknownModel
 from irn_video.codecs.reading.card_search import find_card
 from irn_video.codecs.reading.packets import PacketSurvey, survey
-from irn_video.codecs.reading.reader import VideoInfo, VideoReader
+from irn_video.codecs.reading.reader import VideoReader
+from irn_video.codecs.reading.video_info import VideoInfo
 from irn_video.pipeline.engine.rescaler import Rescaler
 from irn_video.pipeline.options import DeviceOptions
 from irn_video.pipeline.restoring import check_size, restoration_of, restored_pictures

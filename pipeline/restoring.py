@@ -14,7 +14,8 @@ from irn_video.codecs.errors import BadCard, SourceMismatch
 from irn_video.codecs.picture import Layout, Picture
 from irn_video.codecs.reading.choosing import choose_stream
 from irn_video.codecs.reading.opening import open_input
-from irn_video.codecs.reading.reader import VideoInfo, VideoReader
+from irn_video.codecs.reading.reader import VideoReader
+from irn_video.codecs.reading.video_info import VideoInfo
 from irn_video.codecs.reading.wholeness import ends_early
 from irn_video.pipeline.engine.rescaler import Rescaler, Restoration
 from irn_video.pipeline.flow import ahead, mapped

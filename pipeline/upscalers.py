@@ -7,7 +7,7 @@ from pathlib import Path
 from irn_video.codecs.bitstream.card import StreamCard, is_digest_of
 from irn_video.codecs.errors import BadCard, BadOption, MissingCard, UnknownModel, WeightsMismatch
 from irn_video.codecs.reading.card_search import find_card
-from irn_video.codecs.reading.reader import VideoInfo
+from irn_video.codecs.reading.video_info import VideoInfo
 from irn_video.pipeline.engine.rescaler import Rescaler
 from irn_video.pipeline.engine.upscaling import load_rcan
 from irn_video.pipeline.options import RestoringOptions, check_temperature

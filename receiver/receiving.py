@@ -14,7 +14,8 @@ from irn_video.codecs.encoders import EncoderSettings, make_encoder
 from irn_video.codecs.errors import MissingFile, SourceMismatch
 from irn_video.codecs.picture import Layout
 from irn_video.codecs.reading.packets import video_bytes
-from irn_video.codecs.reading.reader import VideoInfo, VideoReader
+from irn_video.codecs.reading.reader import VideoReader
+from irn_video.codecs.reading.video_info import VideoInfo
 from irn_video.codecs.writing.output import check_output
 from irn_video.codecs.writing.passthrough import Passthrough
 from irn_video.codecs.writing.writer import VideoWriter, WriteSummary

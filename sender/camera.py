@@ -14,7 +14,7 @@ from irn_video.codecs.bitstream.stamp import Stamp
 from irn_video.codecs.errors import BadOption
 from irn_video.codecs.picture import Picture
 from irn_video.codecs.reading.capture import Capture, CaptureOptions, is_stored
-from irn_video.codecs.reading.reader import VideoInfo
+from irn_video.codecs.reading.video_info import VideoInfo
 from irn_video.pipeline.flow import ahead, newest
 
 _FALLBACK_RATE = Fraction(25)

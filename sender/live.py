@@ -17,7 +17,7 @@ from irn_video.codecs.links.link_report import LinkReport
 from irn_video.codecs.links.live_writer import LiveWriter
 from irn_video.codecs.links.url import LiveUrl
 from irn_video.codecs.picture import Picture
-from irn_video.codecs.reading.reader import VideoInfo
+from irn_video.codecs.reading.video_info import VideoInfo
 from irn_video.pipeline.engine.rescaler import Rescaler
 from irn_video.pipeline.flow import ahead, newest
 from irn_video.pipeline.options import DeviceOptions, EncoderOptions

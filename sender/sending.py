@@ -12,7 +12,8 @@ from irn_video.codecs.bitstream.card import StreamCard, digest_of
 from irn_video.codecs.encoders import EncoderSettings, make_encoder
 from irn_video.codecs.errors import BadOption
 from irn_video.codecs.picture import Layout
-from irn_video.codecs.reading.reader import VideoInfo, VideoReader
+from irn_video.codecs.reading.reader import VideoReader
+from irn_video.codecs.reading.video_info import VideoInfo
 from irn_video.codecs.writing.output import check_output
 from irn_video.codecs.writing.passthrough import Passthrough
 from irn_video.codecs.writing.writer import VideoWriter, WriteSummary

@@ -24,9 +24,9 @@ from irn_video.codecs.bitstream.sei import find_payloads
 from irn_video.codecs.bitstream.stamp import Stamp
 from irn_video.codecs.errors import BadCard, LinkFailed
 from irn_video.codecs.picture import Picture
+from irn_video.codecs.reading.frame_data import captions_of, color_of, mean_qp
 from irn_video.codecs.reading.opening import close_quietly, packets
 from irn_video.codecs.reading.pixels import Unpacker, unpacker
-from irn_video.codecs.reading.reader import captions_of, color_of, mean_qp
 
 from .link_report import LinkReport
 from .mpegts import CLOCK, LinkCounts

@@ -10,8 +10,8 @@ with VideoReader("clip.mkv") as reader:
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Generator, Iterator
+from dataclasses import replace
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
@@ -20,90 +20,30 @@ from typing import Self, cast
 
 import av
 import av.error
-import numpy as np
 from av.container import InputContainer
 from av.packet import Packet
-from av.sidedata.encparams import VideoEncParams
-from av.sidedata.sidedata import SideData, SideDataContainer, Type
 from av.stream import Discard
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from irn_video.codecs.bitstream.card import StreamCard
 from irn_video.codecs.bitstream.sei import UPDATE_UUID, find_payloads
-from irn_video.codecs.bitstream.vui import h264_chroma_siting
 from irn_video.codecs.errors import BadOption, SizeChanged, UnreadableVideo
-from irn_video.codecs.hdr import HdrMetadata
-from irn_video.codecs.picture import ColorSpec, Layout, Picture, VideoFormat
+from irn_video.codecs.picture import Picture
 
 from .card_search import card_payloads, find_card
 from .choosing import choose_stream
 from .clock import Clock, Timeline, end_of, lasting
+from .frame_data import captions_of, chroma_siting, color_of, hdr_of, mean_qp
 from .opening import open_input, packets
 from .pixels import Unpacker, unpacker
 from .survey import survey
+from .video_info import ReadDamage, VideoInfo
 from .wholeness import ends_early
 
 MAX_SIDE = 16384
 """Larger frames are refused before memory is taken for them."""
 _DEMUX_RETRIES = 8
 _BESIDE = 2  # packets before and after a joint, as FFmpeg's parsers hold one back
-_RANGES = {1: False, 2: True}
-_CENTERED = 2  # AVCHROMA_LOC_CENTER, where JPEG puts its chroma
-
-
-@dataclass(frozen=True, kw_only=True)
-class VideoInfo(VideoFormat):
-    """What is known about a video stream once its first frame is decoded.
-
-    Attributes:
-        path: the file.
-        stream: index among its video streams, attached pictures not counted.
-        streams: how many of these there are.
-        frame_rate: as far as the timestamps bear it out.
-        frames: number of frames announced or counted by demuxing, None when unknown.
-        duration_seconds: of the stream, or else of the file; None when unknown.
-        codec: FFmpeg's name of the decoder.
-        interlaced: the first frame is coded as fields.
-        notes: conversions done on reading, in a few words each.
-    """
-
-    path: Path
-    stream: int
-    streams: int
-    frames: int | None
-    duration_seconds: float | None
-    codec: str
-    interlaced: bool
-    notes: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class ReadDamage:
-    """What was found broken so far; false when nothing was.
-
-    Attributes:
-        corrupt_packets: packets marked corrupt or refused by the decoder.
-        corrupt_frames: frames in which the decoder concealed damage.
-        truncated: the file ends early, or could not be read to its end.
-    """
-
-    corrupt_packets: int = 0
-    corrupt_frames: int = 0
-    truncated: bool = False
-
-    def __bool__(self) -> bool:
-        return bool(self.corrupt_packets or self.corrupt_frames or self.truncated)
-
-    def describe(self) -> str:
-        """One line for people, 'no damage' when there is none."""
-        parts = []
-        if self.corrupt_packets:
-            parts.append(f"{self.corrupt_packets} damaged packet{'s' * (self.corrupt_packets > 1)}")
-        if self.corrupt_frames:
-            parts.append(f"{self.corrupt_frames} concealed frame{'s' * (self.corrupt_frames > 1)}")
-        if self.truncated:
-            parts.append("the file ends early")
-        return ", ".join(parts) or "no damage"
 
 
 class VideoReader:
@@ -150,7 +90,7 @@ class VideoReader:
             self._video = self._chosen.stream
             self._timeline = Timeline(self._container)
             self._prepare(threads, quantiser)
-            self._siting = _chroma_siting(self._video)
+            self._siting = chroma_siting(self._video)
             self._decoded = self._decode_all()
             self._first = self._decode_first()
             self._unpacker = unpacker(self._first.format.name)
@@ -271,7 +211,7 @@ class VideoReader:
             duration_seconds=float(length) if length else None,
             codec=video.codec_context.name,
             interlaced=first.interlaced_frame,
-            hdr=_hdr(first),
+            hdr=hdr_of(first),
             notes=_notes(video, self._unpacker),
         )
 
@@ -382,59 +322,6 @@ def probe(path: Path | str, *, stream: int | None = None) -> VideoInfo:
     """
     with VideoReader(path, stream=stream, threads=1) as reader:
         return reader.info
-
-
-def color_of(frame: VideoFrame, how: Unpacker, siting: int) -> ColorSpec:
-    """Colour tags of a decoded frame; `siting` is that of its chroma, if it is 4:2:0."""
-    rgb = how.layout is Layout.RGB
-    return ColorSpec(
-        matrix=0 if rgb else int(frame.colorspace),
-        primaries=int(frame.color_primaries),
-        transfer=int(frame.color_trc),
-        full_range=how.full_range if how.full_range is not None else _RANGES.get(int(frame.color_range)),
-        chroma_siting=siting if how.layout is Layout.YUV420 else 0,
-    )
-
-
-def _chroma_siting(video: VideoStream) -> int:
-    """Where PyAV does not tell: JPEG's is fixed, H.264's stands in its headers; 0 (unspecified) for the rest."""
-    if video.codec_context.name == "mjpeg":
-        return _CENTERED
-    return h264_chroma_siting(video.codec_context.extradata) if video.codec_context.name == "h264" else 0
-
-
-def _side_data(frame: VideoFrame) -> Iterator[SideData]:
-    # Not `frame.side_data`, which the frame keeps: a cycle that holds every picture until the next full collection.
-    try:
-        return iter(cast(Iterable[SideData], SideDataContainer(frame)))  # type: ignore[call-arg]  # missing in the stubs
-    except ValueError:  # PyAV does not know all of FFmpeg's kinds, and then gives none: EXIF, for one
-        return iter(())
-
-
-def _hdr(frame: VideoFrame) -> HdrMetadata | None:
-    data = {item.type: bytes(item) for item in _side_data(frame)}
-    return HdrMetadata.from_side_data(data.get(Type.MASTERING_DISPLAY_METADATA), data.get(Type.CONTENT_LIGHT_LEVEL))
-
-
-def captions_of(frame: VideoFrame) -> bytes:
-    """Closed captions of a decoded frame, see `Picture.captions`."""
-    return b"".join(bytes(item) for item in _side_data(frame) if item.type is Type.A53_CC)
-
-
-def mean_qp(frame: VideoFrame) -> float | None:
-    """Mean quantiser over the macroblocks, from the decoder; 0.1 ms at 720p (PyAV's qp_map takes 20 times that).
-
-    FFmpeg counts from QpBdOffset (6 per bit above 8); here the same quality is the same number at every depth.
-    """
-    offset = 6 * (frame.format.components[0].bits - 8)
-    for item in _side_data(frame):
-        if isinstance(item, VideoEncParams):
-            if not item.nb_blocks:
-                return float(item.qp - offset)
-            data = np.frombuffer(item, np.uint8)  # type: ignore[call-overload]
-            blocks = data[item.blocks_offset :][: item.nb_blocks * item.block_size].view(np.int32)
-            return float(item.qp - offset + blocks.reshape(item.nb_blocks, -1)[:, 4].mean())  # x, y, w, h, delta_qp
-    return None
 
 
 def _notes(video: VideoStream, unpacker: Unpacker) -> tuple[str, ...]:

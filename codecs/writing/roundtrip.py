@@ -9,8 +9,8 @@ from typing import cast
 import av
 import numpy as np
 from irn_video.codecs.encoders.h264 import repeatable
+from irn_video.codecs.reading.frame_data import mean_qp
 from irn_video.codecs.reading.pixels import pack, unpacker
-from irn_video.codecs.reading.reader import mean_qp
 from numpy.typing import NDArray
 
 Planes = tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8]]

@@ -16,8 +16,8 @@ import torch
 import torch.nn.functional as F
 from irn_video.codecs.errors import BadOption
 from irn_video.codecs.picture import ColorSpec, Picture
+from irn_video.codecs.reading.frame_data import mean_qp
 from irn_video.codecs.reading.pixels import unpacker
-from irn_video.codecs.reading.reader import mean_qp
 from irn_video.codecs.writing.coarser import CodedGroup
 from irn_video.codecs.writing.roundtrip import h264_decoder
 from irn_video.pipeline.adaptation.effort import Budget, Effort

@@ -12,8 +12,8 @@ import torch
 from irn_video._frame import video_frame
 from irn_video.codecs.errors import BadOption
 from irn_video.codecs.picture import Picture
+from irn_video.codecs.reading.frame_data import color_of
 from irn_video.codecs.reading.pixels import pixel_format, samples_of, unpacker
-from irn_video.codecs.reading.reader import color_of
 from irn_video.pipeline.engine import rescaler as engine
 from irn_video.pipeline.engine.batches import downscale_rgb, upscale_rgb
 from irn_video.pipeline.options import check_temperature

@@ -11,8 +11,9 @@ from weakref import WeakSet
 from irn_video._frame import Frame, RestoredFrame
 from irn_video.codecs.bitstream.card import StreamCard
 from irn_video.codecs.errors import BadOption
-from irn_video.codecs.reading.reader import VideoInfo, VideoReader, probe
+from irn_video.codecs.reading.reader import VideoReader, probe
 from irn_video.codecs.reading.seeking import FrameFinder
+from irn_video.codecs.reading.video_info import VideoInfo
 from irn_video.pipeline.engine.rescaler import Rescaler, Restoration
 from irn_video.pipeline.options import RestoringOptions
 from irn_video.pipeline.quality.report import summary

@@ -9,7 +9,7 @@ from fractions import Fraction
 
 import numpy as np
 from irn_video.codecs.picture import Layout, Picture
-from irn_video.codecs.reading.reader import VideoInfo
+from irn_video.codecs.reading.video_info import VideoInfo
 from irn_video.pipeline.engine.rescaler import Rescaler, Restoration
 from irn_video.pipeline.planes import Samples, carried_color, resolved_color
 from irn_video.pipeline.system.cores import usable_cores

@@ -10,7 +10,8 @@ from irn_video.codecs.encoders import EncoderSettings, choose_samples, make_enco
 from irn_video.codecs.errors import SourceMismatch, StudyFailed
 from irn_video.codecs.reading.packets import encoder_words
 from irn_video.codecs.reading.pixels import pixel_format
-from irn_video.codecs.reading.reader import VideoInfo, VideoReader, probe
+from irn_video.codecs.reading.reader import VideoReader, probe
+from irn_video.codecs.reading.video_info import VideoInfo
 from irn_video.codecs.writing.writer import VideoWriter, WriteSummary
 from irn_video.pipeline.flow import ahead
 from irn_video.pipeline.planes import Samples, convert

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import ffmpeg
-from irn_video.codecs.reading.reader import VideoInfo, probe
+from irn_video.codecs.reading.reader import probe
+from irn_video.codecs.reading.video_info import VideoInfo
 from irn_video.codecs.writing.output import atomic_path
 from irn_video.pipeline.restoring import file_digest
 from irn_video.pipeline.system import ffmpeg_binary

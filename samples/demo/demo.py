@@ -26,7 +26,8 @@ import click
 from irn_video.codecs.errors import IrnError
 from irn_video.codecs.picture import Picture
 from irn_video.codecs.reading.packets import video_bytes
-from irn_video.codecs.reading.reader import VideoInfo, probe
+from irn_video.codecs.reading.reader import probe
+from irn_video.codecs.reading.video_info import VideoInfo
 from irn_video.pipeline.study.crops import picture_at
 from irn_video.pipeline.system.opencv import cv2
 from irn_video.pipeline.zoo import DEFAULT_MODEL

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from irn_video.codecs.encoders import EncoderSettings, make_encoder
-from irn_video.codecs.reading.reader import mean_qp
+from irn_video.codecs.reading.frame_data import mean_qp
 from irn_video.codecs.writing.coarser import CodedGroup, coarser_settings
 from irn_video.codecs.writing.roundtrip import h264_decoder
 

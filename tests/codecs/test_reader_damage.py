@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 from irn_video.codecs.errors import UnreadableVideo
-from irn_video.codecs.reading.reader import ReadDamage, VideoReader
+from irn_video.codecs.reading.reader import VideoReader
+from irn_video.codecs.reading.video_info import ReadDamage
 
 
 @pytest.fixture(scope="module")

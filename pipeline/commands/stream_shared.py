@@ -1,0 +1,50 @@
+"""What the sub-commands of irn-stream share."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import click
+from irn_video.codecs.errors import BadOption
+
+if TYPE_CHECKING:
+    from irn_video.receiver.live_statistics import LiveStatistics
+    from irn_video.sender.live import LiveSendOptions
+
+
+def send_options(model: str | None, scale: str, **options: Any) -> LiveSendOptions:
+    """What the command line says of the sender."""
+    from irn_video.pipeline.zoo import NETWORKS
+    from irn_video.sender.live import LiveSendOptions
+
+    if model is None and scale != "auto":
+        model = NETWORKS[int(scale)]
+    return LiveSendOptions(model=model, **options)
+
+
+def page(name: str = "watch") -> Any:
+    """The part of the page that is needed; aiohttp is an extra."""
+    try:
+        return import_module(f"irn_video.pipeline.live.{name}")
+    except ModuleNotFoundError as error:
+        if error.name != "aiohttp":
+            raise
+        raise BadOption("the page needs aiohttp", hint="pip install aiohttp") from error
+
+
+def summary(found: LiveStatistics) -> str:
+    """What has come, in one line."""
+    words = [f"{found.restored} frames restored, {found.fps:.1f} a second, {found.kbps:.0f} kb/s"]
+    if found.delay_ms is not None and found.delay_p95_ms is not None:
+        words.append(f"delay {found.delay_ms:.0f} ms (95 %: {found.delay_p95_ms:.0f})")
+        words.append(f"longest stall {found.stall_ms:.0f} ms")
+    if found.psnr_y is not None:
+        words.append(f"PSNR-Y {found.psnr_y:.2f} dB")
+    counts = {name: getattr(found, name) for name in ("fallback", "late", "missing", "concealed", "refused")}
+    return ", ".join([*words, *(f"{count} {name}" for name, count in counts.items() if count)])
+
+
+def say(text: str) -> None:
+    """To people, on stderr."""
+    click.echo(text, err=True)
