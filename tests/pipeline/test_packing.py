@@ -50,11 +50,11 @@ def packed(family: str, photos: Path, folder: Path, pools: int) -> Path:
 @pytest.mark.parametrize("family", ["paper", "codec-aware"])
 def test_there_and_back(family: str, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     top = packed(family, photos, tmp_path, 1)
-    command = [sys.executable, "-c", BARE, str(top), "--steps", "8", "--log-every", "4", "--device", "cpu"]
+    command = [sys.executable, "-c", BARE, str(top), "--steps", "4", "--log-every", "2", "--device", "cpu"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, cwd=top, env=environment, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
-    assert "8 steps" in done.stdout
+    assert "4 steps" in done.stdout
     with tarfile.open(tmp_path / "run.tar", "w") as tar:
         tar.add(top / "run", "run")
     home = tmp_path / "home"
@@ -64,10 +64,10 @@ def test_there_and_back(family: str, photos: Path, tmp_path: Path, capsys: pytes
     assert packing(unpack) == 1
     assert "--overwrite" in capsys.readouterr().err
     arguments = [str(tmp_path / "config.toml"), "--images", str(photos), "--out", str(home), "--device", "cpu"]
-    assert main([*arguments, "--steps", "12", "--log-every", "4"]) == 0
+    assert main([*arguments, "--steps", "6", "--log-every", "2"]) == 0
     state = load_checkpoint(home)
     assert state is not None
-    assert state["step"] == 12
+    assert state["step"] == 6
     assert len((home / LOG).read_text().splitlines()) == 4
     assert (home / "x.safetensors").exists()
 
