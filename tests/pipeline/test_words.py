@@ -34,9 +34,7 @@ def typed(clips: Any, run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 @pytest.mark.slow
 @pytest.mark.parametrize("method", ["full", "irn-h264-x2", "irn-h264-x2@fast", "bicubic-x2+lanczos"])
-def test_they_make_the_measured_stream(
-    method: str, moving: Path, tmp_path: Path, typed: Callable[[str], None]
-) -> None:
+def test_they_make_the_measured_stream(method: str, moving: Path, tmp_path: Path, typed: Callable[[str], None]) -> None:
     settings = {"codec": "h264", "preset": "fast", "tune": None, "keyint": 4, "pixel_format": None, "frames": 6}
     parsed = Method.parse(method)
     encoder = EncoderSettings(crf=24.0, preset="fast", keyint=4)
