@@ -37,6 +37,11 @@ hypothesis.settings.load_profile("patient")
 _CLEANING_SECONDS = 10.0  # workers of a study that was killed notice within two
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Slow ones first: a process that begins one at the end keeps all others waiting."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def no_process_left() -> Iterator[None]:
     """Python waits for its children when it exits: one that does not end would be a hang after the last test."""

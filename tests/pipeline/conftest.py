@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from irn_video.pipeline.live.demo import DemoOptions, demonstrate
 from irn_video.pipeline.study.cells import Measurement
 from irn_video.pipeline.study.cost import Cost, Stage
@@ -29,6 +30,14 @@ _FACTS = {
     "lanczos-x2": MethodFacts("lanczos-x2", None, 2),
     "irn": MethodFacts("irn", None, 2, 30, 5000),
 }
+
+
+@pytest.fixture(autouse=True)
+def usual_threads() -> Iterator[None]:
+    """Training takes all cores; the tests after it share them with others again."""
+    threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="session")

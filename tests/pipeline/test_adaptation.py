@@ -123,12 +123,12 @@ class TestUpdate:
             WeightUpdate.from_message(message, network)
 
     @pytest.mark.slow
-    def test_ten_thousand_damaged_ones(self) -> None:
+    def test_two_thousand_damaged_ones(self) -> None:
         network = CodecAwareRescaler(1, 1)  # there are many to decode
         chance, refused = random.Random(1), 0
         update = some_update(np.random.default_rng(1), 0.2, network)
         message, right = update.to_message(network), update.applied(network).restorer.last
-        for _ in range(10_000):
+        for _ in range(2_000):
             data = bytearray(message)
             for _ in range(chance.choice((1, 1, 3))):
                 data[chance.randrange(len(data))] ^= 1 << chance.randrange(8)
@@ -139,7 +139,7 @@ class TestUpdate:
                 refused += 1
             else:  # some of the last bits say nothing
                 assert torch.equal(found.weight, right.weight)
-        assert refused > 9000
+        assert refused > 1800
 
 
 class TestGradient:
@@ -216,6 +216,7 @@ class TestGradient:
 
     @pytest.mark.alone
     def test_time_is_limited(self, network: CodecAwareRescaler, samples: list[Sample]) -> None:
+        self.fine_tuned(network, samples, steps=1)  # PyTorch loads its optimizers when they are first used
         begin = time.monotonic()
         self.fine_tuned(network, samples, steps=1_000_000, seconds=0.2)
         assert 0.2 < time.monotonic() - begin < 5

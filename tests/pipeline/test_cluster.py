@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -77,23 +78,22 @@ def test_two_workers_one_of_which_is_killed(
     moving: Path, tmp_path: Path, stack: ExitStack, address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     workers = [worker(stack, address, tmp_path / str(index)) for index in range(2)]
-    command = [
-        sys.executable,
-        "-m",
-        "irn_video.pipeline.commands.study",
-        os.path.relpath(moving, tmp_path),
-        *OPTIONS,
-    ]
-    study = subprocess.Popen([*command, "--out", "far", "--cluster", address], cwd=tmp_path)
-    stack.callback(study.kill)
-    deadline = time.monotonic() + 120
-    while len(list((tmp_path / "far" / "cells").glob("*.json"))) < 2:
-        assert time.monotonic() < deadline
-        assert study.poll() is None
-        time.sleep(0.05)
-    workers[0].send_signal(signal.SIGKILL)
-    assert study.wait(120) == 0
-    assert main([str(moving), *OPTIONS, "--out", str(tmp_path / "near")]) == 0
+
+    def kill_one() -> None:
+        deadline = time.monotonic() + 120
+        while len(list((tmp_path / "far" / "cells").glob("*.json"))) < 2:
+            if time.monotonic() > deadline:
+                return
+            time.sleep(0.05)
+        workers[0].send_signal(signal.SIGKILL)
+
+    killing = threading.Thread(target=kill_one)
+    killing.start()
+    monkeypatch.chdir(tmp_path)
+    assert main([os.path.relpath(moving, tmp_path), *OPTIONS, "--out", "far", "--cluster", address]) == 0
+    killing.join()
+    assert workers[0].wait(10) == -signal.SIGKILL
+    assert main([str(moving), *OPTIONS, "--workers", "1", "--out", str(tmp_path / "near")]) == 0
     far, near = (read_results(tmp_path / name) for name in ("far", "near"))
     assert [(p.method, p.crf, p.bytes, p.frames) for p in far.measurements] == [
         (p.method, p.crf, p.bytes, p.frames) for p in near.measurements

@@ -43,8 +43,8 @@ def test_teams_share_shards_evenly() -> None:
 def test_two_processes_equal_one_with_the_same_batches(photos: Path, tmp_path: Path) -> None:
     config = tmp_path / "config.toml"
     config.write_text(CONFIG)
-    arguments = [str(config), "--images", str(photos), "--steps", "20", "--device", "cpu", "--precision", "fp32"]
-    arguments += ["--log-every", "5", "--out"]
+    arguments = [str(config), "--images", str(photos), "--steps", "8", "--device", "cpu", "--precision", "fp32"]
+    arguments += ["--log-every", "2", "--out"]
     one, two = tmp_path / "one", tmp_path / "two"
     # The script torchrun is this module.
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
@@ -52,14 +52,14 @@ def test_two_processes_equal_one_with_the_same_batches(photos: Path, tmp_path: P
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240, check=False)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("20 steps") == 1  # only the leader reports
-    assert done.stderr.count("step 20:") == 1
+    assert done.stdout.count("8 steps") == 1  # only the leader reports
+    assert done.stderr.count("step 8:") == 1
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # as each of the two had: Adam makes much of rounding where gradients are nearly zero
     try:
-        options = RunOptions(choose_device("cpu", "fp32"), log_every=5)
+        options = RunOptions(choose_device("cpu", "fp32"), log_every=2)
         source = SequenceSource(find_files((photos,), photos=True), (), 0.0)
-        Trainer(load_config(config), source, one, steps=20, options=options).run(lambda _: None)
+        Trainer(load_config(config), source, one, steps=8, options=options).run(lambda _: None)
     finally:
         torch.set_num_threads(threads)
     first, second = load_checkpoint(one), load_checkpoint(two)

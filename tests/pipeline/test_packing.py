@@ -34,12 +34,12 @@ sys.exit(packed_run.main(sys.argv[2:]))
 """
 
 
-def packed(family: str, photos: Path, folder: Path) -> Path:
-    """An unpacked archive of one pool."""
+def packed(family: str, photos: Path, folder: Path, pools: int) -> Path:
+    """An unpacked archive."""
     config = folder / "config.toml"
     config.write_text(f'name = "x"\ncrop = 32\nbatch = 2\nwarmup = 5\n[network]\n{NETWORKS[family]}')
     archive = folder / "packed.tar"
-    options = ["--images", str(photos), "--out", str(archive), "--batches", str(2 * POOL_BATCHES)]
+    options = ["--images", str(photos), "--out", str(archive), "--batches", str(pools * POOL_BATCHES)]
     assert packing(["pack", str(config), *options]) == 0
     with tarfile.open(archive) as tar:
         tar.extractall(folder)  # without a filter, which Python 3.11.2 has not
@@ -49,12 +49,12 @@ def packed(family: str, photos: Path, folder: Path) -> Path:
 @pytest.mark.slow
 @pytest.mark.parametrize("family", ["paper", "codec-aware"])
 def test_there_and_back(family: str, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    top = packed(family, photos, tmp_path)
-    command = [sys.executable, "-c", BARE, str(top), "--steps", "8", "--log-every", "4", "--device", "cpu"]
+    top = packed(family, photos, tmp_path, 1)
+    command = [sys.executable, "-c", BARE, str(top), "--steps", "4", "--log-every", "2", "--device", "cpu"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, cwd=top, env=environment, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
-    assert "8 steps" in done.stdout
+    assert "4 steps" in done.stdout
     with tarfile.open(tmp_path / "run.tar", "w") as tar:
         tar.add(top / "run", "run")
     home = tmp_path / "home"
@@ -64,16 +64,16 @@ def test_there_and_back(family: str, photos: Path, tmp_path: Path, capsys: pytes
     assert packing(unpack) == 1
     assert "--overwrite" in capsys.readouterr().err
     arguments = [str(tmp_path / "config.toml"), "--images", str(photos), "--out", str(home), "--device", "cpu"]
-    assert main([*arguments, "--steps", "12", "--log-every", "4"]) == 0
+    assert main([*arguments, "--steps", "6", "--log-every", "2"]) == 0
     state = load_checkpoint(home)
     assert state is not None
-    assert state["step"] == 12
+    assert state["step"] == 6
     assert len((home / LOG).read_text().splitlines()) == 4
     assert (home / "x.safetensors").exists()
 
 
 def test_prepared_batches_are_those_of_the_task_in_another_order(photos: Path, tmp_path: Path) -> None:
-    top = packed("paper", photos, tmp_path)
+    top = packed("paper", photos, tmp_path, 2)
     assert (top / "train.sh").stat().st_mode & 0o111
     source = PackedGroups.open(top / "data")
     config = load_config(top / "config.toml")

@@ -202,7 +202,7 @@ class TestReceiver:
 
     @pytest.mark.slow
     def test_as_a_method_of_a_study(self, clips: Any, run: Any, lr: Path, official: Path, tmp_path: Path) -> None:
-        clip = clips.make(tmp_path / "in.mp4", frames=2)
+        clip = clips.make(tmp_path / "in.mp4", size="32x24", frames=2)
         method = Method.parse(f"bicubic+{official}")
         cell = Cell(clip, method, EncoderSettings(crf=20.0), None, ("psnr",))
         measured = measure_cell(cell, tmp_path)

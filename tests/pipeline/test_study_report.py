@@ -166,7 +166,7 @@ class TestBrowser:
         """A small study that was really measured."""
         tmp_path = tmp_path_factory.mktemp("study")
         options = ["--models", "bicubic-x2", "--anchors", "full,lanczos", "--crf", "20,26,32,38", "--metrics", "psnr"]
-        assert main([str(moving), *options, "--frames", "3", "--out", str(tmp_path)]) == 0
+        assert main([str(moving), *options, "--frames", "3", "--workers", "1", "--out", str(tmp_path)]) == 0
         return tmp_path
 
     @pytest.mark.slow

@@ -121,8 +121,8 @@ class TestResuming:
         config.write_text(
             'name = "x"\ncrop = 32\nbatch = 2\n[network]\nfamily = "paper"\nblocks = 1\nlatent_std = 0.01\n'
         )
-        arguments = [str(config), "--images", str(photos), "--steps", "60", "--device", "cpu", "--precision", "fp32"]
-        arguments += ["--log-every", "2", "--save-every", "0.3"]
+        arguments = [str(config), "--images", str(photos), "--steps", "30", "--device", "cpu", "--precision", "fp32"]
+        arguments += ["--log-every", "2", "--save-every", "0.15"]
         one, other = tmp_path / "one", tmp_path / "other"
         command = [
             sys.executable,
@@ -136,14 +136,14 @@ class TestResuming:
             deadline = time.monotonic() + 120
             while not (other / CHECKPOINT).exists() and time.monotonic() < deadline:
                 time.sleep(0.05)
-            time.sleep(0.2)
+            time.sleep(0.1)
             process.kill()
         state = load_checkpoint(other)
         assert state is not None
-        assert 0 < state["step"] < 60
+        assert 0 < state["step"] < 30
         assert main([*arguments, "--out", str(one)]) == main([*arguments, "--out", str(other)]) == 0
         expected = losses(one)
-        assert len(expected) == 30
+        assert len(expected) == 15
         assert losses(other) == pytest.approx(expected, rel=1e-6)
         assert_same_state(one, other, 1e-6)
         assert not list(other.glob(".*.part*"))
@@ -310,6 +310,6 @@ def test_validation_comes_at_the_end_and_is_logged(source: SequenceSource, tmp_p
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_a_short_run_learns(precision: str, source: SequenceSource, tmp_path: Path) -> None:
-    options = replace(FP32, device=choose_device("cpu", precision), log_every=10)
-    lines = collect(Trainer(replace(TINY, learning_rate=3e-3), source, tmp_path, steps=30, options=options))
+    options = replace(FP32, device=choose_device("cpu", precision), log_every=5)
+    lines = collect(Trainer(replace(TINY, learning_rate=3e-3), source, tmp_path, steps=15, options=options))
     assert lines[-1].loss < lines[0].loss

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 import shlex
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import imageio_ffmpeg
 import pytest
 from irn_video.codecs.encoders import EncoderSettings
 from irn_video.codecs.reading.packets import video_bytes
@@ -18,36 +16,40 @@ from irn_video.pipeline.study.methods import Method
 from irn_video.pipeline.study.plan import Cell
 from irn_video.pipeline.study.words import measure_command, receive_command, send_command
 
-PROGRAMS = {
-    "ffmpeg": [imageio_ffmpeg.get_ffmpeg_exe(), "-y", "-v", "error"],
-    "irn-send": [sys.executable, "-m", "irn_video.pipeline.commands.send"],
-    "irn-receive": [sys.executable, "-m", "irn_video.pipeline.commands.receive"],
-}
 
+@pytest.fixture
+def typed(clips: Any, run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Runs a line of the report in the test's folder."""
+    monkeypatch.chdir(tmp_path)
 
-def run(command: str, folder: Path) -> None:
-    program, *words = shlex.split(command)
-    subprocess.run([*PROGRAMS[program], *words], cwd=folder, check=True, capture_output=True, timeout=120)
+    def typed(line: str) -> None:
+        program, *words = shlex.split(line)
+        if program == "ffmpeg":
+            clips.ffmpeg(*words)
+        else:
+            assert run(program.removeprefix("irn-"), *words).code == 0
+
+    return typed
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("method", ["full", "irn-h264-x2", "irn-h264-x2@fast", "bicubic-x2+lanczos"])
-def test_they_make_the_measured_stream(method: str, moving: Path, tmp_path: Path) -> None:
+def test_they_make_the_measured_stream(method: str, moving: Path, tmp_path: Path, typed: Callable[[str], None]) -> None:
     settings = {"codec": "h264", "preset": "fast", "tune": None, "keyint": 4, "pixel_format": None, "frames": 6}
     parsed = Method.parse(method)
     encoder = EncoderSettings(crf=24.0, preset="fast", keyint=4)
     measured = measure_cell(Cell(moving, parsed, encoder, 6, ("psnr", "vmaf")), tmp_path)
     clip = str(moving)
-    run(send_command(parsed, clip, settings, 24.0), tmp_path)
+    typed(send_command(parsed, clip, settings, 24.0))
     if method == "full":
         # FFmpeg's program has another build of x264.
         assert video_bytes(tmp_path / "lr.mkv") == pytest.approx(measured.bytes, rel=0.1)
-        run(measure_command(clip, "lr.mkv"), tmp_path)
+        typed(measure_command(clip, "lr.mkv"))
         least = 1.0
     else:
         assert video_bytes(tmp_path / "lr.mkv") == pytest.approx(measured.bytes, abs=16)
-        run(receive_command(parsed, clip), tmp_path)
-        run(measure_command(clip, "restored.mkv"), tmp_path)
+        typed(receive_command(parsed, clip))
+        typed(measure_command(clip, "restored.mkv"))
         least = 0.01
     pooled: Any = json.loads((tmp_path / "vmaf.json").read_text())["pooled_metrics"]["vmaf"]["mean"]
     assert sum(measured.values("vmaf")) / 6 == pytest.approx(pooled, abs=least)
