@@ -5,8 +5,11 @@
 
 from __future__ import annotations
 
+import numbers
 from dataclasses import dataclass, fields
 from pathlib import Path
+from types import NoneType
+from typing import Any, get_args, get_type_hints
 
 from irn_video.codecs.encoders import EncoderSettings
 from irn_video.codecs.errors import BadOption
@@ -88,3 +91,28 @@ def check_temperature(temperature: float | None) -> None:
     """
     if temperature is not None and not 0 <= temperature <= 10:
         raise BadOption(f"a temperature of {temperature:g} makes no sense", hint="0 (the mean) to 1; at most 10")
+
+
+_KINDS: dict[Any, tuple[type, str]] = {
+    bool: (bool, "True or False"),
+    int: (numbers.Integral, "a whole number"),
+    float: (numbers.Real, "a number"),
+    str: (str, "text"),
+    Path: (Path, "a path"),
+    NoneType: (NoneType, "None"),
+}
+
+
+def check_types(options: Any) -> None:
+    """Refuse a field of another type than it should have, which would fail somewhere in the middle.
+
+    Raises:
+        BadOption: names the field.
+    """
+    hints = get_type_hints(type(options))
+    for field in fields(options):
+        value, kinds = getattr(options, field.name), get_args(hints[field.name]) or (hints[field.name],)
+        right = tuple(_KINDS[kind][0] for kind in kinds)
+        if not isinstance(value, right) or (isinstance(value, bool) and bool not in kinds):
+            said = " or ".join(_KINDS[kind][1] for kind in kinds)
+            raise BadOption(f"{field.name} cannot be {value!r}", hint=f"it is {said}")

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from irn_video.codecs.bitstream.card import StreamCard, is_digest_of
+from irn_video.codecs.encoders import ENCODERS
 from irn_video.codecs.errors import BadCard, SourceMismatch
 from irn_video.codecs.picture import Layout, Picture
 from irn_video.codecs.reading.choosing import choose_stream
@@ -27,7 +28,7 @@ _HASH_BLOCK = 1 << 20
 # Times of the same picture in two files differ by the rounding to their time bases, 1 ms in Matroska.
 _EXACT_SECONDS = 0.0015
 _OTHER_RATE = 0.01
-_H264_RANGE, _AV1_RANGE, _TYPICAL_QUANTISER = 51, 63, 28.0
+_TYPICAL_QUANTISER = 28.0
 
 
 @dataclass(frozen=True)
@@ -290,5 +291,5 @@ def with_samples(to: Restoration, layout: Layout, bit_depth: int) -> Restoration
 def _quantiser(card: StreamCard) -> float | None:
     """An H.264 quantiser of about the card's quality, for decoders that do not tell it; None without loss."""
     if card.crf is not None:
-        return card.crf * _H264_RANGE / _AV1_RANGE if "av1" in card.codec else card.crf
+        return card.crf * (ENCODERS[card.codec].to_h264 if card.codec in ENCODERS else 1)
     return None if card.bitrate is None else _TYPICAL_QUANTISER

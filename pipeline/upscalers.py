@@ -10,7 +10,7 @@ from irn_video.codecs.reading.card_search import find_card
 from irn_video.codecs.reading.video_info import VideoInfo
 from irn_video.pipeline.engine.rescaler import Rescaler
 from irn_video.pipeline.engine.upscaling import load_rcan
-from irn_video.pipeline.options import RestoringOptions, check_temperature
+from irn_video.pipeline.options import RestoringOptions, check_temperature, check_types
 from irn_video.pipeline.restoring import check_size
 
 UPSCALERS = ("model", "lanczos", "bicubic", "rcan")
@@ -20,8 +20,10 @@ def check_restoring(options: RestoringOptions) -> None:
     """Refuse options before any work is done.
 
     Raises:
-        BadOption: an upscaler that is not in `UPSCALERS`, weights without RCAN, a temperature out of range.
+        BadOption: a field of another type, an upscaler that is not in `UPSCALERS`, weights without RCAN, a temperature
+            out of range.
     """
+    check_types(options)
     if options.upscaler not in UPSCALERS:
         raise BadOption(f"no upscaler {options.upscaler!r}", hint=", ".join(UPSCALERS))
     if (options.upscaler == "rcan") != (options.weights is not None):

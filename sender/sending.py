@@ -21,7 +21,14 @@ from irn_video.pipeline.adaptation.effort import Budget, Effort
 from irn_video.pipeline.adaptation.tuner import Tuner
 from irn_video.pipeline.engine.rescaler import Rescaler
 from irn_video.pipeline.flow import Advance, ahead, mapped
-from irn_video.pipeline.options import DeviceOptions, EncoderOptions, LatentOptions, VideoOptions, check_temperature
+from irn_video.pipeline.options import (
+    DeviceOptions,
+    EncoderOptions,
+    LatentOptions,
+    VideoOptions,
+    check_temperature,
+    check_types,
+)
 from irn_video.pipeline.planes import Samples, carried_color, resolved_color
 from irn_video.pipeline.quality.report import FrameReport, Report, StreamReport
 from irn_video.pipeline.restoring import Meter, check_size, file_digest, restoration_of, restored_pictures, said_stream
@@ -106,6 +113,7 @@ def send(
         IrnError: see its subclasses; nothing is left under the output's name.
     """
     options = options or SendOptions()
+    check_types(options)
     source, output = Path(source), Path(output)
     check_output(output, [source], options.overwrite)
     make_encoder(options.encoder)
@@ -218,7 +226,7 @@ def card_of(
         bit_depth=carried.bit_depth,
         color=carried.color,
         codec=options.encoder.codec,
-        crf=make_encoder(options.encoder).crf,
+        crf=None if (crf := make_encoder(options.encoder).crf) is None else float(crf),
         bitrate=options.encoder.bitrate,
         lossless=options.encoder.lossless,
         latent_std=_temperature(rescaler, options),

@@ -10,6 +10,9 @@ from irn_video.codecs.hdr import HdrMetadata
 from .base import Encoder, EncoderSettings
 from .nvenc import Nvenc
 
+AV1_CONTAINERS = ("mp4", "mov", "matroska", "webm")
+AV1_TO_H264 = 51 / 63  # the largest of both
+
 
 class SvtAv1(Encoder):
     """SVT-AV1: 4:2:0 at 8 or 10 bits; presets from 0 (small) to 13 (fast); never quite lossless."""
@@ -20,6 +23,7 @@ class SvtAv1(Encoder):
     presets = tuple(str(number) for number in range(14))
     tunes = ("vq", "psnr", "ssim")
     formats = ("yuv420p", "yuv420p10le")
+    containers, to_h264 = AV1_CONTAINERS, AV1_TO_H264
 
     def __init__(self, settings: EncoderSettings, hdr: HdrMetadata | None = None) -> None:
         super().__init__(settings, hdr)
@@ -44,3 +48,4 @@ class Av1Nvenc(Nvenc):
 
     ffmpeg_name = "av1_nvenc"
     formats = ("yuv420p", "yuv420p10le")
+    containers, to_h264 = AV1_CONTAINERS, AV1_TO_H264

@@ -73,6 +73,10 @@ class Encoder(ABC):
     """How the stream card goes in as SEI; None where only the container's tag can carry it."""
     order_needs: ClassVar[int] = 0
     """Pictures without which the encoder leaves decoding times undefined."""
+    containers: ClassVar[tuple[str, ...]] = ("mp4", "mov", "matroska", "mpegts")
+    """Those that can carry it, as `writing.containers` names them."""
+    to_h264: ClassVar[float] = 1.0
+    """A CRF times this is about the H.264 quantiser of the same quality, for decoders that do not tell quantisers."""
     needs_even: ClassVar[bool] = True
     """Subsampled frames must have sizes that the subsampling divides."""
 
@@ -93,7 +97,7 @@ class Encoder(ABC):
     def options(self, width: int, height: int) -> dict[str, str]:
         """FFmpeg's options for these settings and this size of the frames in luma samples.
 
-        The bit rate and the keyframe distance are set elsewhere.
+        The bit rate and the keyframe distance are the same for all codecs: `writing.picture_stream` sets them.
         """
 
     def library(self, layout: Layout) -> str:

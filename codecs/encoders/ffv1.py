@@ -20,6 +20,7 @@ class Ffv1(Encoder):
     max_crf = 0
     presets = ()
     needs_even = False
+    containers = ("matroska",)
     formats = tuple(pixel_format(layout, depth) for layout in Layout for depth in _DEPTHS)
 
     def __init__(self, settings: EncoderSettings, hdr: HdrMetadata | None = None) -> None:

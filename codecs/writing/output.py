@@ -22,6 +22,8 @@ _CAUSES = {
     errno.ENAMETOOLONG: ("the file name is too long", "choose a shorter one"),
 }
 
+_REPLACE = "use --overwrite (in Python overwrite=True) to replace it"
+
 
 def check_output(path: Path | str, inputs: Sequence[Path | str] = (), overwrite: bool = False) -> None:
     """Refuse an output that must not or cannot be written, before any work is done.
@@ -63,7 +65,11 @@ def atomic_path(path: Path | str, inputs: Sequence[Path | str] = (), overwrite: 
     try:
         yield part
         if not overwrite and os.path.lexists(path):
-            raise OutputRefused("the output has appeared meanwhile", path=path, hint="use --overwrite to replace it")
+            raise OutputRefused(
+                "the output has appeared meanwhile",
+                path=path,
+                hint=_REPLACE,
+            )
         part.replace(path)
     except IrnError:
         raise
@@ -88,7 +94,7 @@ def _check(path: Path, inputs: Sequence[Path | str], overwrite: bool) -> None:
     if path.exists() and not path.is_file():
         raise UnwritableOutput("the output is not a regular file", path=path, hint="name a regular file")
     if os.path.lexists(path) and not overwrite:
-        raise OutputRefused("the output exists", path=path, hint="use --overwrite to replace it")
+        raise OutputRefused("the output exists", path=path, hint=_REPLACE)
     parent = path.parent
     if not parent.is_dir():
         raise UnwritableOutput("the folder of the output does not exist", path=path, hint=f"create {parent} first")

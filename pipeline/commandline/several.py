@@ -10,7 +10,6 @@ from typing import Any, Protocol
 
 import click
 from irn_video.codecs.errors import BadOption, IrnError, MissingFile
-from irn_video.codecs.writing.containers import CONTAINERS
 from irn_video.codecs.writing.output import unwritable
 from irn_video.pipeline.commandline.running import PartialResult, explained
 
@@ -116,5 +115,9 @@ def work_on(jobs: Sequence[Job], work: Callable[[Job], Outcome], *, as_json: boo
 
 
 def _name(source: Path, codec: str) -> str:
-    kind = CONTAINERS.get(source.suffix.lower())
-    return source.name if kind is not None and codec in kind.codecs else source.stem + _FALLBACK
+    from irn_video.codecs.encoders import ENCODERS
+    from irn_video.codecs.writing.containers import CONTAINERS
+
+    kind, encoder = CONTAINERS.get(source.suffix.lower()), ENCODERS.get(codec)
+    fits = kind is not None and encoder is not None and kind.name in encoder.containers
+    return source.name if fits else source.stem + _FALLBACK

@@ -28,11 +28,11 @@ class Device:
     warning: str | None = None
 
     def __str__(self) -> str:
-        kind = self.torch_device.type
+        kind, count = self.torch_device.type, torch.get_num_threads()
         name = (
             torch.cuda.get_device_name(self.torch_device)
             if kind == "cuda"
-            else f"CPU, {torch.get_num_threads()} threads"
+            else f"CPU, {count} thread{'s' * (count != 1)}"
         )
         return f"{name}, {self.precision}"
 

@@ -14,6 +14,7 @@ from irn_video.codecs.encoders import ENCODERS, EncoderSettings, choose_samples,
 from irn_video.codecs.errors import BadOption, UnavailableEncoder
 from irn_video.codecs.picture import Layout
 from irn_video.codecs.reading.pixels import samples_of
+from irn_video.codecs.writing.containers import CONTAINERS
 
 SOFTWARE = ("h264", "h265", "av1", "ffv1")
 NVENC = ("h264_nvenc", "hevc_nvenc", "av1_nvenc")
@@ -46,10 +47,16 @@ def test_bit_rates_never_crash(text: str) -> None:
         assert parse_bitrate(text) >= 1000
 
 
+DEFAULT_CRF = {"h264": 23, "h265": 28, "av1": 35, "ffv1": None, "h264_nvenc": 28, "hevc_nvenc": 28, "av1_nvenc": 28}
+"""Part of what the commands promise."""
+
+
 @pytest.mark.parametrize("codec", ENCODERS)
 def test_defaults_are_accepted(codec: str) -> None:
     encoder = make_encoder(EncoderSettings(codec=codec))
-    assert encoder.crf == {"h264": 23, "h265": 28, "av1": 35, "ffv1": None}.get(codec, 28)
+    assert encoder.crf is None or 0 < encoder.crf < encoder.max_crf
+    assert encoder.crf == DEFAULT_CRF.get(codec, encoder.crf)
+    assert set(encoder.containers) <= {kind.name for kind in CONTAINERS.values()}
     assert encoder.formats
     assert all(samples_of(name) for name in encoder.formats)
 

@@ -6,14 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import click
+import numpy as np
 import pytest
-from irn_video.codecs.encoders import EncoderSettings, make_encoder
+from irn_video.codecs.encoders import ENCODERS, EncoderSettings, make_encoder
 from irn_video.codecs.errors import BadOption
 from irn_video.pipeline.commands import receive as receive_command
 from irn_video.pipeline.commands import send as send_command
 from irn_video.pipeline.commands import stream as stream_command
+from irn_video.pipeline.options import check_types
 from irn_video.receiver.live_options import LiveReceiveOptions
-from irn_video.receiver.receiving import ReceiveOptions
+from irn_video.receiver.receiving import ReceiveOptions, receive
 from irn_video.sender.live import LiveSendOptions
 from irn_video.sender.sending import SendOptions, send
 
@@ -97,3 +99,37 @@ def test_scale_alone_names_the_network(tmp_path: Path, moving: Path) -> None:
         send(moving, tmp_path / "other.mkv", SendOptions(scale=3))
     with pytest.raises(BadOption, match="irn-h264-x1 has scale 1, not 2"):
         send(moving, tmp_path / "other.mkv", SendOptions(scale=2, model="irn-h264-x1"))
+
+
+def test_help_names_every_codec() -> None:
+    codec = next(parameter for parameter in send_command.command.params if parameter.name == "codec")
+    assert isinstance(codec, click.Option)
+    assert codec.help is not None
+    assert {name for name in ENCODERS if name not in codec.help} == set()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"bitrate": "200k"}, "bitrate cannot be '200k'.*a whole number or None"),
+        ({"crf": "26"}, "crf cannot be '26'.*a number or None"),
+        ({"frames": True}, "frames cannot be True"),
+        ({"frames": 2.5}, "frames cannot be 2.5"),
+        ({"adapt": 20}, "adapt cannot be 20.*text"),
+        ({"scale": "auto"}, "scale cannot be 'auto'"),
+        ({"overwrite": 1}, "overwrite cannot be 1.*True or False"),
+        ({"codec": None}, "codec cannot be None"),
+    ],
+)
+def test_another_type_is_refused_by_name(options: dict[str, Any], words: str, tmp_path: Path) -> None:
+    with pytest.raises(BadOption, match=words):
+        send(tmp_path / "in.mp4", tmp_path / "out.mp4", SendOptions(**options))
+
+
+def test_numpy_numbers_are_numbers() -> None:
+    check_types(SendOptions(crf=np.float32(26), frames=np.int64(3)))  # type: ignore[arg-type]  # NumPy's stubs
+
+
+def test_types_of_the_receiver_too(tmp_path: Path) -> None:
+    with pytest.raises(BadOption, match="temperature cannot be '0'"):
+        receive(tmp_path / "lr.mp4", tmp_path / "out.mp4", ReceiveOptions(temperature="0"))  # type: ignore[arg-type]
