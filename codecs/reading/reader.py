@@ -175,7 +175,7 @@ class VideoReader:
         self._video.thread_type = "SLICE" if quantiser else "AUTO"
         self._video.thread_count = threads
         context.options = {"max_pixels": str(MAX_SIDE * MAX_SIDE)}
-        if quantiser:
+        if quantiser and context.name == "h264":  # the quantisers of other codecs are other numbers
             context.options["export_side_data"] = "+venc_params"
 
     def _decode_first(self) -> VideoFrame:

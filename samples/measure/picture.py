@@ -1,4 +1,4 @@
-"""One place of one frame at equal bits: full-size H.264, the Lanczos pair, a network.
+"""One place of one frame at equal bits, beside its source: full-size H.264, the Lanczos pair, a network.
 
 python samples/measure picture CLIP --crf 34 --out PICTURE.png [--frame 12] [--place 100,80,96,72] [--model NAME]
 
@@ -133,7 +133,8 @@ def command(
         info = probe(ways["H.264"].video)
         index = frame if frame is not None else (info.frames or 1) // 2
         pictures = {name: picture_at(way.video, index) for name, way in ways.items()}
-        place = place or worst_place(picture_at(clip, index), pictures["Lanczos"], *_SIZE)
+        source = picture_at(clip, index)
+        place = place or worst_place(source, pictures["Lanczos"], *_SIZE)
         labels = {f"{name}, {ways[name].point.kbps:.0f} kb/s": shown for name, shown in pictures.items()}
-        write_panels(out, labels, place, zoom, overwrite=overwrite)
+        write_panels(out, {"source": source, **labels}, place, zoom, overwrite=overwrite)
         click.echo(f"{out}: frame {index}, {place.width}x{place.height} at {place.left},{place.top}")

@@ -213,7 +213,7 @@ class TestPicture:
         assert max(sizes) <= 1.03 * min(sizes)  # 1 % either way, and the rounding of what is printed
         assert said == f"{path}: frame 5, 32x24 at 96,40"
         image = cv2().imread(str(path))
-        assert image.shape == (STRIP + 3 * 24, 3 * 3 * 32 + 2 * GAP, 3)
+        assert image.shape == (STRIP + 3 * 24, 4 * 3 * 32 + 3 * GAP, 3)
         assert main(words) == 1  # it is there
         assert "--overwrite" in capsys.readouterr().err
 
