@@ -25,7 +25,7 @@ def bitrate(_context: click.Context, _parameter: click.Parameter, value: str | N
 
 def device_options(function: Function) -> Function:
     """`--device` and `--precision`."""
-    return _all(
+    return combined(
         option(
             "--device",
             group="Device",
@@ -48,7 +48,7 @@ def device_options(function: Function) -> Function:
 
 def latent_options(*, temperature_help: str, seed_help: str, seed: int | None = 0) -> Callable[[Function], Function]:
     """`--temperature` and `--seed`; `seed` is the default, None where something else knows it."""
-    return _all(
+    return combined(
         option("--temperature", group="Network", type=float, metavar="T", help=temperature_help),
         option(
             "--seed",
@@ -66,7 +66,7 @@ def latent_options(*, temperature_help: str, seed_help: str, seed: int | None = 
 def encoder_options(*, group: str, crf_help: str, preset_help: str) -> Callable[[Function], Function]:
     """`--crf`, `--bitrate`, `--preset`, `--codec`, `--lossless`, `--tune`, `--pix-fmt`, `--keyint`."""
     here = partial(option, group=group)
-    return _all(
+    return combined(
         here("--crf", type=float, metavar="N", help=crf_help),
         here("--bitrate", callback=bitrate, metavar="RATE", help="Mean bit rate, such as 800k or 2M, in place of CRF."),
         here("--preset", metavar="NAME", help=preset_help),
@@ -98,7 +98,7 @@ def encoder_options(*, group: str, crf_help: str, preset_help: str) -> Callable[
 
 def video_options(function: Function) -> Function:
     """`--stream`, `--frames`, `--out`, `--overwrite`, `--json`."""
-    return _all(
+    return combined(
         option(
             "--stream",
             group="Input",
@@ -139,7 +139,7 @@ def paths_argument(function: Function) -> Function:
     return click.argument("paths", metavar=words, nargs=-1, required=True, type=click.Path(path_type=Path))(function)
 
 
-def _all(*options: Callable[[Any], Any]) -> Callable[[Function], Function]:
+def combined(*options: Callable[[Any], Any]) -> Callable[[Function], Function]:
     """Several options as one decorator, in this order."""
 
     def decorate(function: Function) -> Function:

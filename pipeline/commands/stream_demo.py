@@ -11,37 +11,13 @@ from typing import Any
 import click
 from irn_video.codecs.errors import BadOption
 from irn_video.pipeline.commandline.help import Command, option
-from irn_video.pipeline.commandline.options import bitrate, device_options
-from irn_video.pipeline.commands.stream_shared import page, say, send_options, summary
+from irn_video.pipeline.commandline.options import device_options
+from irn_video.pipeline.commands.stream_shared import page, say, send_options, stream_options, summary
 
 
 @click.command(cls=Command, examples=("input.mp4 --loss 1% --delay 50ms",))
 @click.argument("source", metavar="INPUT")
-@option("--model", group="Network", metavar="NAME|FILE", help="A network of irn-models list, or a file.")
-@option(
-    "--scale",
-    group="Network",
-    type=click.Choice(["auto", "1", "2", "4"]),
-    default="auto",
-    show_default=True,
-    help="Shrink by this factor, with its network; auto is 2, or 4 at low bit rates.",
-)
-@option(
-    "--bitrate",
-    group="Rate",
-    callback=bitrate,
-    default="800k",
-    show_default=True,
-    metavar="RATE",
-    help="Of each of the two streams.",
-)
-@option(
-    "--adapt/--no-adapt",
-    group="Rate",
-    default=True,
-    show_default=True,
-    help="Send less while the receiver reports loss or delay.",
-)
+@stream_options(bitrate_help="Of each of the two streams.")
 @option(
     "--preset",
     group="Rate",
@@ -70,10 +46,6 @@ from irn_video.pipeline.commands.stream_shared import page, say, send_options, s
     help="Of the link; 0: no limit.",
 )
 @option("--once", group="Input", is_flag=True, help="End with INPUT; a file begins anew otherwise.")
-@option(
-    "--seconds", group="Input", type=click.FloatRange(min=0, min_open=True), metavar="S", help="Stop after so long."
-)
-@option("--size", group="Input", rare=True, metavar="WxH", help="Ask a device for frames of this size.")
 @option(
     "--fps",
     group="Input",

@@ -11,38 +11,14 @@ from typing import Any
 import click
 from irn_video.codecs.errors import BadOption
 from irn_video.pipeline.commandline.help import Command, option
-from irn_video.pipeline.commandline.options import bitrate, device_options
-from irn_video.pipeline.commands.stream_shared import say, send_options
+from irn_video.pipeline.commandline.options import device_options
+from irn_video.pipeline.commands.stream_shared import say, send_options, stream_options
 
 
 @click.command(cls=Command, examples=("input.mp4 udp://127.0.0.1:5000 --bitrate 400k",))
 @click.argument("source", metavar="INPUT")
 @click.argument("url")
-@option("--model", group="Network", metavar="NAME|FILE", help="A network of irn-models list, or a file.")
-@option(
-    "--scale",
-    group="Network",
-    type=click.Choice(["auto", "1", "2", "4"]),
-    default="auto",
-    show_default=True,
-    help="Shrink by this factor, with its network; auto is 2, or 4 at low bit rates.",
-)
-@option(
-    "--bitrate",
-    group="Rate",
-    callback=bitrate,
-    default="800k",
-    show_default=True,
-    metavar="RATE",
-    help="Kept over half a second.",
-)
-@option(
-    "--adapt/--no-adapt",
-    group="Rate",
-    default=True,
-    show_default=True,
-    help="Send less while the receiver reports loss or delay.",
-)
+@stream_options(bitrate_help="Kept over half a second.")
 @option("--codec", group="Rate", rare=True, default="h264", show_default=True, metavar="NAME", help="h264 or h265.")
 @option(
     "--preset", group="Rate", default="veryfast", show_default=True, metavar="NAME", help="Speed against compression."
@@ -56,10 +32,6 @@ from irn_video.pipeline.commands.stream_shared import say, send_options
     help="Distance of keyframes in frames [default: a second].",
 )
 @option("--loop", group="Input", is_flag=True, help="Begin anew at the end of INPUT.")
-@option(
-    "--seconds", group="Input", type=click.FloatRange(min=0, min_open=True), metavar="S", help="Stop after so long."
-)
-@option("--size", group="Input", rare=True, metavar="WxH", help="Ask a device for frames of this size.")
 @option(
     "--fps", group="Input", type=click.FloatRange(1, 240), metavar="FPS", help="Take about so many frames a second."
 )

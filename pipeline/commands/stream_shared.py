@@ -2,15 +2,57 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import click
 from irn_video.codecs.errors import BadOption
+from irn_video.pipeline.commandline.help import option
+from irn_video.pipeline.commandline.options import Function, bitrate, combined
 
 if TYPE_CHECKING:
     from irn_video.receiver.live_statistics import LiveStatistics
     from irn_video.sender.live import LiveSendOptions
+
+
+def stream_options(*, bitrate_help: str) -> Callable[[Function], Function]:
+    """`--model`, `--scale`, `--bitrate`, `--adapt`, `--seconds`, `--size`: what is sent."""
+    return combined(
+        option("--model", group="Network", metavar="NAME|FILE", help="A network of irn-models list, or a file."),
+        option(
+            "--scale",
+            group="Network",
+            type=click.Choice(["auto", "1", "2", "4"]),
+            default="auto",
+            show_default=True,
+            help="Shrink by this factor, with its network; auto is 2, or 4 at low bit rates.",
+        ),
+        option(
+            "--bitrate",
+            group="Rate",
+            callback=bitrate,
+            default="800k",
+            show_default=True,
+            metavar="RATE",
+            help=bitrate_help,
+        ),
+        option(
+            "--adapt/--no-adapt",
+            group="Rate",
+            default=True,
+            show_default=True,
+            help="Send less while the receiver reports loss or delay.",
+        ),
+        option(
+            "--seconds",
+            group="Input",
+            type=click.FloatRange(min=0, min_open=True),
+            metavar="S",
+            help="Stop after so long.",
+        ),
+        option("--size", group="Input", rare=True, metavar="WxH", help="Ask a device for frames of this size."),
+    )
 
 
 def send_options(model: str | None, scale: str, **options: Any) -> LiveSendOptions:
