@@ -365,7 +365,7 @@ def test_wrong_use_is_one_line(moving: Path, tmp_path: Path, capsys: pytest.Capt
 
 @pytest.mark.slow
 def test_killed_studies_end_like_others(moving: Path, tmp_path: Path) -> None:
-    """The whole command killed at four moments, then one of its workers; each time it goes on with the same words."""
+    """The whole command killed at five moments, then one of its workers; each time it goes on with the same words."""
     command = [
         sys.executable,
         "-m",
@@ -380,7 +380,7 @@ def test_killed_studies_end_like_others(moving: Path, tmp_path: Path) -> None:
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     assert main([*command[3:], str(whole)]) == 0
     chance = random.Random(0)
-    for finished in (0, 0, 1, 4):  # cells that an earlier attempt, or this one, has measured when it is killed
+    for finished in (0, 0, 1, 3, 4):  # cells that an earlier attempt, or this one, has measured when it is killed
         process = subprocess.Popen([*command, killed], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         while len(list(killed.glob("cells/*.json"))) < finished:
             assert process.poll() is None
