@@ -107,3 +107,7 @@ class StudyFailed(IrnError, RuntimeError):
 
 class BadUpdate(IrnError, ValueError):
     """Weights that came in a stream are damaged, or made for another network."""
+
+
+class GoalUnreachable(IrnError, ValueError):
+    """No way of sending reaches the quality, the bit rate or the size that is wanted."""

@@ -289,7 +289,12 @@ def with_samples(to: Restoration, layout: Layout, bit_depth: int) -> Restoration
 
 
 def _quantiser(card: StreamCard) -> float | None:
-    """An H.264 quantiser of about the card's quality, for decoders that do not tell it; None without loss."""
+    """That of `expected_quantiser`; None without loss."""
     if card.crf is not None:
-        return card.crf * (ENCODERS[card.codec].to_h264 if card.codec in ENCODERS else 1)
+        return expected_quantiser(card.codec, card.crf)
     return None if card.bitrate is None else _TYPICAL_QUANTISER
+
+
+def expected_quantiser(codec: str, crf: float) -> float:
+    """An H.264 quantiser of about this quality, for decoders that do not tell it."""
+    return crf * (ENCODERS[codec].to_h264 if codec in ENCODERS else 1)

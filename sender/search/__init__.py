@@ -1,0 +1,1 @@
+"""What a stream would take, found on samples of the clip: for a goal, for advice, for comparison."""

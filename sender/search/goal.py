@@ -1,0 +1,61 @@
+"""What a user wants of a stream: a quality, a rate, or a size."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from irn_video.codecs.errors import BadOption
+
+_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([kmg]?)(i?)b?", re.IGNORECASE)
+_POWERS = {"": 0, "k": 1, "m": 2, "g": 3}
+_LEAST_SIZE = 1000
+_RANGES = {"psnr_y": (10.0, 70.0), "vmaf": (1.0, 100.0), "vmaf_neg": (1.0, 100.0)}
+LABELS = {"psnr_y": "PSNR-Y", "vmaf": "VMAF", "vmaf_neg": "VMAF-NEG"}
+JUDGE = "vmaf_neg"
+"""What is best at an equal rate: it does not reward sharpening."""
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What is wanted.
+
+    Attributes:
+        value: kbit/s of video if `by_rate`, else a mean of the metric; None for what full size has at `crf`.
+        metric: what quality is, a key of reports.
+        by_rate: whether the rate is given, and the best quality wanted; else the quality, and the lowest rate.
+        crf: of full size, where that says the quality.
+    """
+
+    value: float | None
+    metric: str = JUDGE
+    by_rate: bool = False
+    crf: float | None = None
+
+    def __post_init__(self) -> None:
+        low, high = _RANGES[self.metric]
+        if self.value is not None and not self.by_rate and not low <= self.value <= high:
+            raise BadOption(f"{self.label} of {self.value:g} cannot be aimed at", hint=f"{low:g} to {high:g}")
+
+    @property
+    def label(self) -> str:
+        """Its metric, for people."""
+        return LABELS[self.metric]
+
+    def __str__(self) -> str:
+        if self.by_rate:
+            return f"{self.value:.0f} kb/s"
+        return f"{self.label} {self.value:.2f}" if self.value is not None else f"full size at CRF {self.crf:g}"
+
+
+def parse_size(text: str) -> int:
+    """Bytes from `20M`, `1.5G`, `700k`, `20MB` (k = 1000) or `20MiB` (Ki = 1024).
+
+    Raises:
+        BadOption: not a size, or not a sensible one.
+    """
+    match = _SIZE.fullmatch(text.strip())
+    size = float(match[1]) * (1024 if match[3] else 1000) ** _POWERS[match[2].lower()] if match else 0.0
+    if match is None or (match[3] and not match[2]) or size < _LEAST_SIZE:
+        raise BadOption(f"{text!r} is not a size", hint="write 20M, 700k or 1.5G (bytes)")
+    return round(size)

@@ -1,0 +1,137 @@
+"""Frames that a clip is judged by, from several places of it."""
+
+from __future__ import annotations
+
+import math
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from itertools import islice
+from pathlib import Path
+
+from irn_video.codecs.errors import UnreadableVideo
+from irn_video.codecs.picture import Picture
+from irn_video.codecs.reading.reader import VideoReader
+from irn_video.codecs.reading.video_info import VideoInfo
+
+_FALLBACK_RATE = Fraction(25)
+_MEMORY = 192 << 20  # bytes of all frames
+_FEWEST = 24  # however large they are
+
+
+@dataclass(frozen=True)
+class SampleSize:
+    """How much is looked at.
+
+    Attributes:
+        frames: to encode, all stretches together.
+        stretches: places of the clip; longer stretches are more like the clip to an encoder.
+        pairs: of neighbouring frames to restore and measure. VMAF looks at the motion between neighbours.
+        shift: where in the pattern of places the first lies, so that other frames can be taken for a check.
+    """
+
+    frames: int = 84
+    stretches: int = 6
+    pairs: int = 6
+    shift: float = 0.5
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Stretches of a clip, one after the other.
+
+    Attributes:
+        info: of the clip.
+        frames: with times as if it were one clip.
+        starts: indices of the first frame of each stretch.
+        judged: indices of the frames to measure, in pairs of neighbours.
+        times: of the frames in the clip, in seconds after its first frame.
+        total: frames of the clip, None if not known.
+    """
+
+    info: VideoInfo
+    frames: tuple[Picture, ...]
+    starts: tuple[int, ...]
+    judged: tuple[int, ...]
+    times: tuple[float, ...]
+    total: int | None
+
+    @property
+    def rate(self) -> Fraction:
+        """Frames a second."""
+        return self.info.frame_rate or _FALLBACK_RATE
+
+
+@dataclass(frozen=True)
+class Span:
+    """The part of a clip that is sent: from `start` on, at most `frames`; seconds, counted from the first frame."""
+
+    start: float = 0.0
+    frames: int | None = None
+
+
+def read_sample(path: Path, size: SampleSize, *, stream: int | None = None, span: Span = Span()) -> Sample:
+    """Take samples of a clip; a short one is taken as a whole.
+
+    Raises:
+        MissingFile, UnreadableVideo, SizeChanged: see `VideoReader`.
+    """
+    with VideoReader(path, stream=stream) as reader:
+        info = reader.info
+        rate = info.frame_rate or _FALLBACK_RATE
+        total = _total(info, rate, span)
+        count = min(size.frames, max(_FEWEST, _MEMORY // _bytes(info)))
+        if total is None or total <= 2 * count:
+            begins, each = [span.start], min(total or count, count)
+        else:
+            each = count // size.stretches
+            begins = [
+                span.start + max(0.0, float(((index + size.shift) / size.stretches * total - each / 2) / rate))
+                for index in range(size.stretches)
+            ]
+        first = next(iter(reader))
+        pieces = [piece for begin in begins if (piece := _taken(reader, first, begin, each))]
+    if not pieces:
+        raise UnreadableVideo("no frame can be decoded where samples were taken", path=path)
+    taken = [frame for piece in pieces for frame in piece]
+    starts = [sum(map(len, pieces[:index])) for index in range(len(pieces))]
+    frames = tuple(
+        replace(frame, pts=index, time_base=1 / rate, duration=1, update=b"", captions=b"")
+        for index, frame in enumerate(taken)
+    )
+    judged = [
+        start + place
+        for start, piece in zip(starts, pieces, strict=True)
+        for place in _pairs(len(piece), math.ceil(size.pairs / len(pieces)))
+    ]
+    times = tuple(frame.pts_seconds - first.pts_seconds - span.start for frame in taken)
+    return Sample(info, frames, tuple(starts), tuple(judged), times, total)
+
+
+def _pairs(length: int, pairs: int) -> list[int]:
+    """Places of neighbours, spread over a stretch."""
+    firsts = sorted({min(length - 2, int((index + 0.5) / pairs * length)) for index in range(pairs)} - {-1})
+    return sorted({place for first in firsts for place in (first, first + 1)}) or [0]
+
+
+def _taken(reader: VideoReader, first: Picture, start: float, count: int) -> list[Picture]:
+    """So many frames from a time on, counted from the first frame; fewer at the end."""
+    if start <= 0:
+        return [first, *islice(reader, count - 1)]
+    begin = first.pts_seconds + start
+    # Containers that cannot seek are read on.
+    with suppress(UnreadableVideo):
+        reader.seek(round(Fraction(begin) / reader.info.time_base))
+    return list(islice((frame for frame in reader if frame.pts_seconds >= begin), count))
+
+
+def _total(info: VideoInfo, rate: Fraction, span: Span) -> int | None:
+    """Frames of the span."""
+    count = info.frames or (round(info.duration_seconds * rate) if info.duration_seconds else None)
+    left = None if count is None else max(1, count - round(span.start * rate))
+    return left if span.frames is None or left is None else min(left, span.frames)
+
+
+def _bytes(info: VideoInfo) -> int:
+    shapes = info.layout.plane_shapes(info.height, info.width)
+    return sum(height * width for height, width in shapes) * (1 if info.bit_depth == 8 else 2)

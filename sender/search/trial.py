@@ -1,0 +1,117 @@
+"""Sending the samples of a clip in one way at one CRF, and measuring what a receiver would make of them."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from irn_video.codecs.encoders import EncoderSettings
+from irn_video.codecs.picture import Picture, VideoFormat
+from irn_video.codecs.reading.packets import packet_sizes
+from irn_video.codecs.reading.reader import VideoReader
+from irn_video.codecs.writing.writer import VideoWriter
+from irn_video.pipeline.engine.rescaler import Rescaler, Restoration
+from irn_video.pipeline.flow import ahead, mapped
+from irn_video.pipeline.planes import Samples, convert
+from irn_video.pipeline.quality.libvmaf import measure_files
+from irn_video.pipeline.quality.psnr import compare
+from irn_video.pipeline.restoring import expected_quantiser
+from irn_video.sender.planning import plan_of
+from irn_video.sender.search.bracket import Point
+from irn_video.sender.search.sample import Sample
+
+_KEYINT = 250
+_IDENTICAL_DB = 100.0  # for frames without any error, so that means can be taken
+_LOSSLESS = EncoderSettings(codec="ffv1")
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One measured trial.
+
+    Attributes:
+        crf: asked for.
+        kbps: that the whole clip would take, going by the samples; kbit/s.
+        scores: means over the judged frames, by keys of reports.
+    """
+
+    crf: float
+    kbps: float
+    scores: dict[str, float]
+
+    def point(self, metric: str) -> Point:
+        """For a search."""
+        return Point(self.crf, self.kbps, self.scores[metric])
+
+
+class Trials:
+    """Trials on the same samples, each made once.
+
+    Args:
+        sample: of the clip.
+        encoder: as the clip is to be encoded; its rate does not count.
+        metrics: to measure, of `psnr_y`, `vmaf` and `vmaf_neg`.
+        folder: for files that go again.
+    """
+
+    def __init__(self, sample: Sample, encoder: EncoderSettings, metrics: Sequence[str], folder: Path) -> None:
+        self.sample, self.encoder, self.metrics = sample, encoder, tuple(metrics)
+        self._folder = folder
+        self._made: dict[tuple[str, float], Trial] = {}
+
+    def of(self, way: Rescaler) -> list[Trial]:
+        """Those of a way so far, by rising CRF."""
+        return sorted((t for (name, _), t in self._made.items() if name == way.name), key=lambda trial: trial.crf)
+
+    def measure(self, way: Rescaler, crf: float) -> Trial:
+        """Send, receive and measure the samples."""
+        if (way.name, crf) not in self._made:
+            settings = replace(self.encoder, crf=crf, bitrate=None, buffer_seconds=None)
+            kbps, restored = self._sent(way, settings, crf)
+            pairs = [(self.sample.frames[i], frame) for i, frame in zip(self.sample.judged, restored, strict=True)]
+            self._made[way.name, crf] = Trial(crf, kbps, scores_of(pairs, self.metrics, self._folder))
+        return self._made[way.name, crf]
+
+    def _sent(self, way: Rescaler, settings: EncoderSettings, crf: float) -> tuple[float, list[Picture]]:
+        sample, info = self.sample, self.sample.info
+        plan = plan_of(info, way, settings)
+        height, width = way.padded(info.height, info.width)
+        video = VideoFormat(
+            width=width // way.scale,
+            height=height // way.scale,
+            layout=plan.lr.layout,
+            bit_depth=plan.lr.bit_depth,
+            color=plan.lr.color,
+            time_base=1 / sample.rate,
+            frame_rate=sample.rate,
+        )
+        path = self._folder / "trial.mkv"
+        with (
+            VideoWriter(path, settings, video, overwrite=True) as writer,
+            ahead(mapped(lambda _, frame: way.downscale(frame, plan.lr, plan.qp), sample.frames)) as small,
+        ):
+            for frame in small:
+                writer.write(frame)
+            writer.finish()
+        to = Restoration(
+            plan.carried, info.height, info.width, way.temperature, quantiser=expected_quantiser(settings.codec, crf)
+        )
+        return self._kbps(packet_sizes(path)), self._restored(path, way, to)
+
+    def _restored(self, path: Path, way: Rescaler, to: Restoration) -> list[Picture]:
+        judged = set(self.sample.judged)
+        with VideoReader(path, quantiser=True) as reader, ahead(reader) as frames:
+            return [way.upscale(frame, to, index) for index, frame in enumerate(frames) if index in judged]
+
+    def _kbps(self, sizes: Sequence[tuple[int, bool]]) -> float:
+        """Of a clip of such frames. Each stretch begins with a keyframe, of which the clip has fewer."""
+        starts = set(self.sample.starts)
+        others = [size for index, (size, _) in enumerate(sizes) if index not in starts]
+        heads = [size for index, (size, key) in enumerate(sizes) if index in starts and key]
+        mean = statistics.fmean(others or heads)
+        length = self.sample.total or len(sizes)
+        share = 1 / min(self.encoder.keyint or _KEYINT, length)
+        per_frame = mean + max(0.0, statistics.fmean(heads) - mean) * share
+        return per_frame * 8 / 1000 * float(self.sample.rate)
