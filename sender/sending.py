@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -12,6 +13,7 @@ from irn_video.codecs.bitstream.card import StreamCard, digest_of
 from irn_video.codecs.encoders import EncoderSettings, make_encoder
 from irn_video.codecs.errors import BadOption
 from irn_video.codecs.picture import Layout
+from irn_video.codecs.reading.coded import coded_frames
 from irn_video.codecs.reading.reader import VideoReader
 from irn_video.codecs.reading.video_info import VideoInfo
 from irn_video.codecs.writing.output import check_output
@@ -30,7 +32,7 @@ from irn_video.pipeline.options import (
     check_types,
 )
 from irn_video.pipeline.planes import Samples, carried_color, resolved_color
-from irn_video.pipeline.quality.report import FrameReport, Report, StreamReport
+from irn_video.pipeline.quality.report import FrameReport, Report, SourceReport, StreamReport, Tuning
 from irn_video.pipeline.restoring import Meter, check_size, file_digest, restoration_of, restored_pictures, said_stream
 from irn_video.pipeline.zoo import NETWORKS
 
@@ -124,30 +126,51 @@ def send(
         card = card_of(reader.info, rescaler, plan.carried, options)
         if say is not None:
             say(said_stream(reader.info) + f"{rescaler.name} on {rescaler.where}")
+        started = time.monotonic()
         written = _write(reader, rescaler, plan, card, output, options, tuner, advance or _nothing)
         damage, mended = reader.damage.describe() if reader.damage else "", reader.warnings
+        elapsed = time.monotonic() - started
+        origin = source_of(reader.info)
+    coded = coded_frames(output, quantisers=True)
     frames = verify(source, output, rescaler, card, options) if options.verify else ()
-    settings = options.encoder
     report = Report(
         command="irn-send",
         device=rescaler.where,
         model=rescaler.name,
         model_sha256=rescaler.sha256,
-        stream=StreamReport(
-            codec=settings.codec,
-            preset=settings.preset,
-            crf=card.crf,
-            bytes=written.video_bytes,
-            frames=written.frames,
-            seconds=written.seconds,
-            hr_pixels=card.width * card.height,
-        ),
+        stream=_stream_report(card, written, options),
         frames=frames,
         warnings=tuple(dict.fromkeys((*rescaler.warnings, *plan.warnings, *mended, *written.warnings))),
         damage=damage,
         adaptation=tuple(tuner.groups) if tuner is not None else (),
+        tuning=Tuning.of(tuner.groups) if tuner is not None else Tuning(untuned="it was not asked for"),
+        coded=coded,
+        source=origin,
+        elapsed_seconds=elapsed,
     )
     return SendResult(written, card, report)
+
+
+def source_of(info: VideoInfo) -> SourceReport:
+    """What a report says about a source."""
+    return SourceReport(info.width, info.height, info.path.stat().st_size, info.duration_seconds)
+
+
+def _stream_report(card: StreamCard, written: WriteSummary, options: SendOptions) -> StreamReport:
+    return StreamReport(
+        codec=card.codec,
+        preset=make_encoder(options.encoder).preset,
+        crf=card.crf,
+        bitrate=card.bitrate,
+        scale=card.scale,
+        width=(card.width + card.pad_right) // card.scale,
+        height=(card.height + card.pad_bottom) // card.scale,
+        bytes=written.video_bytes,
+        file_bytes=written.path.stat().st_size,
+        frames=written.frames,
+        seconds=written.seconds,
+        hr_pixels=card.width * card.height,
+    )
 
 
 def verify(

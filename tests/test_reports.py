@@ -4,14 +4,29 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from irn_video.codecs.errors import BadOption, OutputRefused
 from irn_video.pipeline.quality.psnr import METRICS, PictureError
-from irn_video.pipeline.quality.report import FrameReport, Report, StreamReport
+from irn_video.pipeline.quality.report import FrameReport, Report, StreamReport, TunedGroup, Tuning
 
-STREAM = StreamReport("h264", "medium", 23, bytes=5000, frames=4, seconds=0.16, hr_pixels=10_000)
+STREAM = StreamReport(
+    codec="h264",
+    preset="medium",
+    crf=23,
+    bitrate=None,
+    scale=2,
+    width=50,
+    height=50,
+    bytes=5000,
+    file_bytes=6000,
+    frames=4,
+    seconds=0.16,
+    hr_pixels=10_000,
+)
+CODING = ("bytes", "keyframe", "qp")
 FRAMES = (
     FrameReport(0, 0.0, PictureError(1e-3, 1e-4, 1e-4, 1e-3)),
     FrameReport(1, 0.04, PictureError(0, 0, 0, 0)),
@@ -28,13 +43,26 @@ def test_json(tmp_path: Path) -> None:
     values = json.loads((tmp_path / "r.json").read_text())
     assert values["stream"] == {
         **{"codec": "h264", "preset": "medium", "crf": 23, "bytes": 5000, "frames": 4, "seconds": 0.16},
-        **{"kbps": pytest.approx(250), "bpp": pytest.approx(1.0)},
+        **{"kbps": pytest.approx(250), "bpp": pytest.approx(1.0), "bitrate": None, "scale": 2},
+        **{"width": 50, "height": 50, "file_bytes": 6000, "qp": None},
     }
     assert values["frames"][0] == {
         **{"index": 0, "pts_seconds": 0.0, "psnr_y": pytest.approx(30), "psnr_u": pytest.approx(40)},
-        **{"psnr_v": pytest.approx(40), "psnr_yuv": pytest.approx(32.5), "psnr_rgb": pytest.approx(30)},
+        **{
+            "bytes": None,
+            "keyframe": None,
+            "qp": None,
+            "psnr_v": pytest.approx(40),
+            "psnr_yuv": pytest.approx(32.5),
+            "psnr_rgb": pytest.approx(30),
+        },
     }
-    assert values["frames"][1] == {"index": 1, "pts_seconds": 0.04, **dict.fromkeys(METRICS), "identical": True}
+    assert values["frames"][1] == {
+        "index": 1,
+        "pts_seconds": 0.04,
+        **dict.fromkeys((*CODING, *METRICS)),
+        "identical": True,
+    }
     assert "identical" not in values["frames"][2]
     assert values["frames"][2]["psnr_u"] is values["frames"][2]["psnr_yuv"] is None
     assert (values["warnings"], values["damage"]) == (["careful"], "1 damaged packet")
@@ -50,6 +78,13 @@ def test_summary() -> None:
     assert report().summary() == report().as_json()["summary"] == dict.fromkeys(METRICS, nothing)
 
 
+def test_tuning_in_all() -> None:
+    tuned = TunedGroup(30, 100, 4, True, 2.0, 1.0, gained_db=0.4)
+    untuned = TunedGroup(10, 0, None, False, None, 1.0, untuned="no change was worth its bits")
+    assert Tuning.of([tuned, untuned]) == Tuning(2, 1, 100, pytest.approx(0.3), None)
+    assert Tuning.of([untuned, untuned]) == Tuning(2, 0, 0, 0.0, "no change was worth its bits")
+
+
 def test_csv(tmp_path: Path) -> None:
     report(*FRAMES).write(tmp_path / "r.CSV")
     with (tmp_path / "r.CSV").open(newline="") as file:
@@ -61,7 +96,7 @@ def test_csv(tmp_path: Path) -> None:
 
 
 def test_streams_without_length() -> None:
-    stream = StreamReport("ffv1", None, None, bytes=100, frames=0, seconds=0, hr_pixels=100)
+    stream = replace(STREAM, frames=0, seconds=0)
     assert (stream.as_json()["kbps"], stream.as_json()["bpp"]) == (None, None)
 
 

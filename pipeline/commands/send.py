@@ -147,9 +147,9 @@ def _say(result: SendResult) -> None:
         f"{(card.width + card.pad_right) // card.scale}x{(card.height + card.pad_bottom) // card.scale}, "
         f"{stream['bytes']} bytes of video" + (f", {stream['kbps']:.0f} kb/s" if stream["kbps"] else "")
     )
-    if groups := result.report.adaptation:
-        spent, tuned = sum(group.bytes for group in groups), sum(group.bytes > 0 for group in groups)
-        click.echo(f"tuned {tuned} of {len(groups)} groups of frames, in {spent} of these bytes")
+    if (tuning := result.report.tuning).groups:
+        spent = tuning.untuned or f"in {tuning.bytes} of these bytes, for about {tuning.gained_db:.2f} dB of PSNR"
+        click.echo(f"tuned {tuning.tuned} of {tuning.groups} groups of frames: {spent}")
     if result.report.frames:
         click.echo(summary_line(result.report.summary()))
 
