@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 from irn_video.codecs.errors import BadOption, OutputRefused
-from irn_video.pipeline.quality.psnr import METRICS, PictureError
+from irn_video.pipeline.quality.metrics import PSNR_METRICS
+from irn_video.pipeline.quality.psnr import PictureError
 from irn_video.pipeline.quality.report import FrameReport, Report, StreamReport, TunedGroup, Tuning
 
 STREAM = StreamReport(
@@ -60,7 +61,7 @@ def test_json(tmp_path: Path) -> None:
     assert values["frames"][1] == {
         "index": 1,
         "pts_seconds": 0.04,
-        **dict.fromkeys((*CODING, *METRICS)),
+        **dict.fromkeys((*CODING, *PSNR_METRICS)),
         "identical": True,
     }
     assert "identical" not in values["frames"][2]
@@ -75,7 +76,7 @@ def test_summary() -> None:
     assert (y["mean"], y["min"], y["max"]) == (pytest.approx(35), pytest.approx(30), pytest.approx(40))
     assert y["of_mean_mse"] == pytest.approx(34.357, abs=1e-3)  # of (1e-3 + 0 + 1e-4) / 3
     nothing = dict.fromkeys(("mean", "min", "max", "of_mean_mse"))
-    assert report().summary() == report().as_json()["summary"] == dict.fromkeys(METRICS, nothing)
+    assert report().summary() == report().as_json()["summary"] == dict.fromkeys(PSNR_METRICS, nothing)
 
 
 def test_tuning_in_all() -> None:

@@ -14,7 +14,8 @@ from typing import Any
 from irn_video.codecs.errors import BadOption
 from irn_video.codecs.reading.coded import CodedFrame
 from irn_video.codecs.writing.output import atomic_path
-from irn_video.pipeline.quality.psnr import METRICS, PictureError, decibels
+from irn_video.pipeline.quality.metrics import PSNR_METRICS
+from irn_video.pipeline.quality.psnr import PictureError, decibels
 
 SCHEMA = 1
 _CODING = ("bytes", "keyframe", "qp")
@@ -257,7 +258,7 @@ class Report:
                 "index": index,
                 "pts_seconds": round(times[index], 6),
                 **_coding(self.coded[index] if index < len(self.coded) else None),
-                **(measured[index].metrics() if index in measured else dict.fromkeys(METRICS)),
+                **(measured[index].metrics() if index in measured else dict.fromkeys(PSNR_METRICS)),
             }
             for index in sorted(times)
         ]
@@ -268,7 +269,7 @@ class Report:
 
     def _write_csv(self, path: Path) -> None:
         with path.open("w", newline="") as file:
-            writer = csv.DictWriter(file, ["index", "pts_seconds", *_CODING, *METRICS, "identical"])
+            writer = csv.DictWriter(file, ["index", "pts_seconds", *_CODING, *PSNR_METRICS, "identical"])
             writer.writeheader()
             writer.writerows(self._all_frames())
 
@@ -289,7 +290,7 @@ def summary(errors: Sequence[PictureError]) -> dict[str, dict[str, float | None]
     Where nothing was measured, all of them are None.
     """
     values = [error.psnr() for error in errors]
-    return {name: _statistics([v[name] for v in values], _mean_error(name, errors)) for name in METRICS}
+    return {name: _statistics([v[name] for v in values], _mean_error(name, errors)) for name in PSNR_METRICS}
 
 
 def _kbps(size: int | None, seconds: float | None) -> float | None:
