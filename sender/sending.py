@@ -16,9 +16,10 @@ from irn_video.codecs.picture import Layout
 from irn_video.codecs.reading.coded import coded_frames
 from irn_video.codecs.reading.reader import VideoReader
 from irn_video.codecs.reading.video_info import VideoInfo
+from irn_video.codecs.writing.coarser import CodedGroup
 from irn_video.codecs.writing.output import check_output
 from irn_video.codecs.writing.passthrough import Passthrough
-from irn_video.codecs.writing.writer import VideoWriter, WriteSummary
+from irn_video.codecs.writing.writer import Tune, VideoWriter, WriteSummary
 from irn_video.pipeline.adaptation.effort import Budget, Effort
 from irn_video.pipeline.adaptation.tuner import Tuner
 from irn_video.pipeline.engine.rescaler import Rescaler
@@ -101,6 +102,7 @@ def send(
     *,
     advance: Advance | None = None,
     say: Callable[[str], None] | None = None,
+    phase: Callable[[str], Advance] | None = None,
 ) -> SendResult:
     """Shrink a video and write it as an LR stream that explains itself.
 
@@ -110,11 +112,12 @@ def send(
         options: see `SendOptions`.
         advance: see `Advance`.
         say: called with what was chosen, once, before the work starts.
+        phase: called with what else takes its time, `tuning group 1`, …, `verifying`; returns its `Advance`.
 
     Raises:
         IrnError: see its subclasses; nothing is left under the output's name.
     """
-    options = options or SendOptions()
+    options, phase = options or SendOptions(), phase or _unseen
     check_types(options)
     source, output = Path(source), Path(output)
     check_output(output, [source], options.overwrite)
@@ -127,12 +130,13 @@ def send(
         if say is not None:
             say(said_stream(reader.info) + f"{rescaler.name} on {rescaler.where}")
         started = time.monotonic()
-        written = _write(reader, rescaler, plan, card, output, options, tuner, advance or _nothing)
+        tune = _seen(tuner, phase) if tuner is not None else None
+        written = _write(reader, rescaler, plan, card, output, options, tuner, tune, advance or _nothing)
         damage, mended = reader.damage.describe() if reader.damage else "", reader.warnings
         elapsed = time.monotonic() - started
         origin = source_of(reader.info)
     coded = coded_frames(output, quantisers=True)
-    frames = verify(source, output, rescaler, card, options) if options.verify else ()
+    frames = verify(source, output, rescaler, card, options, phase("verifying")) if options.verify else ()
     report = Report(
         command="irn-send",
         device=rescaler.where,
@@ -174,7 +178,7 @@ def _stream_report(card: StreamCard, written: WriteSummary, options: SendOptions
 
 
 def verify(
-    source: Path, lr: Path, rescaler: Rescaler, card: StreamCard, options: SendOptions
+    source: Path, lr: Path, rescaler: Rescaler, card: StreamCard, options: SendOptions, advance: Advance
 ) -> tuple[FrameReport, ...]:
     """Measure what the receiver will see: decode the LR file, restore it, compare."""
     to = restoration_of(card, temperature=None, seed=None)
@@ -184,8 +188,12 @@ def verify(
     ):
         check_size(small.info, card)
         meter = Meter(original, small, prefix=options.frames is not None)
+        found = []
         with restored_pictures(small, rescaler, to, meter) as restored:
-            return tuple(item.report for item in restored if item.report is not None)
+            for done, item in enumerate(restored, 1):
+                found.append(item.report)
+                advance(done, small.info.frames)
+        return tuple(report for report in found if report is not None)
 
 
 def plan_of(info: VideoInfo, rescaler: Rescaler, settings: EncoderSettings) -> SendPlan:
@@ -284,6 +292,7 @@ def _write(
     output: Path,
     options: SendOptions,
     tuner: Tuner | None,
+    tune: Tune | None,
     advance: Advance,
 ) -> WriteSummary:
     info = reader.info
@@ -301,7 +310,7 @@ def _write(
         ),
         passthrough=Passthrough(info.path, info.stream, math.inf if options.frames else None),
         card=card,
-        tune=tuner.message if tuner is not None else None,
+        tune=tune,
         overwrite=options.overwrite,
         inputs=[info.path],
     )
@@ -327,6 +336,20 @@ def _tuner(rescaler: Rescaler, options: SendOptions) -> Tuner | None:
         raise BadOption("only lossy H.264 from x264 can be adapted to", hint="drop --adapt, or use --codec h264")
     budget = Budget.parse(options.adapt_budget) if options.adapt_budget is not None else None
     return Tuner(rescaler, Effort.parse(options.adapt), budget)
+
+
+def _seen(tuner: Tuner, phase: Callable[[str], Advance]) -> Tune:
+    """Tune, and let it be seen: a group of frames may take minutes."""
+
+    def tune(group: CodedGroup, coarser: CodedGroup | None = None) -> bytes:
+        phase(f"tuning group {len(tuner.groups) + 1}")(0, None)
+        return tuner.message(group, coarser)
+
+    return tune
+
+
+def _unseen(_phase: str) -> Advance:
+    return _nothing
 
 
 def _nothing(_done: int, _total: int | None) -> None:

@@ -11,7 +11,7 @@ import pytest
 from irn_video.codecs.errors import BadOption, OutputRefused
 from irn_video.pipeline.quality.metrics import PSNR_METRICS
 from irn_video.pipeline.quality.psnr import PictureError
-from irn_video.pipeline.quality.report import FrameReport, Report, StreamReport, TunedGroup, Tuning
+from irn_video.pipeline.quality.report import FrameReport, Report, SourceReport, StreamReport, TunedGroup, Tuning
 
 STREAM = StreamReport(
     codec="h264",
@@ -84,6 +84,14 @@ def test_tuning_in_all() -> None:
     untuned = TunedGroup(10, 0, None, False, None, 1.0, untuned="no change was worth its bits")
     assert Tuning.of([tuned, untuned]) == Tuning(2, 1, 100, pytest.approx(0.3), None)
     assert Tuning.of([untuned, untuned]) == Tuning(2, 0, 0, 0.0, "no change was worth its bits")
+
+
+def test_outcome() -> None:
+    source = SourceReport(100, 100, bytes=120_000, seconds=0.32)
+    whole = replace(report(), source=source, elapsed_seconds=0.5)
+    assert whole.outcome() == "6 kB in all, 300 kb/s, 10 % of the source's rate, 0.5 s, 8.0 fps"
+    assert replace(whole, stream=replace(STREAM, file_bytes=1_254_000)).outcome().startswith("1.25 MB in all, ")
+    assert report(stream=replace(STREAM, seconds=0)).outcome() == "6 kB in all"
 
 
 def test_csv(tmp_path: Path) -> None:

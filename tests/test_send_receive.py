@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import asdict
@@ -120,6 +121,20 @@ class TestMeasurement:
             assert report["frames_per_second"] == pytest.approx(8 / report["elapsed_seconds"])
         assert reports[0]["share"] == pytest.approx(stream["file_bytes"] / source["bytes"], rel=1e-3)
         assert [report["tuning"]["untuned"] for report in reports] == ["it was not asked for", None]
+
+    def test_phases_and_the_last_line(self, run: Any, sent: Path, tmp_path: Path) -> None:
+        seen: list[tuple[str, int, int | None]] = []
+
+        def phase(title: str) -> Callable[[int, int | None], None]:
+            return lambda done, total: seen.append((title, done, total))
+
+        send(sent / "in.mp4", tmp_path / "a.mp4", SendOptions(adapt="fast", verify=True), phase=phase)
+        assert seen == [("tuning group 1", 0, None), *(("verifying", done, 8) for done in range(1, 9))]
+        there = run("send", sent / "in.mp4", tmp_path / "lr.mp4")
+        back = run("receive", tmp_path / "lr.mp4", tmp_path / "out.mp4", "--source", sent / "in.mp4")
+        for done in (there, back):
+            last = done.out.splitlines()[-1]
+            assert re.search(r"kB in all, \d+ kb/s, \S+ % of the source's rate, \S+ s, \S+ fps$", last)
 
     def test_source_is_found_by_its_digest(self, sent: Path, tmp_path: Path) -> None:
         for name in ("in.mp4", "lr.mp4"):

@@ -19,7 +19,7 @@ from irn_video.pipeline.commandline.options import (
     paths_argument,
     video_options,
 )
-from irn_video.pipeline.commandline.progress import progress
+from irn_video.pipeline.commandline.progress import progress, saying
 from irn_video.pipeline.commandline.running import run_command, summary_line, warn
 from irn_video.pipeline.commandline.several import Job, check_undamaged, jobs_of, work_on
 
@@ -128,13 +128,14 @@ def _receive(job: Job, options: ReceiveOptions, *, quiet: bool) -> Report:
     from irn_video.receiver.receiving import receive
 
     with progress(f"receiving {job.source.name}") as advance:
-        result = receive(job.source, job.output, options, advance=advance, say=lambda text: click.echo(text, err=True))
+        result = receive(job.source, job.output, options, advance=advance, say=saying(advance))
     for text in result.report.warnings:
         warn(text)
     if not quiet:
         click.echo(f"{job.output}: {result.written.frames} frames restored")
         measured = summary_line(result.report.summary()) if result.report.frames else ""
         click.echo(measured or f"PSNR not measured: {result.unmeasured}")
+        click.echo(result.report.outcome())
     return result.report
 
 

@@ -21,7 +21,7 @@ from irn_video.pipeline.commandline.options import (
     paths_argument,
     video_options,
 )
-from irn_video.pipeline.commandline.progress import progress
+from irn_video.pipeline.commandline.progress import phases, progress, saying
 from irn_video.pipeline.commandline.running import run_command, summary_line, warn
 from irn_video.pipeline.commandline.several import Job, check_undamaged, jobs_of, work_on
 
@@ -131,8 +131,9 @@ def _send(job: Job, options: SendOptions, scale: str | None, *, quiet: bool) -> 
     check_output(job.output, [job.source], options.overwrite)
     if scale == _AUTO:
         options = replace(options, model=_best_model(job.source, options))
-    with progress(f"sending {job.source.name}") as advance:
-        result = send(job.source, job.output, options, advance=advance, say=lambda text: click.echo(text, err=True))
+    with phases() as phase:
+        advance = phase(f"sending {job.source.name}")
+        result = send(job.source, job.output, options, advance=advance, say=saying(advance), phase=phase)
     for text in result.report.warnings:
         warn(text)
     if not quiet:
@@ -141,17 +142,17 @@ def _send(job: Job, options: SendOptions, scale: str | None, *, quiet: bool) -> 
 
 
 def _say(result: SendResult) -> None:
-    stream, card = result.report.stream.as_json(), result.card
+    stream, card = result.report.stream, result.card
     click.echo(
-        f"{result.written.path}: {result.written.frames} frames, {card.width}x{card.height} sent as "
-        f"{(card.width + card.pad_right) // card.scale}x{(card.height + card.pad_bottom) // card.scale}, "
-        f"{stream['bytes']} bytes of video" + (f", {stream['kbps']:.0f} kb/s" if stream["kbps"] else "")
+        f"{result.written.path}: {stream.frames} frames, {card.width}x{card.height} sent as "
+        f"{stream.width}x{stream.height}, {stream.bytes} bytes of video"
     )
     if (tuning := result.report.tuning).groups:
         spent = tuning.untuned or f"in {tuning.bytes} of these bytes, for about {tuning.gained_db:.2f} dB of PSNR"
         click.echo(f"tuned {tuning.tuned} of {tuning.groups} groups of frames: {spent}")
     if result.report.frames:
         click.echo(summary_line(result.report.summary()))
+    click.echo(result.report.outcome())
 
 
 def _best_model(source: Path, options: SendOptions) -> str:

@@ -203,6 +203,17 @@ class Report:
             return None
         return self.stream.file_bytes / self.stream.seconds / (self.source.bytes / self.source.seconds)
 
+    def outcome(self) -> str:
+        """Size and bit rate of the LR file against the source's, time, frames per second: a line for people."""
+        stream, parts = self.stream, [f"{_size(self.stream.file_bytes)} in all"]
+        if (rate := _kbps(stream.file_bytes, stream.seconds)) is not None:
+            parts.append(f"{rate:.0f} kb/s")
+        if self.share is not None:
+            parts.append(f"{100 * self.share:.3g} % of the source's rate")
+        if self.elapsed_seconds is not None and self.frames_per_second is not None:
+            parts.append(f"{self.elapsed_seconds:.1f} s, {self.frames_per_second:.1f} fps")
+        return ", ".join(parts)
+
     def summary(self) -> dict[str, dict[str, float | None]]:
         """See `summary`."""
         return summary([frame.error for frame in self.frames])
@@ -291,6 +302,13 @@ def summary(errors: Sequence[PictureError]) -> dict[str, dict[str, float | None]
     """
     values = [error.psnr() for error in errors]
     return {name: _statistics([v[name] for v in values], _mean_error(name, errors)) for name in PSNR_METRICS}
+
+
+def _size(size: int) -> str:
+    for power, unit in ((3, "GB"), (2, "MB"), (1, "kB")):
+        if size >= 1000**power:
+            return f"{size / 1000**power:.3g} {unit}"
+    return f"{size} bytes"
 
 
 def _kbps(size: int | None, seconds: float | None) -> float | None:
