@@ -47,16 +47,6 @@ def phases(unit: str = "frames") -> Iterator[Callable[[str], Advance]]:
         yield phase
 
 
-def saying(advance: Advance) -> Callable[[str], None]:
-    """What is said before the work starts, and then the bar appears."""
-
-    def say(text: str) -> None:
-        click.echo(text, err=True)
-        advance(0, None)
-
-    return say
-
-
 class _Pace:
     """Items a second; those that were there at the first call, from an earlier run, do not count."""
 

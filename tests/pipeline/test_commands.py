@@ -20,8 +20,9 @@ import torch
 from irn_video.codecs.errors import BadOption, MissingFile
 from irn_video.pipeline.commandline import interrupts
 from irn_video.pipeline.commandline import progress as progress_module
-from irn_video.pipeline.commandline.progress import phases, progress, saying
+from irn_video.pipeline.commandline.progress import phases, progress
 from irn_video.pipeline.commandline.running import PartialResult, run_command, summary_line
+from irn_video.pipeline.commandline.talk import Talk
 
 
 def raising(error: BaseException) -> click.Command:
@@ -202,7 +203,7 @@ def test_the_bar_starts_with_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
     with phases() as phase:
         sending, verifying = phase("sending a.mp4"), phase("verifying")
         assert screen.getvalue() == ""
-        saying(sending)("irn-h264-x2 on CPU")
+        Talk().before(sending)("irn-h264-x2 on CPU")
         said, _, bar = screen.getvalue().partition("\n")
         assert said == "irn-h264-x2 on CPU"
         assert "sending a.mp4" in bar
