@@ -51,6 +51,10 @@ class UnavailableEncoder(IrnError, RuntimeError):
     """The encoder exists but cannot be opened on this machine (NVENC without a GPU, for example)."""
 
 
+class UnavailableDevice(IrnError, RuntimeError):
+    """The processor that the networks should run on is not in this machine."""
+
+
 class OutputRefused(IrnError, FileExistsError):
     """The output would overwrite the input or an existing file."""
 

@@ -54,7 +54,7 @@ def rescaler_for(card: StreamCard, options: RestoringOptions) -> Rescaler:
         return load_for(card, options.model, device=options.device, precision=options.precision)
     if options.weights is not None:
         return load_rcan_for(card, Path(options.weights), device=options.device, precision=options.precision)
-    return Rescaler.load(f"{options.upscaler}-x{card.scale}")
+    return Rescaler.load(f"{options.upscaler}-x{card.scale}", device=options.device, precision=options.precision)
 
 
 def load_for(card: StreamCard, name: str | None, *, device: str, precision: str) -> Rescaler:

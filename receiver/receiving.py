@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
@@ -13,7 +14,8 @@ from irn_video.codecs.bitstream.card import StreamCard
 from irn_video.codecs.encoders import EncoderSettings, make_encoder
 from irn_video.codecs.errors import MissingFile, SourceMismatch
 from irn_video.codecs.picture import Layout
-from irn_video.codecs.reading.packets import video_bytes
+from irn_video.codecs.reading.coded import CodedFrame, coded_frames
+from irn_video.codecs.reading.packets import survey, video_bytes
 from irn_video.codecs.reading.reader import VideoReader
 from irn_video.codecs.reading.video_info import VideoInfo
 from irn_video.codecs.writing.output import check_output
@@ -22,7 +24,7 @@ from irn_video.codecs.writing.writer import VideoWriter, WriteSummary
 from irn_video.pipeline.engine.rescaler import Rescaler, Restoration
 from irn_video.pipeline.flow import Advance
 from irn_video.pipeline.options import EncoderOptions, RestoringOptions, VideoOptions
-from irn_video.pipeline.quality.report import FrameReport, Report, StreamReport
+from irn_video.pipeline.quality.report import FrameReport, Report, SourceReport, StreamReport, Tuning
 from irn_video.pipeline.restoring import (
     Meter,
     find_source,
@@ -63,6 +65,15 @@ class ReceiveOptions(VideoOptions, EncoderOptions, RestoringOptions):
             return given
         rated = given.lossless or given.crf is not None or given.bitrate is not None
         return replace(given, crf=given.crf if rated else _RESTORED_CRF, preset=given.preset or _RESTORED_PRESET)
+
+
+@dataclass(frozen=True)
+class _Done:
+    """What is known of a frame that was restored."""
+
+    pts_seconds: float
+    qp: float | None
+    report: FrameReport | None
 
 
 @dataclass(frozen=True)
@@ -116,14 +127,18 @@ def receive(
         if say is not None:
             against = f"measured against {meter.source.info.path}" if meter else f"not measured: {unmeasured}"
             say(said_stream(reader.info) + f"{rescaler.name} on {rescaler.where}; {against}")
-        written, frames = _write(reader, rescaler, to, meter, card, output, options, advance or _nothing)
+        started = time.monotonic()
+        written, restored = _write(reader, rescaler, to, meter, card, output, options, advance or _nothing)
+        elapsed = time.monotonic() - started
         damage, mended = reader.damage.describe() if reader.damage else "", reader.warnings
         stream = _stream_report(reader.info, card, written)
+        coded = _coded(reader, restored)
+        tuned = survey(lr, stream=reader.info.stream).tuned_bytes
+        origin = _source(card, meter)
     if meter is not None:
         warnings += tuple(_complaints(meter))
         unmeasured = meter.complaint
-    if unmeasured:
-        frames = ()
+    frames = () if unmeasured else tuple(item.report for item in restored if item.report is not None)
     report = Report(
         command="irn-receive",
         device=rescaler.where,
@@ -133,6 +148,10 @@ def receive(
         frames=frames,
         warnings=tuple(dict.fromkeys((*rescaler.warnings, *warnings, *mended, *written.warnings))),
         damage=damage,
+        tuning=Tuning(len(tuned), sum(size > 0 for size in tuned), sum(tuned)),
+        coded=coded,
+        source=origin,
+        elapsed_seconds=elapsed,
     )
     return ReceiveResult(written, meter.source.info.path if meter and not unmeasured else None, unmeasured, report)
 
@@ -196,7 +215,7 @@ def _write(
     output: Path,
     options: ReceiveOptions,
     advance: Advance,
-) -> tuple[WriteSummary, tuple[FrameReport, ...]]:
+) -> tuple[WriteSummary, list[_Done]]:
     info = reader.info
     opened = partial(
         VideoWriter,
@@ -215,14 +234,28 @@ def _write(
         inputs=[meter.source.info.path] if meter else [],
     )
     total = info.frames if options.frames is None or info.frames is None else min(info.frames, options.frames)
-    frames = []
+    frames: list[_Done] = []
     with opened() as writer, restored_pictures(reader, rescaler, to, meter) as restored:
         for done, item in enumerate(restored, 1):
             writer.write(item.picture)
-            if item.report is not None:
-                frames.append(item.report)
+            frames.append(_Done(item.picture.pts_seconds, item.lr.qp, item.report))
             advance(done, total)
-        return writer.finish(), tuple(frames)
+        return writer.finish(), frames
+
+
+def _coded(lr: VideoReader, restored: Sequence[_Done]) -> list[CodedFrame]:
+    """The frames of a stream; their packets are not known in a damaged one."""
+    packets = coded_frames(lr.info.path, stream=lr.info.stream) if not lr.damage else []
+    some = dict(enumerate(packets))
+    return [
+        replace(some.get(index, CodedFrame(0.0)), pts_seconds=item.pts_seconds, qp=item.qp)
+        for index, item in enumerate(restored)
+    ]
+
+
+def _source(card: StreamCard, meter: Meter | None) -> SourceReport:
+    seconds = meter.source.info.duration_seconds if meter is not None else None
+    return SourceReport(card.width, card.height, card.source_bytes or None, seconds)
 
 
 def _stream_report(info: VideoInfo, card: StreamCard, written: WriteSummary) -> StreamReport:
@@ -230,7 +263,12 @@ def _stream_report(info: VideoInfo, card: StreamCard, written: WriteSummary) -> 
         codec=card.codec,
         preset=None,
         crf=card.crf,
+        bitrate=card.bitrate,
+        scale=card.scale,
+        width=info.width,
+        height=info.height,
         bytes=video_bytes(info.path, stream=info.stream, frames=written.frames),
+        file_bytes=info.path.stat().st_size,
         frames=written.frames,
         seconds=written.seconds,
         hr_pixels=card.width * card.height,

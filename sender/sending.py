@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -11,11 +12,13 @@ from pathlib import Path
 from irn_video.codecs.bitstream.card import StreamCard, digest_of
 from irn_video.codecs.encoders import make_encoder
 from irn_video.codecs.errors import BadOption
+from irn_video.codecs.reading.coded import coded_frames
 from irn_video.codecs.reading.reader import VideoReader
 from irn_video.codecs.reading.video_info import VideoInfo
+from irn_video.codecs.writing.coarser import CodedGroup
 from irn_video.codecs.writing.output import check_output
 from irn_video.codecs.writing.passthrough import Passthrough
-from irn_video.codecs.writing.writer import VideoWriter, WriteSummary
+from irn_video.codecs.writing.writer import Tune, VideoWriter, WriteSummary
 from irn_video.pipeline.adaptation.effort import Budget, Effort
 from irn_video.pipeline.adaptation.tuner import Tuner
 from irn_video.pipeline.engine.rescaler import Rescaler
@@ -29,7 +32,7 @@ from irn_video.pipeline.options import (
     check_types,
 )
 from irn_video.pipeline.planes import Samples
-from irn_video.pipeline.quality.report import FrameReport, Report, StreamReport
+from irn_video.pipeline.quality.report import FrameReport, Report, SourceReport, StreamReport, Tuning
 from irn_video.pipeline.restoring import Meter, check_size, file_digest, restoration_of, restored_pictures, said_stream
 from irn_video.pipeline.zoo import NETWORKS
 from irn_video.sender.planning import SendPlan, plan_of
@@ -86,6 +89,7 @@ def send(
     *,
     advance: Advance | None = None,
     say: Callable[[str], None] | None = None,
+    phase: Callable[[str], Advance] | None = None,
 ) -> SendResult:
     """Shrink a video and write it as an LR stream that explains itself.
 
@@ -95,11 +99,12 @@ def send(
         options: see `SendOptions`.
         advance: see `Advance`.
         say: called with what was chosen, once, before the work starts.
+        phase: called with what else takes its time, `tuning group 1`, …, `verifying`; returns its `Advance`.
 
     Raises:
         IrnError: see its subclasses; nothing is left under the output's name.
     """
-    options = options or SendOptions()
+    options, phase = options or SendOptions(), phase or _unseen
     check_types(options)
     source, output = Path(source), Path(output)
     check_output(output, [source], options.overwrite)
@@ -111,34 +116,56 @@ def send(
         card = card_of(reader.info, rescaler, plan.carried, options)
         if say is not None:
             say(said_stream(reader.info) + f"{rescaler.name} on {rescaler.where}")
-        written = _write(reader, rescaler, plan, card, output, options, tuner, advance or _nothing)
+        started = time.monotonic()
+        tune = _seen(tuner, phase) if tuner is not None else None
+        written = _write(reader, rescaler, plan, card, output, options, tuner, tune, advance or _nothing)
         damage, mended = reader.damage.describe() if reader.damage else "", reader.warnings
-    frames = verify(source, output, rescaler, card, options) if options.verify else ()
-    settings = options.encoder
+        elapsed = time.monotonic() - started
+        origin = source_of(reader.info)
+    coded = coded_frames(output, quantisers=True)
+    frames = verify(source, output, rescaler, card, options, phase("verifying")) if options.verify else ()
     report = Report(
         command="irn-send",
         device=rescaler.where,
         model=rescaler.name,
         model_sha256=rescaler.sha256,
-        stream=StreamReport(
-            codec=settings.codec,
-            preset=settings.preset,
-            crf=card.crf,
-            bytes=written.video_bytes,
-            frames=written.frames,
-            seconds=written.seconds,
-            hr_pixels=card.width * card.height,
-        ),
+        stream=_stream_report(card, written, options),
         frames=frames,
         warnings=tuple(dict.fromkeys((*rescaler.warnings, *plan.warnings, *mended, *written.warnings))),
         damage=damage,
         adaptation=tuple(tuner.groups) if tuner is not None else (),
+        tuning=Tuning.of(tuner.groups) if tuner is not None else Tuning(untuned="it was not asked for"),
+        coded=coded,
+        source=origin,
+        elapsed_seconds=elapsed,
     )
     return SendResult(written, card, report)
 
 
+def source_of(info: VideoInfo) -> SourceReport:
+    """What a report says about a source."""
+    return SourceReport(info.width, info.height, info.path.stat().st_size, info.duration_seconds)
+
+
+def _stream_report(card: StreamCard, written: WriteSummary, options: SendOptions) -> StreamReport:
+    return StreamReport(
+        codec=card.codec,
+        preset=make_encoder(options.encoder).preset,
+        crf=card.crf,
+        bitrate=card.bitrate,
+        scale=card.scale,
+        width=(card.width + card.pad_right) // card.scale,
+        height=(card.height + card.pad_bottom) // card.scale,
+        bytes=written.video_bytes,
+        file_bytes=written.path.stat().st_size,
+        frames=written.frames,
+        seconds=written.seconds,
+        hr_pixels=card.width * card.height,
+    )
+
+
 def verify(
-    source: Path, lr: Path, rescaler: Rescaler, card: StreamCard, options: SendOptions
+    source: Path, lr: Path, rescaler: Rescaler, card: StreamCard, options: SendOptions, advance: Advance
 ) -> tuple[FrameReport, ...]:
     """Measure what the receiver will see: decode the LR file, restore it, compare."""
     to = restoration_of(card, temperature=None, seed=None)
@@ -148,8 +175,12 @@ def verify(
     ):
         check_size(small.info, card)
         meter = Meter(original, small, prefix=options.frames is not None)
+        found = []
         with restored_pictures(small, rescaler, to, meter) as restored:
-            return tuple(item.report for item in restored if item.report is not None)
+            for done, item in enumerate(restored, 1):
+                found.append(item.report)
+                advance(done, small.info.frames)
+        return tuple(report for report in found if report is not None)
 
 
 def card_of(
@@ -208,6 +239,7 @@ def _write(
     output: Path,
     options: SendOptions,
     tuner: Tuner | None,
+    tune: Tune | None,
     advance: Advance,
 ) -> WriteSummary:
     info = reader.info
@@ -225,7 +257,7 @@ def _write(
         ),
         passthrough=Passthrough(info.path, info.stream, math.inf if options.frames else None),
         card=card,
-        tune=tuner.message if tuner is not None else None,
+        tune=tune,
         overwrite=options.overwrite,
         inputs=[info.path],
     )
@@ -251,6 +283,20 @@ def _tuner(rescaler: Rescaler, options: SendOptions) -> Tuner | None:
         raise BadOption("only lossy H.264 from x264 can be adapted to", hint="drop --adapt, or use --codec h264")
     budget = Budget.parse(options.adapt_budget) if options.adapt_budget is not None else None
     return Tuner(rescaler, Effort.parse(options.adapt), budget)
+
+
+def _seen(tuner: Tuner, phase: Callable[[str], Advance]) -> Tune:
+    """Tune, and let it be seen: a group of frames may take minutes."""
+
+    def tune(group: CodedGroup, coarser: CodedGroup | None = None) -> bytes:
+        phase(f"tuning group {len(tuner.groups) + 1}")(0, None)
+        return tuner.message(group, coarser)
+
+    return tune
+
+
+def _unseen(_phase: str) -> Advance:
+    return _nothing
 
 
 def _nothing(_done: int, _total: int | None) -> None:

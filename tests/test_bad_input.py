@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from irn_video.codecs.reading.card_search import find_card
 from irn_video.codecs.reading.reader import VideoReader, probe
 from irn_video.receiver import receive
@@ -170,6 +171,29 @@ class TestUsage:
     @pytest.mark.parametrize("name", ["out", "out.xyz", "out.webm"])
     def test_containers(self, run: Any, moving: Path, tmp_path: Path, name: str) -> None:
         assert run("send", moving, tmp_path / name).code == 2
+        assert not list(tmp_path.iterdir())
+
+
+class TestDevice:
+    """A GPU that was asked for and is not here is not replaced in silence: exit 1."""
+
+    @pytest.mark.skipif(torch.cuda.is_available(), reason="there is one")
+    @pytest.mark.parametrize(
+        ("command", "options"),
+        [
+            ("send", ()),
+            ("send", ("--model", "lanczos-x2")),
+            ("receive", ()),
+            ("receive", ("--upscaler", "lanczos")),
+        ],
+    )
+    def test_missing(
+        self, run: Any, lr: Path, moving: Path, tmp_path: Path, command: str, options: tuple[str, ...]
+    ) -> None:
+        source = moving if command == "send" else lr
+        done = run(command, source, tmp_path / "out.mp4", "--device", "cuda", *options)
+        assert done.code == 1
+        assert done.error == "error: there is no cuda here (--device auto takes the CPU where there is no GPU)"
         assert not list(tmp_path.iterdir())
 
 

@@ -4,14 +4,30 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from irn_video.codecs.errors import BadOption, OutputRefused
-from irn_video.pipeline.quality.psnr import METRICS, PictureError
-from irn_video.pipeline.quality.report import FrameReport, Report, StreamReport
+from irn_video.pipeline.quality.metrics import PSNR_METRICS
+from irn_video.pipeline.quality.psnr import PictureError
+from irn_video.pipeline.quality.report import FrameReport, Report, SourceReport, StreamReport, TunedGroup, Tuning
 
-STREAM = StreamReport("h264", "medium", 23, bytes=5000, frames=4, seconds=0.16, hr_pixels=10_000)
+STREAM = StreamReport(
+    codec="h264",
+    preset="medium",
+    crf=23,
+    bitrate=None,
+    scale=2,
+    width=50,
+    height=50,
+    bytes=5000,
+    file_bytes=6000,
+    frames=4,
+    seconds=0.16,
+    hr_pixels=10_000,
+)
+CODING = ("bytes", "keyframe", "qp")
 FRAMES = (
     FrameReport(0, 0.0, PictureError(1e-3, 1e-4, 1e-4, 1e-3)),
     FrameReport(1, 0.04, PictureError(0, 0, 0, 0)),
@@ -28,13 +44,26 @@ def test_json(tmp_path: Path) -> None:
     values = json.loads((tmp_path / "r.json").read_text())
     assert values["stream"] == {
         **{"codec": "h264", "preset": "medium", "crf": 23, "bytes": 5000, "frames": 4, "seconds": 0.16},
-        **{"kbps": pytest.approx(250), "bpp": pytest.approx(1.0)},
+        **{"kbps": pytest.approx(250), "bpp": pytest.approx(1.0), "bitrate": None, "scale": 2},
+        **{"width": 50, "height": 50, "file_bytes": 6000, "qp": None},
     }
     assert values["frames"][0] == {
         **{"index": 0, "pts_seconds": 0.0, "psnr_y": pytest.approx(30), "psnr_u": pytest.approx(40)},
-        **{"psnr_v": pytest.approx(40), "psnr_yuv": pytest.approx(32.5), "psnr_rgb": pytest.approx(30)},
+        **{
+            "bytes": None,
+            "keyframe": None,
+            "qp": None,
+            "psnr_v": pytest.approx(40),
+            "psnr_yuv": pytest.approx(32.5),
+            "psnr_rgb": pytest.approx(30),
+        },
     }
-    assert values["frames"][1] == {"index": 1, "pts_seconds": 0.04, **dict.fromkeys(METRICS), "identical": True}
+    assert values["frames"][1] == {
+        "index": 1,
+        "pts_seconds": 0.04,
+        **dict.fromkeys((*CODING, *PSNR_METRICS)),
+        "identical": True,
+    }
     assert "identical" not in values["frames"][2]
     assert values["frames"][2]["psnr_u"] is values["frames"][2]["psnr_yuv"] is None
     assert (values["warnings"], values["damage"]) == (["careful"], "1 damaged packet")
@@ -47,7 +76,22 @@ def test_summary() -> None:
     assert (y["mean"], y["min"], y["max"]) == (pytest.approx(35), pytest.approx(30), pytest.approx(40))
     assert y["of_mean_mse"] == pytest.approx(34.357, abs=1e-3)  # of (1e-3 + 0 + 1e-4) / 3
     nothing = dict.fromkeys(("mean", "min", "max", "of_mean_mse"))
-    assert report().summary() == report().as_json()["summary"] == dict.fromkeys(METRICS, nothing)
+    assert report().summary() == report().as_json()["summary"] == dict.fromkeys(PSNR_METRICS, nothing)
+
+
+def test_tuning_in_all() -> None:
+    tuned = TunedGroup(30, 100, 4, True, 2.0, 1.0, gained_db=0.4)
+    untuned = TunedGroup(10, 0, None, False, None, 1.0, untuned="no change was worth its bits")
+    assert Tuning.of([tuned, untuned]) == Tuning(2, 1, 100, pytest.approx(0.3), None)
+    assert Tuning.of([untuned, untuned]) == Tuning(2, 0, 0, 0.0, "no change was worth its bits")
+
+
+def test_outcome() -> None:
+    source = SourceReport(100, 100, bytes=120_000, seconds=0.32)
+    whole = replace(report(), source=source, elapsed_seconds=0.5)
+    assert whole.outcome() == "6 kB in all, 300 kb/s, 10 % of the source's rate, 0.5 s, 8.0 fps"
+    assert replace(whole, stream=replace(STREAM, file_bytes=1_254_000)).outcome().startswith("1.25 MB in all, ")
+    assert report(stream=replace(STREAM, seconds=0)).outcome() == "6 kB in all"
 
 
 def test_csv(tmp_path: Path) -> None:
@@ -61,7 +105,7 @@ def test_csv(tmp_path: Path) -> None:
 
 
 def test_streams_without_length() -> None:
-    stream = StreamReport("ffv1", None, None, bytes=100, frames=0, seconds=0, hr_pixels=100)
+    stream = replace(STREAM, frames=0, seconds=0)
     assert (stream.as_json()["kbps"], stream.as_json()["bpp"]) == (None, None)
 
 

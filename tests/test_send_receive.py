@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import asdict
@@ -93,9 +94,47 @@ class TestMeasurement:
         assert back.code == 0
         assert "PSNR not measured: no source" in back.out
         report = json.loads((tmp_path / "r.json").read_text())
-        assert report["frames"] == []
+        assert [frame["psnr_y"] for frame in report["frames"]] == [None] * 8
         assert report["summary"]["psnr_y"] == dict.fromkeys(("mean", "min", "max", "of_mean_mse"))
         assert probe(tmp_path / "out.mp4").width == 96
+
+    def test_what_is_known_without_measuring(self, run: Any, sent: Path, tmp_path: Path) -> None:
+        """Both ends tell the same of the stream; what only the sender knows is null at the receiver."""
+        there = run("send", sent / "in.mp4", tmp_path / "lr.mp4", "--crf", 30, "--json")
+        back = run("receive", tmp_path / "lr.mp4", tmp_path / "out.mp4", "--json")
+        reports = [json.loads(done.out) for done in (there, back)]
+        assert reports[0]["frames"] == reports[1]["frames"]
+        assert [report["stream"].pop("preset") for report in reports] == ["medium", None]
+        assert [report["source"].pop("seconds") for report in reports] == [pytest.approx(0.32), None]
+        for report in reports:
+            stream, frames = report["stream"], report["frames"]
+            # Start codes of three bytes become lengths of four in MP4.
+            assert sum(frame["bytes"] for frame in frames) == pytest.approx(stream["bytes"], abs=8)
+            assert stream["bytes"] < stream["file_bytes"]
+            assert [frame["keyframe"] for frame in frames] == [True] + [False] * 7
+            assert stream["qp"] == pytest.approx(sum(frame["qp"] for frame in frames) / 8)
+            assert 20 < stream["qp"] < 40
+            assert (stream["width"], stream["height"], stream["scale"]) == (48, 32, 2)
+            source = report["source"]
+            assert (source["width"], source["height"]) == (96, 64)
+            assert source["bytes"] == (sent / "in.mp4").stat().st_size
+            assert report["frames_per_second"] == pytest.approx(8 / report["elapsed_seconds"])
+        assert reports[0]["share"] == pytest.approx(stream["file_bytes"] / source["bytes"], rel=1e-3)
+        assert [report["tuning"]["untuned"] for report in reports] == ["it was not asked for", None]
+
+    def test_phases_and_the_last_line(self, run: Any, sent: Path, tmp_path: Path) -> None:
+        seen: list[tuple[str, int, int | None]] = []
+
+        def phase(title: str) -> Callable[[int, int | None], None]:
+            return lambda done, total: seen.append((title, done, total))
+
+        send(sent / "in.mp4", tmp_path / "a.mp4", SendOptions(adapt="fast", verify=True), phase=phase)
+        assert seen == [("tuning group 1", 0, None), *(("verifying", done, 8) for done in range(1, 9))]
+        there = run("send", sent / "in.mp4", tmp_path / "lr.mp4")
+        back = run("receive", tmp_path / "lr.mp4", tmp_path / "out.mp4", "--source", sent / "in.mp4")
+        for done in (there, back):
+            last = done.out.splitlines()[-1]
+            assert re.search(r"kB in all, \d+ kb/s, \S+ % of the source's rate, \S+ s, \S+ fps$", last)
 
     def test_source_is_found_by_its_digest(self, sent: Path, tmp_path: Path) -> None:
         for name in ("in.mp4", "lr.mp4"):
@@ -231,7 +270,7 @@ class TestCut:
         assert back.code == 0
         assert "PSNR not measured: the LR stream ends after 8 frames, the source goes on" in back.out
         assert any("could not be measured" in text for text in back.warnings)
-        assert json.loads((cut.parent / "r.json").read_text())["frames"] == []
+        assert json.loads((cut.parent / "r.json").read_text())["summary"]["psnr_y"]["mean"] is None
         assert len(list(VideoReader(cut.parent / "out.mkv"))) == 8
 
     @pytest.mark.parametrize("more", [(), ("--frames", 3)])

@@ -21,6 +21,7 @@ class SvtAv1(Encoder):
     default_crf = 35
     max_crf = 63
     presets = tuple(str(number) for number in range(14))
+    default_preset = "8"
     tunes = ("vq", "psnr", "ssim")
     formats = ("yuv420p", "yuv420p10le")
     containers, to_h264 = AV1_CONTAINERS, AV1_TO_H264
@@ -33,7 +34,7 @@ class SvtAv1(Encoder):
 
     def options(self, width: int, height: int) -> dict[str, str]:
         """Its own parameters say the rest."""
-        options = {"preset": self.settings.preset or "8"}
+        options = {"preset": self.preset or ""}
         params = []
         if self.settings.tune:
             params.append(f"tune={self.tunes.index(self.settings.tune)}")

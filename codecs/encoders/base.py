@@ -66,6 +66,7 @@ class Encoder(ABC):
     default_crf: ClassVar[float | None]
     max_crf: ClassVar[float]
     presets: ClassVar[tuple[str, ...]] = ()
+    default_preset: ClassVar[str | None] = None
     tunes: ClassVar[tuple[str, ...]] = ()
     formats: ClassVar[tuple[str, ...]] = ()
     """Planar formats it takes, as `pixels.pixel_format` names them."""
@@ -147,6 +148,11 @@ class Encoder(ABC):
         if self.settings.lossless or self.settings.bitrate is not None:
             return None
         return self.default_crf if self.settings.crf is None else self.settings.crf
+
+    @property
+    def preset(self) -> str | None:
+        """The preset in force: as set, or the default; None for a codec without presets."""
+        return self.settings.preset or self.default_preset
 
     @property
     def prefilter_qp(self) -> float | None:

@@ -46,6 +46,7 @@ class X264(Encoder):
     default_crf = 23
     max_crf = 51
     presets = X264_PRESETS
+    default_preset = "medium"
     tunes = ("film", "animation", "grain", "stillimage", "psnr", "ssim", "fastdecode", "zerolatency")
     formats = ("yuv420p", "yuv422p", "yuv444p", "yuv420p10le", "yuv422p10le", "yuv444p10le", "gbrp")
     syntax = "h264"
@@ -67,7 +68,7 @@ class X264(Encoder):
     def options(self, width: int, height: int) -> dict[str, str]:
         """Without loss: QP 0, which FFmpeg turns into x264's lossless mode also at 10 bits."""
         settings = self.settings
-        options = {"preset": settings.preset or "medium"}
+        options = {"preset": self.preset or ""}
         if settings.tune:
             options["tune"] = settings.tune
         if settings.lossless:

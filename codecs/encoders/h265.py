@@ -20,6 +20,7 @@ class X265(Encoder):
     default_crf = 28
     max_crf = 51
     presets = X264_PRESETS
+    default_preset = "medium"
     tunes = ("psnr", "ssim", "grain", "fastdecode", "zerolatency", "animation")
     formats = (
         *("yuv420p", "yuv422p", "yuv444p", "yuv420p10le", "yuv422p10le", "yuv444p10le"),
@@ -36,7 +37,7 @@ class X265(Encoder):
     def options(self, width: int, height: int) -> dict[str, str]:
         """x265 has its own option syntax; `log-level=none` keeps it off stderr."""
         settings = self.settings
-        options = {"preset": settings.preset or "medium"}
+        options = {"preset": self.preset or ""}
         if settings.tune:
             options["tune"] = settings.tune
         params = ["log-level=none"]

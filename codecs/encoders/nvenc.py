@@ -15,6 +15,7 @@ class Nvenc(Encoder):
     default_crf = 28
     max_crf = 51
     presets = ("p1", "p2", "p3", "p4", "p5", "p6", "p7")
+    default_preset = "p5"
     tunes = ("hq", "ll", "ull")
     formats: ClassVar[tuple[str, ...]] = ("yuv420p", "yuv444p", "yuv420p10le")
 
@@ -24,7 +25,7 @@ class Nvenc(Encoder):
 
     def options(self, width: int, height: int) -> dict[str, str]:
         """Constant quality or variable bit rate; HDR metadata is not carried."""
-        options = {"preset": self.settings.preset or "p5"}
+        options = {"preset": self.preset or ""}
         if self.settings.lossless:
             return options | {"tune": "lossless"}
         options["tune"] = self.settings.tune or "hq"

@@ -37,22 +37,6 @@ def video_bytes(path: Path | str, *, stream: int | None = None, frames: int | No
     return total
 
 
-def packet_sizes(path: Path | str, *, stream: int | None = None) -> list[tuple[int, bool]]:
-    """Bytes of each frame of a video stream in order of display, and whether it is a keyframe.
-
-    Raises:
-        MissingFile, UnreadableVideo: see `VideoReader`.
-    """
-    found: list[tuple[int, int, bool]] = []
-    with open_input(path) as container:
-        video = choose_stream(container, Path(path), stream).stream
-        with contextlib.suppress(av.error.FFmpegError):
-            for index, packet in enumerate(packets(container, video)):
-                if packet.size:
-                    found.append((index if packet.pts is None else packet.pts, packet.size, packet.is_keyframe))
-    return [(size, key) for _, size, key in sorted(found)]
-
-
 def encoder_words(path: Path | str) -> str:
     """What the encoder of a stream says of itself: its build and all of its options; empty if it says nothing.
 

@@ -12,6 +12,7 @@ from irn_video.pipeline.network.codec_aware import DETAIL, PACKED
 from irn_video.pipeline.quality.report import TunedGroup
 from irn_video.pipeline.zoo.weight_update import WeightUpdate
 
+_SMALLEST = 1e-3  # part of an error that an estimate may leave
 _CHROMA = 0.25  # what squared error of chroma counts
 LEVELS = 255
 """Luma levels that a sample of 1 stands for, in which prices are told."""
@@ -25,21 +26,28 @@ class Pricing:
         cells: in the pictures of the group.
         price: of a bit, in squared error.
         most: bytes.
+
+    Attributes:
+        refused: an update that is worth its bits takes too many of them.
     """
 
     def __init__(self, network: CodecAwareRescaler, cells: int, price: float, most: int) -> None:
         self._network, self._most = network, most
         self.cells, self.price, self.importance = cells, price, importance_of(network)
+        self.refused = False
 
     def __call__(self, gain: Matrix, update: WeightUpdate) -> Candidate:
         """An update that lowers the mean squared error of each output by `gain`."""
         message = update.to_message(self._network) if update else b""
         total, cost = float(gain @ self.importance) * self.cells, 8 * self.price * len(message)
-        return Candidate(update, message, total, total - cost if len(message) <= self._most else -math.inf)
+        fits = len(message) <= self._most
+        self.refused |= not fits and total > cost
+        return Candidate(update, message, total, total - cost if fits else -math.inf)
 
-    def report(self, frames: int, candidate: Candidate) -> TunedGroup:
-        """Of a group of so many pictures."""
+    def report(self, frames: int, candidate: Candidate, error: float | None) -> TunedGroup:
+        """Of a group of so many pictures with this squared error where nothing is tuned; None if none was looked at."""
         hidden, scale = candidate.update.hidden, (LEVELS * DETAIL) ** 2
+        gained = 10 * math.log10(error / max(error - candidate.gain, error * _SMALLEST)) if error else 0.0
         return TunedGroup(
             frames=frames,
             bytes=len(candidate.message),
@@ -47,7 +55,14 @@ class Pricing:
             last_layer=candidate.update.last is not None,
             saved_per_bit=candidate.gain * scale / (8 * len(candidate.message)) if candidate.message else None,
             video_saves_per_bit=self.price * scale,
+            gained_db=gained if candidate.message else 0.0,
+            untuned="" if candidate.message else self._why_not(error),
         )
+
+    def _why_not(self, error: float | None) -> str:
+        if error is None:
+            return "none of the frames was looked at"
+        return "what was worth its bits is over the budget" if self.refused else "no change was worth its bits"
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from irn_video.codecs.reading.pixels import unpacker
 from irn_video.codecs.writing.coarser import CodedGroup
 from irn_video.codecs.writing.roundtrip import h264_decoder
 from irn_video.pipeline.adaptation.effort import Budget, Effort
-from irn_video.pipeline.adaptation.equations import Equations, best_layer, change_of
+from irn_video.pipeline.adaptation.equations import Equations, Matrix, best_layer, change_of
 from irn_video.pipeline.adaptation.gradient import Change, Sample, error, fine_tuned, of_lower_rank
 from irn_video.pipeline.adaptation.parts import Part, Remembered
 from irn_video.pipeline.adaptation.pricing import LEVELS, NOTHING, Candidate, Pricing, importance_of, value_of
@@ -103,16 +103,20 @@ class Tuner:
             quantisers, cells, samples = self._samples(group, remembered)
             price = self._price(group, coarser, remembered, samples, cells, sum(quantisers) / len(quantisers))
             pricing = Pricing(self._rescaler.network, cells, price, self._budget.of(group))
-            best = self._best(samples, pricing, len(quantisers), _LEAST * price * 8 * group.bytes)
+            best, untuned = NOTHING, None
+            if samples:
+                general = error(self._rescaler.network, samples[::_HELD_OUT], self._rescaler.device)
+                untuned = float(general @ pricing.importance) * cells
+                best = self._best(samples, general, pricing, len(quantisers), _LEAST * price * 8 * group.bytes)
         self._last = best.update
-        self.groups.append(pricing.report(len(quantisers), best))
+        self.groups.append(pricing.report(len(quantisers), best, untuned))
         return best.message
 
-    def _best(self, samples: Sequence[Sample], pricing: Pricing, frames: int, least: float) -> Candidate:
-        """Hidden layers, then the last one; `least` is what a round should gain."""
-        if not samples:
-            return NOTHING
-        hidden = self._hidden(samples, pricing, math.ceil(self._effort.steps * frames), least)
+    def _best(
+        self, samples: Sequence[Sample], general: Matrix, pricing: Pricing, frames: int, least: float
+    ) -> Candidate:
+        """Hidden layers, then the last one; see `_hidden`."""
+        hidden = self._hidden(samples, general, pricing, math.ceil(self._effort.steps * frames), least)
         whole = self._with_last_layer(hidden.update, samples, pricing)
         return replace(whole, gain=hidden.gain + whole.gain)
 
@@ -158,18 +162,20 @@ class Tuner:
                 self._price_of_bit = (errors[0] - errors[1]) * cells / bits / usual
         return self._price_of_bit * usual
 
-    def _hidden(self, samples: Sequence[Sample], pricing: Pricing, steps: int, least: float) -> Candidate:
+    def _hidden(
+        self, samples: Sequence[Sample], general: Matrix, pricing: Pricing, steps: int, least: float
+    ) -> Candidate:
         """The best of no change, that of the last group and new ones, on samples that these have not seen.
 
         Args:
             samples: of the group.
+            general: error of the network as it is.
             pricing: tells what they gain.
             steps: of a round.
             least: that a round should gain.
         """
         network, device, effort = self._rescaler.network, self._rescaler.device, self._effort
         held_out, seen = samples[::_HELD_OUT], [s for index, s in enumerate(samples) if index % _HELD_OUT]
-        general = error(network, held_out, device)
 
         def candidate(hidden: HiddenLayers | None) -> Candidate:
             gain = general - general if hidden is None else general - error(hidden.applied(network), held_out, device)

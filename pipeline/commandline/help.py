@@ -11,23 +11,27 @@ from typing import Any
 
 import click
 
-_WIDTH = 100
+SETTINGS: dict[str, Any] = {"max_content_width": 100, "help_option_names": ["-h", "--help"]}
+"""What all commands have of click's settings of a context."""
+_SHORT = {"--out": "-o", "--overwrite": "-y", "--quiet": "-q"}
 _EVERYTHING = "irn_video.help_all"
 _OTHER = "Other"
 
 
 class Option(click.Option):
-    """An option that knows its place in the help.
+    """An option that knows its place in the help, and its short name.
 
     Its help's first sentence says what it does; further ones are shown by `--help-all` alone.
 
     Args:
+        names: as click has them; those that all commands shorten alike need no short one.
         group: the heading that it stands under.
         rare: shown by `--help-all` alone.
     """
 
-    def __init__(self, *args: Any, group: str, rare: bool = False, **attributes: Any) -> None:
-        super().__init__(*args, **attributes)
+    def __init__(self, names: Sequence[str], *, group: str = _OTHER, rare: bool = False, **attributes: Any) -> None:
+        short = [_SHORT[name] for name in names if name in _SHORT]
+        super().__init__([*names, *short], **attributes)
         self.group, self.rare = group, rare
 
     def brief_record(self, ctx: click.Context) -> tuple[str, str] | None:
@@ -50,7 +54,7 @@ class Command(click.Command):
     """
 
     def __init__(self, *args: Any, examples: Sequence[str] = (), **attributes: Any) -> None:
-        attributes["context_settings"] = {"max_content_width": _WIDTH, **attributes.get("context_settings", {})}
+        attributes["context_settings"] = {**SETTINGS, **attributes.get("context_settings", {})}
         super().__init__(*args, **attributes)
         self.examples = tuple(examples)
         self.params.append(_help_all())

@@ -97,7 +97,7 @@ def encoder_options(*, group: str, crf_help: str, preset_help: str) -> Callable[
 
 
 def video_options(function: Function) -> Function:
-    """`--stream`, `--frames`, `--out`, `--overwrite`, `--json`."""
+    """`--stream`, `--frames`, `--out`, `--overwrite`, `--resume`, `--quiet`, `--json`."""
     return combined(
         option(
             "--stream",
@@ -118,11 +118,19 @@ def video_options(function: Function) -> Function:
             "--out",
             group="Output",
             type=click.Path(path_type=Path),
-            metavar="DIR",
-            help="Work on all INPUTs, into files of their names in DIR. It is made where it is missing; outputs end in "
-            ".mkv where the input's kind of file cannot be written.",
+            metavar="DIR|FILE",
+            help="Work on all INPUTs, into files of their names in DIR, or write FILE. DIR is made where it is missing, "
+            "and outputs end in .mkv where the input's kind of file cannot be written. For one INPUT, a name that ends as "
+            "videos do, such as .mp4, is a FILE.",
         ),
         option("--overwrite", group="Output", is_flag=True, help="Replace existing output files."),
+        option(
+            "--resume",
+            group="Output",
+            is_flag=True,
+            help="Skip what is finished: an output that exists, for irn-send one that was made from this INPUT.",
+        ),
+        option("--quiet", group="Output", is_flag=True, help="Say nothing but errors."),
         option(
             "--json",
             "as_json",
@@ -134,8 +142,8 @@ def video_options(function: Function) -> Function:
 
 
 def paths_argument(function: Function) -> Function:
-    """`INPUT OUTPUT`, or any number of inputs and `--out`, see `jobs_of`."""
-    words = "INPUT OUTPUT | INPUT... --out DIR"
+    """`INPUT [OUTPUT]`, or any number of inputs and `--out`, see `jobs_of`."""
+    words = "INPUT [OUTPUT] | INPUT... --out DIR"
     return click.argument("paths", metavar=words, nargs=-1, required=True, type=click.Path(path_type=Path))(function)
 
 

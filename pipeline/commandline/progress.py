@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ from irn_video.pipeline.commandline.interrupts import interrupts
 
 if TYPE_CHECKING:
     from irn_video.pipeline.flow import Advance
+    from rich.progress import TaskID
 
 _PLAIN_LINE_SECONDS = 5.0
 
@@ -20,14 +21,30 @@ _PLAIN_LINE_SECONDS = 5.0
 @contextmanager
 def progress(title: str, unit: str = "frames") -> Iterator[Advance]:
     """Yield what to call after each frame: a bar on a terminal, plain lines elsewhere, with rate and time left."""
+    with phases(unit) as phase:
+        yield phase(title)
+
+
+@contextmanager
+def phases(unit: str = "frames") -> Iterator[Callable[[str], Advance]]:
+    """Yield what begins a phase of the work: called with its title, it returns what to call after each frame.
+
+    There is one bar, that of the phase that was called last. It appears with the first call, not before: whatever is
+    said until then stays above it.
+    """
     interrupts.check()
-    with _bar(title, unit) if sys.stderr.isatty() else nullcontext(_Lines(title, unit)) as show:
+    with _Bar(unit) if sys.stderr.isatty() else nullcontext(_Lines(unit)) as shown:
 
-        def advance(done: int, total: int | None) -> None:
-            interrupts.check()
-            show(done, total)
+        def phase(title: str) -> Advance:
+            show = shown.phase(title)
 
-        yield advance
+            def advance(done: int, total: int | None) -> None:
+                interrupts.check()
+                show(done, total)
+
+            return advance
+
+        yield phase
 
 
 class _Pace:
@@ -44,40 +61,68 @@ class _Pace:
 
 
 class _Lines:
-    def __init__(self, title: str, unit: str) -> None:
-        self._title, self._unit = title, unit
-        self._pace = _Pace()
-        self._said = time.monotonic()
+    def __init__(self, unit: str) -> None:
+        self._unit, self._said = unit, time.monotonic()
 
-    def __call__(self, done: int, total: int | None) -> None:
-        now, rate = time.monotonic(), self._pace(done)
-        if now - self._said < _PLAIN_LINE_SECONDS or not rate:
-            return
-        self._said = now
-        of, left = (f" of {total}", f", {max(0, total - done) / rate:.0f} s left") if total else ("", "")
-        click.echo(f"{self._title}: {done}{of} {self._unit}, {_rate(rate, self._unit)}{left}", err=True)
+    def phase(self, title: str) -> Advance:
+        pace = _Pace()
+
+        def show(done: int, total: int | None) -> None:
+            now, rate = time.monotonic(), pace(done)
+            if now - self._said < _PLAIN_LINE_SECONDS or not rate:
+                return
+            self._said = now
+            of, left = (f" of {total}", f", {max(0, total - done) / rate:.0f} s left") if total else ("", "")
+            click.echo(f"{title}: {done}{of} {self._unit}, {_rate(rate, self._unit)}{left}", err=True)
+
+        return show
 
 
-@contextmanager
-def _bar(title: str, unit: str) -> Iterator[Advance]:
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+class _Bar:
+    def __init__(self, unit: str) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+        from rich.table import Column
 
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
-    )
-    pace = _Pace()
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
-        task = bars.add_task(title, total=None, rate="")
+        self._unit = unit
+        self._shown: TaskID | None = None
+        self._bars = Progress(
+            TextColumn("{task.description}", table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis")),
+            BarColumn(bar_width=20),
+            TextColumn("{task.fields[count]}", table_column=Column(no_wrap=True)),
+            TextColumn("{task.fields[rate]}", table_column=Column(no_wrap=True)),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[left]}"),
+            console=Console(stderr=True),
+            transient=True,
+            expand=True,
+        )
 
-        def advance(done: int, total: int | None) -> None:
-            bars.update(task, completed=done, total=total, rate=_rate(pace(done), unit))
+    def __enter__(self) -> _Bar:
+        return self
 
-        yield advance
+    def __exit__(self, *_: object) -> None:
+        self._bars.stop()
+
+    def phase(self, title: str) -> Advance:
+        task: TaskID | None = None
+        pace = _Pace()
+
+        def show(done: int, total: int | None) -> None:
+            nonlocal task, pace
+            if task is None:
+                pace = _Pace()
+                task = self._bars.add_task(title, total=None, count="", rate="", left="")
+                self._bars.start()
+            if self._shown is not None and self._shown != task:
+                self._bars.update(self._shown, visible=False)
+            self._shown = task
+            count = f"{done}/{total}" if total else str(done or "")
+            rate = _rate(pace(done), self._unit) if done else ""
+            left = "left" if done and total else ""
+            self._bars.update(task, completed=done, total=total, count=count, rate=rate, left=left, visible=True)
+
+        return show
 
 
 def _rate(per_second: float, unit: str) -> str:

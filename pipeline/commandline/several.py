@@ -12,6 +12,7 @@ import click
 from irn_video.codecs.errors import BadOption, IrnError, MissingFile
 from irn_video.codecs.writing.output import unwritable
 from irn_video.pipeline.commandline.running import PartialResult, explained
+from irn_video.pipeline.commandline.talk import Talk
 
 _FALLBACK = ".mkv"
 
@@ -47,27 +48,71 @@ def check_undamaged(found: Outcome, source: Path) -> None:
         )
 
 
-def jobs_of(paths: Sequence[Path], out: Path | None, codec: str) -> list[Job]:
+@dataclass(frozen=True)
+class Naming:
+    """What an output is called where nobody says so.
+
+    Attributes:
+        codec: of the outputs: they end in `.mkv` where the input's container cannot carry it.
+        ending: of the name, before the suffix, beside the input.
+        instead_of: ending of the input's name that gives way to it.
+    """
+
+    codec: str
+    ending: str
+    instead_of: str = ""
+
+    def beside(self, source: Path) -> Path:
+        """`clip.mp4` → `clip_lr.mp4`."""
+        named = source.with_name(self.in_folder(source))
+        return named.with_stem(named.stem.removesuffix(self.instead_of) + self.ending)
+
+    def in_folder(self, source: Path) -> str:
+        """The input's own name."""
+        from irn_video.codecs.encoders import ENCODERS
+        from irn_video.codecs.writing.containers import CONTAINERS
+
+        kind, encoder = CONTAINERS.get(source.suffix.lower()), ENCODERS.get(self.codec)
+        fits = kind is not None and encoder is not None and kind.name in encoder.containers
+        return source.name if fits else source.stem + _FALLBACK
+
+
+def arranged(paths: tuple[Path, ...], out: Path | None) -> tuple[tuple[Path, ...], Path | None]:
+    """`INPUT --out FILE` as `INPUT FILE`; what is left of `--out` is a folder.
+
+    Raises:
+        BadOption: one file for several inputs.
+    """
+    from irn_video.codecs.writing.containers import CONTAINERS
+
+    if out is None or out.suffix.lower() not in CONTAINERS or out.is_dir():
+        return paths, out
+    if len(paths) > 1:
+        raise BadOption(f"{len(paths)} videos cannot become one file", path=out, hint="give --out a folder")
+    return (*paths, out), None
+
+
+def jobs_of(paths: Sequence[Path], out: Path | None, naming: Naming) -> list[Job]:
     """What the command line asks for.
 
     Args:
-        paths: INPUT OUTPUT without a folder, else inputs.
+        paths: INPUT or INPUT OUTPUT without a folder, else inputs.
         out: the folder; it is made where it is missing.
-        codec: of the outputs, which take the inputs' names, with `.mkv` where their container cannot carry it.
+        naming: what outputs are called.
 
     Raises:
         BadOption: it can be understood in more than one way, or two outputs would have the same name.
         MissingFile: with a folder, one of the inputs is not there.
     """
     if out is None:
-        if len(paths) == 2:
-            return [Job(*paths)]
-        what = "the output is missing" if len(paths) == 1 else f"{len(paths)} files: which is the output?"
-        raise BadOption(what, hint="INPUT OUTPUT for one video, INPUT... --out DIR for several")
+        if len(paths) > 2:
+            what = f"{len(paths)} files: which is the output?"
+            raise BadOption(what, hint="INPUT OUTPUT for one video, INPUT... --out DIR for several")
+        return [Job(paths[0], paths[1] if len(paths) == 2 else naming.beside(paths[0]))]
     for path in paths:
         if not path.is_file():
             raise MissingFile("no such file", path=path, hint="with --out, every name is that of an input")
-    jobs = [Job(path, out / _name(path, codec)) for path in paths]
+    jobs = [Job(path, out / naming.in_folder(path)) for path in paths]
     first: dict[str, Job] = {}
     for job in jobs:
         other = first.setdefault(job.output.name.casefold(), job)
@@ -80,6 +125,14 @@ def jobs_of(paths: Sequence[Path], out: Path | None, codec: str) -> list[Job]:
     except OSError as error:
         raise unwritable(out, error) from error
     return jobs
+
+
+def unfinished(jobs: Sequence[Job], finished: Callable[[Job], bool], talk: Talk) -> list[Job]:
+    """Those that are still to be done; how many are not is said."""
+    left = [job for job in jobs if not (job.output.is_file() and finished(job))]
+    if len(left) < len(jobs):
+        talk.say(f"{len(jobs) - len(left)} of {len(jobs)} finished before: skipped")
+    return left
 
 
 def work_on(jobs: Sequence[Job], work: Callable[[Job], Outcome], *, as_json: bool) -> None:
@@ -112,12 +165,3 @@ def work_on(jobs: Sequence[Job], work: Callable[[Job], Outcome], *, as_json: boo
         click.echo(f"failed: {line}", err=True)
     if failures:
         raise PartialResult(f"{len(failures)} of {len(jobs)} failed")
-
-
-def _name(source: Path, codec: str) -> str:
-    from irn_video.codecs.encoders import ENCODERS
-    from irn_video.codecs.writing.containers import CONTAINERS
-
-    kind, encoder = CONTAINERS.get(source.suffix.lower()), ENCODERS.get(codec)
-    fits = kind is not None and encoder is not None and kind.name in encoder.containers
-    return source.name if fits else source.stem + _FALLBACK

@@ -19,9 +19,9 @@ from irn_video.pipeline.commandline.options import (
     paths_argument,
     video_options,
 )
-from irn_video.pipeline.commandline.progress import progress
-from irn_video.pipeline.commandline.running import run_command, summary_line, warn
-from irn_video.pipeline.commandline.several import Job, check_undamaged, jobs_of, work_on
+from irn_video.pipeline.commandline.running import run_command, summary_line
+from irn_video.pipeline.commandline.several import Job, Naming, arranged, check_undamaged, jobs_of, unfinished, work_on
+from irn_video.pipeline.commandline.talk import Talk
 
 if TYPE_CHECKING:
     from irn_video.pipeline.quality.report import Report
@@ -94,28 +94,41 @@ if TYPE_CHECKING:
 @video_options
 @device_options
 @click.version_option(package_name="irn-video")
-def command(paths: tuple[Path, ...], out: Path | None, report: Path | None, as_json: bool, **options: Any) -> None:
+def command(
+    paths: tuple[Path, ...],
+    out: Path | None,
+    report: Path | None,
+    as_json: bool,
+    quiet: bool,
+    resume: bool,
+    **options: Any,
+) -> None:
     """Restore INPUT, a stream made by irn-send, at full size, and write it to OUTPUT.
 
-    PSNR is measured on the restored frames before they are encoded again. irn-info INPUT says what a stream is.
+    Without OUTPUT, clip_lr.mp4 becomes clip_restored.mp4 beside it. PSNR is measured on the restored frames before they
+    are encoded again. irn-info INPUT says what a stream is.
     """
     from irn_video.pipeline.quality.report import check_report_name
     from irn_video.receiver.receiving import ReceiveOptions
 
     settings = ReceiveOptions(**options)
+    paths, out = arranged(paths, out)
     if out is not None and (report is not None or settings.source is not None):
         name = "--source" if report is None else "--report"
         hint = "leave it out: sources beside the inputs are found" if report is None else "--json prints all reports"
         raise BadOption(f"{name} is for one video", hint=hint)
-    jobs = jobs_of(paths, out, settings.codec)
-    if out is not None:
-        work_on(jobs, lambda job: _receive(job, settings, quiet=as_json), as_json=as_json)
+    talk = Talk(quiet, as_json)
+    jobs = jobs_of(paths, out, Naming(settings.codec, "_restored", instead_of="_lr"))
+    if resume:
+        jobs = unfinished(jobs, lambda _: True, talk)
+    if out is not None or not jobs:
+        work_on(jobs, lambda job: _receive(job, settings, talk), as_json=as_json)
         return
     if report is not None:
         check_report_name(report)
         inputs = [Path(path) for path in (*paths, settings.source, settings.weights) if path is not None]
         check_output(report, inputs, settings.overwrite)
-    received = _receive(jobs[0], settings, quiet=as_json)
+    received = _receive(jobs[0], settings, talk)
     if report is not None:
         received.write(report, overwrite=settings.overwrite)
     if as_json:
@@ -123,18 +136,19 @@ def command(paths: tuple[Path, ...], out: Path | None, report: Path | None, as_j
     check_undamaged(received, jobs[0].source)
 
 
-def _receive(job: Job, options: ReceiveOptions, *, quiet: bool) -> Report:
-    """Restore one video and say how it went; nothing on stdout if `quiet`."""
+def _receive(job: Job, options: ReceiveOptions, talk: Talk) -> Report:
+    """Restore one video and say how it went."""
     from irn_video.receiver.receiving import receive
 
-    with progress(f"receiving {job.source.name}") as advance:
-        result = receive(job.source, job.output, options, advance=advance, say=lambda text: click.echo(text, err=True))
+    with talk.phases() as phase:
+        advance = phase(f"receiving {job.source.name}")
+        result = receive(job.source, job.output, options, advance=advance, say=talk.before(advance))
     for text in result.report.warnings:
-        warn(text)
-    if not quiet:
-        click.echo(f"{job.output}: {result.written.frames} frames restored")
-        measured = summary_line(result.report.summary()) if result.report.frames else ""
-        click.echo(measured or f"PSNR not measured: {result.unmeasured}")
+        talk.warn(text)
+    talk.tell(f"{job.output}: {result.written.frames} frames restored")
+    measured = summary_line(result.report.summary()) if result.report.frames else ""
+    talk.tell(measured or f"PSNR not measured: {result.unmeasured}")
+    talk.tell(result.report.outcome())
     return result.report
 
 

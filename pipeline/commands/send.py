@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import click
-from irn_video.codecs.errors import BadOption
+from irn_video.codecs.errors import BadOption, IrnError
 from irn_video.codecs.writing.output import check_output
 from irn_video.pipeline.commandline.help import Command, option
 from irn_video.pipeline.commandline.options import (
@@ -23,7 +23,8 @@ from irn_video.pipeline.commandline.options import (
 )
 from irn_video.pipeline.commandline.progress import progress
 from irn_video.pipeline.commandline.running import run_command, summary_line, warn
-from irn_video.pipeline.commandline.several import Job, check_undamaged, jobs_of, work_on
+from irn_video.pipeline.commandline.several import Job, Naming, arranged, check_undamaged, jobs_of, unfinished, work_on
+from irn_video.pipeline.commandline.talk import Talk
 
 if TYPE_CHECKING:
     from irn_video.pipeline.quality.report import Report
@@ -95,28 +96,34 @@ def command(
     out: Path | None,
     report: Path | None,
     as_json: bool,
+    quiet: bool,
+    resume: bool,
     scale: str | None,
     **options: Any,
 ) -> None:
     """Shrink every frame of INPUT and write the small stream to OUTPUT (.mp4, .mkv, .mov, .ts …).
 
-    OUTPUT is an ordinary video that carries what irn-receive needs to restore it. Audio, subtitles, chapters and tags
-    are copied.
+    Without OUTPUT, clip.mp4 becomes clip_lr.mp4 beside it. OUTPUT is an ordinary video that carries what irn-receive
+    needs to restore it. Audio, subtitles, chapters and tags are copied.
     """
     from irn_video.pipeline.quality.report import check_report_name
     from irn_video.sender.sending import SendOptions
 
     settings = SendOptions(scale=None if scale in (None, _AUTO) else int(scale), **options)
+    paths, out = arranged(paths, out)
     if report is not None and out is not None:
         raise BadOption("--report is for one video", hint="--json prints the reports of all")
-    jobs = jobs_of(paths, out, settings.codec)
-    if out is not None:
-        work_on(jobs, lambda job: _send(job, settings, scale, quiet=as_json), as_json=as_json)
+    talk = Talk(quiet, as_json)
+    jobs = jobs_of(paths, out, Naming(settings.codec, "_lr"))
+    if resume:
+        jobs = unfinished(jobs, _was_sent, talk)
+    if out is not None or not jobs:
+        work_on(jobs, lambda job: _send(job, settings, scale, talk), as_json=as_json)
         return
     if report is not None:
         check_report_name(report)
         check_output(report, paths, settings.overwrite)
-    sent = _send(jobs[0], settings, scale, quiet=as_json)
+    sent = _send(jobs[0], settings, scale, talk)
     if report is not None:
         sent.write(report, overwrite=settings.overwrite)
     if as_json:
@@ -124,34 +131,46 @@ def command(
     check_undamaged(sent, jobs[0].source)
 
 
-def _send(job: Job, options: SendOptions, scale: str | None, *, quiet: bool) -> Report:
-    """Send one video and say how it went; nothing on stdout if `quiet`."""
+def _was_sent(job: Job) -> bool:
+    """Whether the output was made from this input."""
+    from irn_video.codecs.reading.card_search import find_card
+    from irn_video.pipeline.restoring import is_source
+
+    try:
+        card = find_card(job.output)
+    except IrnError:
+        return False
+    return card is not None and is_source(card, job.source)
+
+
+def _send(job: Job, options: SendOptions, scale: str | None, talk: Talk) -> Report:
+    """Send one video and say how it went."""
     from irn_video.sender.sending import send
 
     check_output(job.output, [job.source], options.overwrite)
     if scale == _AUTO:
         options = replace(options, model=_best_model(job.source, options))
-    with progress(f"sending {job.source.name}") as advance:
-        result = send(job.source, job.output, options, advance=advance, say=lambda text: click.echo(text, err=True))
+    with talk.phases() as phase:
+        advance = phase(f"sending {job.source.name}")
+        result = send(job.source, job.output, options, advance=advance, say=talk.before(advance), phase=phase)
     for text in result.report.warnings:
-        warn(text)
-    if not quiet:
-        _say(result)
+        talk.warn(text)
+    _tell(result, talk)
     return result.report
 
 
-def _say(result: SendResult) -> None:
-    stream, card = result.report.stream.as_json(), result.card
-    click.echo(
-        f"{result.written.path}: {result.written.frames} frames, {card.width}x{card.height} sent as "
-        f"{(card.width + card.pad_right) // card.scale}x{(card.height + card.pad_bottom) // card.scale}, "
-        f"{stream['bytes']} bytes of video" + (f", {stream['kbps']:.0f} kb/s" if stream["kbps"] else "")
+def _tell(result: SendResult, talk: Talk) -> None:
+    stream, card = result.report.stream, result.card
+    talk.tell(
+        f"{result.written.path}: {stream.frames} frames, {card.width}x{card.height} sent as "
+        f"{stream.width}x{stream.height}, {stream.bytes} bytes of video"
     )
-    if groups := result.report.adaptation:
-        spent, tuned = sum(group.bytes for group in groups), sum(group.bytes > 0 for group in groups)
-        click.echo(f"tuned {tuned} of {len(groups)} groups of frames, in {spent} of these bytes")
+    if (tuning := result.report.tuning).groups:
+        spent = tuning.untuned or f"in {tuning.bytes} of these bytes, for about {tuning.gained_db:.2f} dB of PSNR"
+        talk.tell(f"tuned {tuning.tuned} of {tuning.groups} groups of frames: {spent}")
     if result.report.frames:
-        click.echo(summary_line(result.report.summary()))
+        talk.tell(summary_line(result.report.summary()))
+    talk.tell(result.report.outcome())
 
 
 def _best_model(source: Path, options: SendOptions) -> str:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
-from irn_video.codecs.errors import BadOption
+from irn_video.codecs.errors import BadOption, UnavailableDevice
 
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -51,15 +51,16 @@ class Device:
 def choose_device(device: str = "auto", precision: str = "auto") -> Device:
     """Resolve `auto|cpu|cuda[:N]` and `auto|fp32|bf16|fp16`.
 
-    A missing GPU falls back to the CPU with a warning. On the CPU, `auto` takes bf16 where the processor multiplies
-    it natively; on a GPU, bf16 where supported, else fp16.
+    `auto` takes a GPU where there is one. On the CPU, the precision `auto` is bf16 where the processor multiplies it
+    natively; on a GPU, bf16 where supported, else fp16.
 
     Raises:
         BadOption: not a device or precision that this program knows.
+        UnavailableDevice: this GPU was asked for and is not here.
     """
     if precision not in PRECISIONS:
         raise BadOption(f"no precision {precision!r}", hint=", ".join(PRECISIONS))
-    chosen, warning = _resolve(device)
+    chosen, warning = _resolve(device), None
     if chosen.type == "cuda":
         best = "bf16" if torch.cuda.is_bf16_supported() else "fp16"
     else:
@@ -69,19 +70,19 @@ def choose_device(device: str = "auto", precision: str = "auto") -> Device:
     return Device(chosen, best if precision == "auto" else precision, warning)
 
 
-def _resolve(device: str) -> tuple[torch.device, str | None]:
-    if device == "cpu":
-        return torch.device("cpu"), None
+def _resolve(device: str) -> torch.device:
     if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu"), None
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         wanted = torch.device(device)
     except RuntimeError as error:
         raise BadOption(f"no device {device!r}", hint="auto, cpu, cuda or cuda:N") from error
+    if device == "cpu":
+        return wanted
     if wanted.type != "cuda":
         raise BadOption(f"device {device!r} is not supported", hint="auto, cpu, cuda or cuda:N")
     if not torch.cuda.is_available():
-        return torch.device("cpu"), f"{device} is not available here, running on the CPU"
+        raise UnavailableDevice(f"there is no {device} here", hint="--device auto takes the CPU where there is no GPU")
     if wanted.index is not None and wanted.index >= torch.cuda.device_count():
-        raise BadOption(f"there is no {device}", hint=f"{torch.cuda.device_count()} GPUs, counted from 0")
-    return wanted, None
+        raise UnavailableDevice(f"there is no {device} here", hint=f"GPUs from cuda:0: {torch.cuda.device_count()}")
+    return wanted

@@ -96,9 +96,10 @@ class Rescaler(ABC):
 
         Raises:
             UnknownModel, MissingFile, BadWeights: see `load_model`.
-            BadOption: see `choose_device`.
+            BadOption, UnavailableDevice: see `choose_device`.
         """
         if name in RESAMPLERS:
+            choose_device(device, precision)  # which it does not need, but what was asked for must be there
             return KernelRescaler(name)
         try:
             path = str(find_model(name))

@@ -70,7 +70,7 @@ def load_rcan(path: Path, *, device: str = "auto", precision: str = "auto") -> R
     Raises:
         MissingFile: there is no such file.
         BadWeights: not a state dict, or one of another network; names what does not fit.
-        BadOption: see `choose_device`.
+        BadOption, UnavailableDevice: see `choose_device`.
     """
     where = choose_device(device, "fp32" if precision == "auto" else precision)
     state = read_checkpoint(path)

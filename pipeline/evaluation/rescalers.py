@@ -281,7 +281,7 @@ def load_stills(name: str, *, device: str = "auto", precision: str = "auto") -> 
 
     Raises:
         UnknownModel, MissingFile, BadWeights: see `Rescaler.load`, `read_official` and `load_rcan`.
-        BadOption: see `choose_device`.
+        BadOption, UnavailableDevice: see `choose_device`.
     """
     if name in RESAMPLERS:
         kernel, scale = RESAMPLERS[name]

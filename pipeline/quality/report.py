@@ -12,10 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from irn_video.codecs.errors import BadOption
+from irn_video.codecs.reading.coded import CodedFrame
 from irn_video.codecs.writing.output import atomic_path
-from irn_video.pipeline.quality.psnr import METRICS, PictureError, decibels
+from irn_video.pipeline.quality.metrics import PSNR_METRICS
+from irn_video.pipeline.quality.psnr import PictureError, decibels
 
 SCHEMA = 1
+_CODING = ("bytes", "keyframe", "qp")
 _PACKAGES = ("irn-video", "torch", "av", "numpy")
 
 
@@ -33,10 +36,9 @@ class FrameReport:
     pts_seconds: float
     error: PictureError
 
-    def as_json(self) -> dict[str, Any]:
-        """Its entry under `frames`."""
-        entry = {"index": self.index, "pts_seconds": round(self.pts_seconds, 6), **self.error.psnr()}
-        return {**entry, "identical": True} if self.error.identical else entry
+    def metrics(self) -> dict[str, Any]:
+        """Its part of its entry under `frames`."""
+        return {**self.error.psnr(), "identical": True} if self.error.identical else self.error.psnr()
 
 
 @dataclass(frozen=True)
@@ -44,8 +46,11 @@ class StreamReport:
     """The stream that was sent.
 
     Attributes:
-        codec, preset, crf: how it was encoded, None where not known or not set.
+        codec, preset, crf, bitrate: how it was encoded, None where not known or not set; bits a second.
+        scale: by which its frames were shrunk.
+        width, height: of its frames, in luma samples.
         bytes: of its video packets alone.
+        file_bytes: of the whole file, with sound and all else.
         frames: how many.
         seconds: of video.
         hr_pixels: pixels of one restored frame.
@@ -54,18 +59,43 @@ class StreamReport:
     codec: str
     preset: str | None
     crf: float | None
+    bitrate: int | None
+    scale: int
+    width: int
+    height: int
     bytes: int
+    file_bytes: int
     frames: int
     seconds: float
     hr_pixels: int
 
     def as_json(self) -> dict[str, Any]:
         """Its entry, with kbit/s and bits per HR pixel."""
-        kbps = self.bytes * 8 / 1000 / self.seconds if self.seconds > 0 else None
+        kbps = _kbps(self.bytes, self.seconds)
         bpp = self.bytes * 8 / (self.frames * self.hr_pixels) if self.frames else None
         entry = asdict(self)
         del entry["hr_pixels"]
         return {**entry, "kbps": kbps, "bpp": bpp}
+
+
+@dataclass(frozen=True)
+class SourceReport:
+    """The video that was sent, None where it is not known.
+
+    Attributes:
+        width, height: of its frames, in luma samples.
+        bytes: of the whole file.
+        seconds: of all of it, sent or not.
+    """
+
+    width: int
+    height: int
+    bytes: int | None = None
+    seconds: float | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """Its entry, with the file's kbit/s."""
+        return {**asdict(self), "kbps": _kbps(self.bytes, self.seconds)}
 
 
 @dataclass(frozen=True)
@@ -81,6 +111,8 @@ class TunedGroup:
             estimated on parts of frames that were not tuned to; None without one.
         video_saves_per_bit: what a bit more of video would save there, measured likewise with a second encoder that
             takes a CRF of 2 more, or 4/5 of the bit rate; where there is none, as in the group before.
+        gained_db: by which PSNR of the group is better for it, estimated likewise; 0 without a message.
+        untuned: why nothing was sent, empty if something was.
     """
 
     frames: int
@@ -89,6 +121,40 @@ class TunedGroup:
     last_layer: bool
     saved_per_bit: float | None
     video_saves_per_bit: float
+    gained_db: float = 0.0
+    untuned: str = ""
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """What became of tuning the network to a stream.
+
+    Attributes:
+        groups: of frames.
+        tuned: how many of these have tuned weights.
+        bytes: of the tuned weights.
+        gained_db: mean of `TunedGroup.gained_db` over the frames, None where that is not known.
+        untuned: why no group was tuned, None if one was or that is not known.
+    """
+
+    groups: int = 0
+    tuned: int = 0
+    bytes: int = 0
+    gained_db: float | None = None
+    untuned: str | None = None
+
+    @classmethod
+    def of(cls, groups: Sequence[TunedGroup]) -> Tuning:
+        """That of a sender that has tried."""
+        tuned, frames = sum(group.bytes > 0 for group in groups), sum(group.frames for group in groups)
+        reasons = dict.fromkeys(group.untuned for group in groups if group.untuned)
+        return cls(
+            groups=len(groups),
+            tuned=tuned,
+            bytes=sum(group.bytes for group in groups),
+            gained_db=sum(group.gained_db * group.frames for group in groups) / frames if frames else None,
+            untuned=None if tuned else "; ".join(reasons) or None,
+        )
 
 
 @dataclass(frozen=True)
@@ -105,6 +171,10 @@ class Report:
         warnings: what was converted, concealed or left out.
         damage: what was broken in the input, empty if nothing.
         adaptation: of each group of frames, if the network was tuned to them.
+        tuning: of these in all.
+        coded: every frame of the LR stream, measured or not.
+        source: what was sent.
+        elapsed_seconds: from the first frame that was read to the finished file, None where nobody has looked.
     """
 
     command: str
@@ -116,6 +186,33 @@ class Report:
     warnings: Sequence[str] = field(default_factory=tuple)
     damage: str = ""
     adaptation: Sequence[TunedGroup] = field(default_factory=tuple)
+    tuning: Tuning = field(default_factory=Tuning)
+    coded: Sequence[CodedFrame] = field(default_factory=tuple)
+    source: SourceReport | None = None
+    elapsed_seconds: float | None = None
+
+    @property
+    def frames_per_second(self) -> float | None:
+        """How fast the work went, None where nobody has looked."""
+        return self.stream.frames / self.elapsed_seconds if self.elapsed_seconds else None
+
+    @property
+    def share(self) -> float | None:
+        """The LR file's bit rate by that of the source's file, None where that is not known."""
+        if self.source is None or not self.source.bytes or not self.source.seconds or not self.stream.seconds:
+            return None
+        return self.stream.file_bytes / self.stream.seconds / (self.source.bytes / self.source.seconds)
+
+    def outcome(self) -> str:
+        """Size and bit rate of the LR file against the source's, time, frames per second: a line for people."""
+        stream, parts = self.stream, [f"{_size(self.stream.file_bytes)} in all"]
+        if (rate := _kbps(stream.file_bytes, stream.seconds)) is not None:
+            parts.append(f"{rate:.0f} kb/s")
+        if self.share is not None:
+            parts.append(f"{100 * self.share:.3g} % of the source's rate")
+        if self.elapsed_seconds is not None and self.frames_per_second is not None:
+            parts.append(f"{self.elapsed_seconds:.1f} s, {self.frames_per_second:.1f} fps")
+        return ", ".join(parts)
 
     def summary(self) -> dict[str, dict[str, float | None]]:
         """See `summary`."""
@@ -135,8 +232,13 @@ class Report:
             "schema": SCHEMA,
             "command": self.command,
             "environment": environment,
-            "stream": self.stream.as_json(),
-            "frames": [frame.as_json() for frame in self.frames],
+            "stream": {**self.stream.as_json(), "qp": self._mean_qp()},
+            "source": self.source.as_json() if self.source is not None else None,
+            "share": self.share,
+            "elapsed_seconds": self.elapsed_seconds,
+            "frames_per_second": self.frames_per_second,
+            "tuning": asdict(self.tuning),
+            "frames": self._all_frames(),
             "summary": self.summary(),
             "warnings": list(self.warnings),
             "damage": self.damage or None,
@@ -157,11 +259,30 @@ class Report:
             else:
                 self._write_csv(temporary)
 
+    def _all_frames(self) -> list[dict[str, Any]]:
+        """What is known of each frame; metrics are None where it was not measured."""
+        measured = {frame.index: frame for frame in self.frames}
+        times = {index: frame.pts_seconds for index, frame in enumerate(self.coded)}
+        times |= {index: frame.pts_seconds for index, frame in measured.items()}
+        return [
+            {
+                "index": index,
+                "pts_seconds": round(times[index], 6),
+                **_coding(self.coded[index] if index < len(self.coded) else None),
+                **(measured[index].metrics() if index in measured else dict.fromkeys(PSNR_METRICS)),
+            }
+            for index in sorted(times)
+        ]
+
+    def _mean_qp(self) -> float | None:
+        known = [frame.qp for frame in self.coded if frame.qp is not None]
+        return sum(known) / len(known) if known else None
+
     def _write_csv(self, path: Path) -> None:
         with path.open("w", newline="") as file:
-            writer = csv.DictWriter(file, ["index", "pts_seconds", *METRICS, "identical"])
+            writer = csv.DictWriter(file, ["index", "pts_seconds", *_CODING, *PSNR_METRICS, "identical"])
             writer.writeheader()
-            writer.writerows(frame.as_json() for frame in self.frames)
+            writer.writerows(self._all_frames())
 
 
 def check_report_name(path: Path) -> None:
@@ -180,7 +301,22 @@ def summary(errors: Sequence[PictureError]) -> dict[str, dict[str, float | None]
     Where nothing was measured, all of them are None.
     """
     values = [error.psnr() for error in errors]
-    return {name: _statistics([v[name] for v in values], _mean_error(name, errors)) for name in METRICS}
+    return {name: _statistics([v[name] for v in values], _mean_error(name, errors)) for name in PSNR_METRICS}
+
+
+def _size(size: int) -> str:
+    for power, unit in ((3, "GB"), (2, "MB"), (1, "kB")):
+        if size >= 1000**power:
+            return f"{size / 1000**power:.3g} {unit}"
+    return f"{size} bytes"
+
+
+def _kbps(size: int | None, seconds: float | None) -> float | None:
+    return size * 8 / 1000 / seconds if size is not None and seconds else None
+
+
+def _coding(frame: CodedFrame | None) -> dict[str, Any]:
+    return dict.fromkeys(_CODING) if frame is None else {key: getattr(frame, key) for key in _CODING}
 
 
 def _mean_error(name: str, errors: Sequence[PictureError]) -> float | None:

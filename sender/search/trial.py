@@ -9,22 +9,18 @@ from pathlib import Path
 
 from irn_video.codecs.encoders import EncoderSettings
 from irn_video.codecs.picture import Picture, VideoFormat
-from irn_video.codecs.reading.packets import packet_sizes
+from irn_video.codecs.reading.coded import CodedFrame, coded_frames
 from irn_video.codecs.reading.reader import VideoReader
 from irn_video.codecs.writing.writer import VideoWriter
 from irn_video.pipeline.engine.rescaler import Rescaler, Restoration
 from irn_video.pipeline.flow import ahead, mapped
-from irn_video.pipeline.planes import Samples, convert
-from irn_video.pipeline.quality.libvmaf import measure_files
-from irn_video.pipeline.quality.psnr import compare
 from irn_video.pipeline.restoring import expected_quantiser
 from irn_video.sender.planning import plan_of
 from irn_video.sender.search.bracket import Point
 from irn_video.sender.search.sample import Sample
+from irn_video.sender.search.scores import scores_of
 
 _KEYINT = 250
-_IDENTICAL_DB = 100.0  # for frames without any error, so that means can be taken
-_LOSSLESS = EncoderSettings(codec="ffv1")
 
 
 @dataclass(frozen=True)
@@ -98,20 +94,20 @@ class Trials:
         to = Restoration(
             plan.carried, info.height, info.width, way.temperature, quantiser=expected_quantiser(settings.codec, crf)
         )
-        return self._kbps(packet_sizes(path)), self._restored(path, way, to)
+        return self._kbps(coded_frames(path)), self._restored(path, way, to)
 
     def _restored(self, path: Path, way: Rescaler, to: Restoration) -> list[Picture]:
         judged = set(self.sample.judged)
         with VideoReader(path, quantiser=True) as reader, ahead(reader) as frames:
             return [way.upscale(frame, to, index) for index, frame in enumerate(frames) if index in judged]
 
-    def _kbps(self, sizes: Sequence[tuple[int, bool]]) -> float:
+    def _kbps(self, coded: Sequence[CodedFrame]) -> float:
         """Of a clip of such frames. Each stretch begins with a keyframe, of which the clip has fewer."""
         starts = set(self.sample.starts)
-        others = [size for index, (size, _) in enumerate(sizes) if index not in starts]
-        heads = [size for index, (size, key) in enumerate(sizes) if index in starts and key]
+        others = [frame.bytes or 0 for index, frame in enumerate(coded) if index not in starts]
+        heads = [frame.bytes or 0 for index, frame in enumerate(coded) if index in starts and frame.keyframe]
         mean = statistics.fmean(others or heads)
-        length = self.sample.total or len(sizes)
+        length = self.sample.total or len(coded)
         share = 1 / min(self.encoder.keyint or _KEYINT, length)
         per_frame = mean + max(0.0, statistics.fmean(heads) - mean) * share
         return per_frame * 8 / 1000 * float(self.sample.rate)

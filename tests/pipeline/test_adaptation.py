@@ -314,6 +314,14 @@ def psnr(lr: Path, source: Path, tmp_path: Path) -> list[float]:
     return [frame.error.psnr()["psnr_y"] or 99.0 for frame in report.frames]
 
 
+def squares(lr: Path, source: Path) -> np.ndarray[Any, Any]:
+    """What the squared error of each frame counts: chroma a quarter, in luma levels."""
+    report = receive(lr, lr.with_name(f"{lr.stem}.mp4"), ReceiveOptions(source=source, overwrite=True)).report
+    planes = np.array([[f.error.psnr()[f"psnr_{plane}"] or 99.0 for plane in "yuv"] for f in report.frames])
+    total = 255**2 * 10 ** (-planes / 10) * 192 * 128 * np.array([1, 0.25 / 4, 0.25 / 4])
+    return np.asarray(total.sum(1))
+
+
 def updates(path: Path) -> list[bytes]:
     with VideoReader(path, quantiser=True) as reader:
         return [picture.update for picture in reader]
@@ -408,18 +416,38 @@ class TestStream:
         assert [group["frames"] for group in groups] == [24, 24]
         assert [group["bytes"] for group in groups] == [len(m) for m in updates(results[1].written.path)[::24]]
         assert all(group["saved_per_bit"] > group["video_saves_per_bit"] > 0 for group in groups)
+        tuning = tuned["tuning"]
+        assert (tuning["groups"], tuning["tuned"], tuning["untuned"]) == (2, 2, None)
+        assert tuning["bytes"] == sum(group["bytes"] for group in groups)
+        assert plain["tuning"]["untuned"] == "it was not asked for"
+
+    def test_what_it_gains_is_told(self, results: list[SendResult], sent: tuple[Path, Path], source: Path) -> None:
+        """Never too much, and about right on the second scene."""
+        plain, tuned = (squares(path, source).reshape(2, 24).sum(1) for path in sent)
+        gained = 10 * np.log10(plain / tuned)
+        told = [group.gained_db for group in results[1].report.adaptation]
+        assert 0 < told[0] < gained[0]
+        assert told[1] == pytest.approx(gained[1], rel=0.3)
+        assert results[1].report.tuning.gained_db == pytest.approx(np.mean(told))
+
+    @pytest.mark.parametrize(
+        ("budget", "why"),
+        [("40", "what was worth its bits is over the budget"), (None, "no change was worth its bits")],
+    )
+    def test_why_nothing_was_tuned(
+        self, source: Path, clips: Any, tmp_path: Path, budget: str | None, why: str
+    ) -> None:
+        flat = clips.make(tmp_path / "flat.mkv", "-c:v", "ffv1", "-pix_fmt", "yuv420p", size="192x128", name="color")
+        options = SendOptions(**ENCODER, adapt="fast", adapt_budget=budget, frames=24)
+        report = send(source if budget else flat, tmp_path / "x.mkv", options).report
+        assert (report.tuning.tuned, report.tuning.untuned) == (0, why)
 
     def test_what_a_bit_of_video_saves_is_measured(
         self, results: list[SendResult], sent: tuple[Path, Path], source: Path, tmp_path: Path
     ) -> None:
         """Against whole streams with this CRF and with two more."""
         coarse = send(source, tmp_path / "coarse.mkv", SendOptions(**{**ENCODER, "crf": 22})).written.path
-        errors = []
-        for path in (sent[0], coarse):
-            report = receive(path, tmp_path / f"{path.stem}.mp4", ReceiveOptions(source=source, overwrite=True)).report
-            planes = np.array([[f.error.psnr()[f"psnr_{plane}"] or 99.0 for plane in "yuv"] for f in report.frames])
-            squares = 255**2 * 10 ** (-planes / 10) * 192 * 128 * np.array([1, 0.25 / 4, 0.25 / 4])
-            errors.append(squares.sum(1).reshape(2, 24).sum(1))
+        errors = [squares(path, source).reshape(2, 24).sum(1) for path in (sent[0], coarse)]
         sizes = []
         for path in (sent[0], coarse):
             with av.open(path) as container:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -18,8 +20,9 @@ import torch
 from irn_video.codecs.errors import BadOption, MissingFile
 from irn_video.pipeline.commandline import interrupts
 from irn_video.pipeline.commandline import progress as progress_module
-from irn_video.pipeline.commandline.progress import progress
+from irn_video.pipeline.commandline.progress import phases, progress
 from irn_video.pipeline.commandline.running import PartialResult, run_command, summary_line
+from irn_video.pipeline.commandline.talk import Talk
 
 
 def raising(error: BaseException) -> click.Command:
@@ -182,6 +185,46 @@ def test_bar(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
         advance(1, 3)
         advance(3, 3)
     assert capsys.readouterr().out == ""
+
+
+def on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
+    """What a terminal of 80 columns is given."""
+    screen = io.StringIO()
+    monkeypatch.setattr(screen, "isatty", lambda: True)
+    monkeypatch.setattr(sys, "stderr", screen)
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("TERM", "xterm")
+    return screen
+
+
+def test_the_bar_starts_with_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It does not stick to what was said before, and only that of the phase at work is shown."""
+    screen = on_a_terminal(monkeypatch)
+    with phases() as phase:
+        sending, verifying = phase("sending a.mp4"), phase("verifying")
+        assert screen.getvalue() == ""
+        Talk().before(sending)("irn-h264-x2 on CPU")
+        said, _, bar = screen.getvalue().partition("\n")
+        assert said == "irn-h264-x2 on CPU"
+        assert "sending a.mp4" in bar
+        sending(2, 4)
+        verifying(1, 4)
+        screen.truncate(0)
+        verifying(2, 4)
+        time.sleep(0.3)  # it is drawn ten times a second
+        assert "verifying" in screen.getvalue()
+        assert "sending" not in screen.getvalue()
+
+
+def test_the_bar_fits_80_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = on_a_terminal(monkeypatch)
+    with progress("sending a_clip_of_a_rather_long_name_2160p_from_the_archive_of_last_year.mp4") as advance:
+        advance(0, 123_456)
+        advance(12_345, 123_456)
+        time.sleep(0.3)
+    lines = re.split(r"[\r\n]+", re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", screen.getvalue()))
+    assert max(map(len, lines)) <= 80
+    assert any("12345/123456" in line and line.rstrip().endswith("left") for line in lines)
 
 
 def test_summary_line() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from irn_video.codecs.errors import BadOption, BadWeights, MissingFile, UnknownModel
+from irn_video.codecs.errors import BadOption, BadWeights, MissingFile, UnavailableDevice, UnknownModel
 from irn_video.codecs.picture import ColorSpec, Layout, Picture
 from irn_video.codecs.resample import RESAMPLERS
 from irn_video.pipeline import Rescaler, Restoration
@@ -184,12 +184,14 @@ class TestLoading:
         with pytest.raises(BadWeights):
             Rescaler.load(str(tmp_path / "text.safetensors"))
 
-    def test_missing_gpu_is_said(self) -> None:
-        if torch.cuda.is_available():
-            assert Rescaler.load(device="cuda").warnings == ()
-        else:
-            (warning,) = Rescaler.load(device="cuda").warnings
-            assert "cuda is not available" in warning
+    @pytest.mark.parametrize("device", ["cuda", "cuda:1"])
+    @pytest.mark.parametrize("model", ["irn-h264-x2", "lanczos-x2"])
+    def test_a_gpu_that_is_not_here(self, monkeypatch: pytest.MonkeyPatch, model: str, device: str) -> None:
+        """Only `auto` may take the CPU in its place."""
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+        with pytest.raises(UnavailableDevice, match=f"there is no {device} here"):
+            Rescaler.load(model, device=device)
+        assert Rescaler.load(model, device="auto").warnings == ()
 
     @pytest.mark.parametrize(
         ("device", "precision"), [("tpu", "auto"), ("cpu", "int8"), ("mps", "auto"), ("cuda:x", "auto")]
