@@ -24,10 +24,6 @@ from irn_video.pipeline.adaptation.tuner import Tuner
 from irn_video.pipeline.engine.rescaler import Rescaler
 from irn_video.pipeline.flow import Advance, ahead, mapped
 from irn_video.pipeline.options import (
-    DeviceOptions,
-    EncoderOptions,
-    LatentOptions,
-    VideoOptions,
     check_temperature,
     check_types,
 )
@@ -35,36 +31,10 @@ from irn_video.pipeline.planes import Samples
 from irn_video.pipeline.quality.report import FrameReport, Report, SourceReport, StreamReport, Tuning
 from irn_video.pipeline.restoring import Meter, check_size, file_digest, restoration_of, restored_pictures, said_stream
 from irn_video.pipeline.zoo import NETWORKS
+from irn_video.sender.options import SendOptions
 from irn_video.sender.planning import SendPlan, plan_of
 
 _MAX_NAME = 255
-
-
-@dataclass(frozen=True, kw_only=True)
-class SendOptions(VideoOptions, EncoderOptions, LatentOptions, DeviceOptions):
-    """How to send: `SendOptions(crf=26, preset="slow", adapt="fast")`.
-
-    Rate and codec are fields of `EncoderSettings`; the other inherited ones are those of `VideoOptions`,
-    `LatentOptions` and `DeviceOptions`.
-
-    Attributes:
-        model: a network of the zoo, a weights file, or `lanczos-x2`, `bicubic-x4`, …; None for that of `NETWORKS`.
-        scale: what the model's must be; None takes any, and 2 if no model is named.
-        temperature: default for the receiver; None for the network's own.
-        seed: default for the receiver.
-        adapt: tune the receiver's network to the frames, see `Effort.parse`; H.264 only. None for no tuning.
-        adapt_budget: what the tuned weights of a group of frames may take, see `Budget.parse`; None for what is
-            worth it.
-        verify: afterwards decode and restore the LR stream and measure it.
-    """
-
-    model: str | None = None
-    scale: int | None = None
-    temperature: float | None = None
-    seed: int = 0
-    adapt: str | None = None
-    adapt_budget: str | None = None
-    verify: bool = False
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,11 @@ from irn_video.sender.search.goal import Goal
 from irn_video.sender.search.trial import Trials
 
 _NEAR, _REACH = 7.0, 1.5  # of CRF: interpolated and extrapolated so far
+_TIGHT = 2.0  # of CRF, to a trial by which the last word can be said
 _GLANCE = 14.0  # extrapolated so far to see whether a way is hopeless
 _TRIES = 4
-_MARGIN = 1.25  # of the rate of the best way so far; ways that take more are left alone
-_WORSE = {"psnr_y": 0.6, "vmaf": 3.0, "vmaf_neg": 3.0}  # likewise, of the quality
+_MARGIN = 1.2  # of the rate of the best way so far; ways that take more are left alone
+_WORSE = {"psnr_y": 0.5, "vmaf": 2.5, "vmaf_neg": 2.5}  # likewise, of the quality
 # Where to begin: as much lower the CRF for equal quality, or equal rate, than full size, by scale.
 _LOWER = {"quality": {1: 0.5, 2: 6.0, 4: 14.0}, "rate": {1: 0.0, 2: 6.0, 4: 14.0}}
 _FIRST_CRF, _LEAST_FIRST_CRF = 26.0, 8.0
@@ -56,6 +57,8 @@ def search(trials: Trials, ways: Sequence[Rescaler], goal: Goal, *, note: Note |
     bracket = bracket_of(goal, trials.encoder)
     found: list[Way] = []
     for way in ways:
+        if not _worth_trying(way, found, bracket):
+            continue
         best = found[0].point if found else None
         stop = partial(_hopeless, bracket, best) if best is not None else None
         point = at_goal(trials, way, bracket, _first_crf(way, found, bracket), stop=stop, note=note)
@@ -65,6 +68,8 @@ def search(trials: Trials, ways: Sequence[Rescaler], goal: Goal, *, note: Note |
     if not found:
         raise _unreachable(trials, ways, goal)
     first = found[0]
+    if goal.by_rate:
+        return found
     tight = _refined(trials, next(way for way in ways if way.name == first.model), bracket, first.point)
     found[0] = replace(first, point=tight)
     return found
@@ -121,6 +126,16 @@ def _first_crf(way: Rescaler, found: Sequence[Way], bracket: Bracket) -> float:
     return max(base.point.crf - lower.get(way.scale, 6.0) + lower.get(base.scale, 0.0), _LEAST_FIRST_CRF)
 
 
+def _worth_trying(way: Rescaler, found: Sequence[Way], bracket: Bracket) -> bool:
+    """Whether it may win: a network at full size gains so little that another way can be out of its reach."""
+    full = next((known for known in found if known.scale == 1), None)
+    if way.scale != 1 or full is None:
+        return True
+    if bracket.by_rate:
+        return found[0].point.quality < full.point.quality + _WORSE[bracket.metric]
+    return found[0].point.kbps > full.point.kbps / _MARGIN
+
+
 def _hopeless(bracket: Bracket, best: Point, points: Sequence[Point]) -> bool:
     """Far behind the best way so far, going by what has been measured."""
     guess = bracket.reached(points, _GLANCE)
@@ -134,7 +149,7 @@ def _hopeless(bracket: Bracket, best: Point, points: Sequence[Point]) -> bool:
 def _refined(trials: Trials, way: Rescaler, bracket: Bracket, point: Point) -> Point:
     """Measured near the CRF that was found, and found anew."""
     crf = round(min(max(point.crf, 0.0), bracket.largest_crf), 1)
-    if all(abs(trial.crf - crf) > 1 for trial in trials.of(way)):
+    if all(abs(trial.crf - crf) > _TIGHT for trial in trials.of(way)):
         trials.measure(way, crf)
     return bracket.reached(_points(trials, way, bracket)) or point
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from irn_video.codecs.writing.writer import VideoWriter
 from irn_video.pipeline.engine.rescaler import Rescaler, Restoration
 from irn_video.pipeline.flow import ahead, mapped
 from irn_video.pipeline.restoring import expected_quantiser
+from irn_video.pipeline.system.cores import usable_cores
 from irn_video.sender.planning import plan_of
 from irn_video.sender.search.bracket import Point
 from irn_video.sender.search.sample import Sample
@@ -98,8 +100,9 @@ class Trials:
 
     def _restored(self, path: Path, way: Rescaler, to: Restoration) -> list[Picture]:
         judged = set(self.sample.judged)
-        with VideoReader(path, quantiser=True) as reader, ahead(reader) as frames:
-            return [way.upscale(frame, to, index) for index, frame in enumerate(frames) if index in judged]
+        with VideoReader(path, quantiser=True) as reader, ThreadPoolExecutor(usable_cores()) as pool:
+            arrived = [(index, frame) for index, frame in enumerate(reader) if index in judged]
+            return list(pool.map(lambda item: way.upscale(item[1], to, item[0]), arrived))
 
     def _kbps(self, coded: Sequence[CodedFrame]) -> float:
         """Of a clip of such frames. Each stretch begins with a keyframe, of which the clip has fewer."""

@@ -1,0 +1,175 @@
+"""What is sent for a goal: the network, its scale and the CRF or bit rate, chosen by a search on samples."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from irn_video.codecs.encoders import make_encoder
+from irn_video.codecs.encoders.base import MIN_BITRATE
+from irn_video.codecs.errors import BadOption, GoalUnreachable
+from irn_video.codecs.reading.packets import survey
+from irn_video.pipeline.engine.rescaler import Rescaler
+from irn_video.pipeline.flow import Advance
+from irn_video.pipeline.zoo import NETWORKS
+from irn_video.sender.options import AUTO, SendOptions
+from irn_video.sender.search.goal import JUDGE, Goal
+from irn_video.sender.search.sample import Sample, SampleSize, Span, read_sample
+from irn_video.sender.search.search import Way, search
+from irn_video.sender.search.trial import Trials
+
+FULL = "lanczos-x1"
+"""Plain coding: at scale 1 the resamplers change nothing."""
+_FRAME_COST = 32  # bytes of a container for each frame, at most
+_ROOM = 0.985  # of a size that is aimed at
+_TRIALS = 8  # that a search takes, about
+_TRIAL_COST = 1.6  # of sending as many frames
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What a search has found.
+
+    Attributes:
+        options: to send with; they name network and CRF, or bit rate.
+        ways: that reach the goal, the best first.
+        goal: with its value.
+        sample: by which it was found.
+        work: of the search, in frames sent; for the progress of what follows.
+    """
+
+    options: SendOptions
+    ways: tuple[Way, ...]
+    goal: Goal
+    sample: Sample
+    work: int
+
+    def __str__(self) -> str:
+        """What was chosen, for people."""
+        first, *others = self.ways
+        text = f"chosen for {self.goal}: {_named(first)}"
+        text += f" at about {first.point.kbps:.0f} kb/s" if not self.goal.by_rate else ""
+        text += f", {self.goal.label} {first.point.quality:.1f}" if self.goal.by_rate else ""
+        told = (f"{_named(way)} {_compared(way, first, self.goal)}" for way in others)
+        return f"{text} ({'; '.join(told) or 'the others are far behind'}; by samples)"
+
+
+def goal_of(options: SendOptions) -> Goal | None:
+    """What the options aim at, None where they say how to encode; of a size only that it is one (no value).
+
+    Raises:
+        BadOption: more than one goal, or one that this codec cannot be searched for.
+    """
+    settings = options.encoder
+    qualities = {"psnr_y": options.psnr, "vmaf": options.vmaf, "vmaf_neg": options.vmaf_neg}
+    wanted = [Goal(value, metric) for metric, value in qualities.items() if value is not None]
+    if options.size is not None:
+        wanted.append(Goal(None, JUDGE, by_rate=True))
+    if (wanted and (settings.crf is not None or settings.bitrate is not None or settings.lossless)) or len(wanted) > 1:
+        raise BadOption("only one thing can be aimed at", hint="one of --crf, --bitrate, --psnr, --vmaf, --size …")
+    if not wanted and settings.bitrate is not None and options.model is None and options.scale in (None, AUTO):
+        wanted.append(Goal(settings.bitrate / 1000, JUDGE, by_rate=True))
+    if not wanted and options.scale == AUTO:
+        wanted.append(Goal(None, JUDGE, crf=make_encoder(settings).crf))
+    if not wanted:
+        return None
+    if options.scale == AUTO and options.model is not None:
+        raise BadOption("--scale auto chooses the network", hint="leave out --model")
+    if make_encoder(replace(settings, bitrate=None, buffer_seconds=None)).crf is None:
+        raise BadOption(f"{settings.codec} without loss has no rate to be found", hint="use a codec with CRF")
+    return wanted[0]
+
+
+def choose(source: Path, options: SendOptions, goal: Goal, *, advance: Advance) -> Chosen:
+    """Search for the best way.
+
+    Args:
+        source: the clip.
+        options: with a goal.
+        goal: see `goal_of`.
+        advance: called with the work done and the work to do, sending included, in frames sent.
+
+    Raises:
+        GoalUnreachable: see `search`; or a size that the other tracks exceed.
+        IrnError: the clip cannot be read or coded.
+    """
+    sample = read_sample(source, SampleSize(), stream=options.stream, span=Span(frames=options.frames))
+    if goal.by_rate and goal.value is None:
+        goal = replace(goal, value=rate_for_size(sample, options) / 1000)
+    cost = _TRIAL_COST * len(sample.frames)
+    work, done = round(_TRIALS * cost), 0
+
+    def note() -> None:
+        nonlocal done
+        done = min(work, round(done + cost))
+        advance(done, work + (sample.total or 0))
+
+    advance(0, work + (sample.total or 0))
+    ways = [Rescaler.load(n, device=options.device, precision=options.precision) for n in _candidates(options)]
+    with TemporaryDirectory(prefix="irn-send-") as folder:
+        trials = Trials(sample, options.encoder, ("psnr_y", goal.metric), Path(folder))
+        if goal.value is None and goal.crf is not None:
+            goal = replace(goal, value=trials.measure(ways[0], goal.crf).scores[goal.metric])
+        found = search(trials, ways, goal, note=note)
+    return Chosen(_to_send(options, found[0], goal), tuple(found), goal, sample, work)
+
+
+def rate_for_size(sample: Sample, options: SendOptions) -> int:
+    """bit/s of video so that a file gets a size.
+
+    Raises:
+        GoalUnreachable: hardly anything is left for the video.
+        BadOption: the length is not known.
+    """
+    assert options.size is not None
+    if sample.total is None:
+        raise BadOption("a file of unknown length cannot get a size", path=sample.info.path, hint="give --bitrate")
+    others = survey(sample.info.path, stream=sample.info.stream)
+    share = min(1.0, sample.total / others.frames) if others.frames else 1.0
+    left = options.size * _ROOM - sum(others.other_bytes.values()) * share - _FRAME_COST * sample.total
+    rate = left * 8 * float(sample.rate) / sample.total
+    if rate < MIN_BITRATE:
+        raise GoalUnreachable(
+            f"{options.size} bytes are too few",
+            path=sample.info.path,
+            hint=f"sound and other tracks take {sum(others.other_bytes.values()) * share:.0f} of them",
+        )
+    return round(rate)
+
+
+def _candidates(options: SendOptions) -> Sequence[str]:
+    """Names of what is tried, full size first."""
+    if options.model is not None:
+        return (options.model,)
+    if options.scale in (None, AUTO):
+        return (FULL, *(NETWORKS[scale] for scale in (2, 4, 1)))
+    assert isinstance(options.scale, int)
+    network = NETWORKS.get(options.scale)
+    if network is None:
+        raise BadOption(f"no network has scale {options.scale}", hint="1, 2 or 4, or name a model")
+    return (FULL, network) if options.scale == 1 else (network,)
+
+
+def _to_send(options: SendOptions, way: Way, goal: Goal) -> SendOptions:
+    """The options that send this way; what is only tuned at other scales is left out."""
+    plain = replace(options, model=way.model, scale=None, psnr=None, vmaf=None, vmaf_neg=None, size=None)
+    if way.scale == 1:
+        plain = replace(plain, adapt=None, adapt_budget=None)
+    if goal.by_rate:
+        assert goal.value is not None
+        return replace(plain, bitrate=round(goal.value * 1000))
+    return replace(plain, crf=round(way.point.crf, 1))
+
+
+def _named(way: Way) -> str:
+    if way.model == FULL:
+        return "plain coding at full size"
+    return f"{way.model} (scale {way.scale})"
+
+
+def _compared(way: Way, first: Way, goal: Goal) -> str:
+    if goal.by_rate:
+        return f"{way.point.quality:.1f}"
+    return f"{way.point.kbps:.0f} kb/s"
