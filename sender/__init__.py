@@ -10,14 +10,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from irn_video.sender.sending import SendOptions, SendResult, send
+    from irn_video.sender.options import SendOptions
+    from irn_video.sender.sending import SendResult, send
 
+_HOMES = {"SendOptions": "options", "SendResult": "sending", "send": "sending"}
 __all__ = ["SendOptions", "SendResult", "send"]
 
 
 def __getattr__(name: str) -> Any:
-    if name not in __all__:
+    if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     import importlib
 
-    return getattr(importlib.import_module("irn_video.sender.sending"), name)
+    return getattr(importlib.import_module(f"irn_video.sender.{_HOMES[name]}"), name)

@@ -24,8 +24,9 @@ from irn_video.pipeline.options import DeviceOptions, EncoderOptions
 from irn_video.pipeline.zoo import NETWORKS
 from irn_video.sender.adapting import Adaptation, suitable_scale
 from irn_video.sender.camera import Taken
+from irn_video.sender.options import SendOptions
 from irn_video.sender.planning import SendPlan, plan_of
-from irn_video.sender.sending import SendOptions, card_of
+from irn_video.sender.sending import card_of
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -29,7 +29,8 @@ class SendOptions(VideoOptions, EncoderOptions, LatentOptions, DeviceOptions):
         psnr: mean PSNR-Y in dB to aim at, with as few bits as possible: network, scale and CRF are searched for.
         vmaf: likewise, mean VMAF.
         vmaf_neg: likewise, mean VMAF-NEG.
-        size: bytes of the file to aim at, with the best quality. So is `bitrate` where neither model nor scale is named.
+        size: bytes of the file to aim at, with the best quality; `bitrate` is an aim too where neither model nor scale
+            is named.
         verify: afterwards decode and restore the LR stream and measure it.
     """
 

@@ -28,13 +28,15 @@ from irn_video.pipeline.options import (
     check_types,
 )
 from irn_video.pipeline.planes import Samples
-from irn_video.pipeline.quality.report import FrameReport, Report, SourceReport, StreamReport, Tuning
+from irn_video.pipeline.quality.report import FrameReport, Report, SearchReport, SourceReport, StreamReport, Tuning
 from irn_video.pipeline.restoring import Meter, check_size, file_digest, restoration_of, restored_pictures, said_stream
-from irn_video.pipeline.zoo import NETWORKS
 from irn_video.sender.options import SendOptions
 from irn_video.sender.planning import SendPlan, plan_of
+from irn_video.sender.search.checking import corrected, scores_of_sent
+from irn_video.sender.search.choosing import FULL, Chosen, choose, goal_of, network_of
 
 _MAX_NAME = 255
+_CORRECTIONS = 2
 
 
 @dataclass(frozen=True)
@@ -74,12 +76,65 @@ def send(
     Raises:
         IrnError: see its subclasses; nothing is left under the output's name.
     """
-    options, phase = options or SendOptions(), phase or _unseen
+    options, phase, advance = options or SendOptions(), phase or _unseen, advance or _nothing
     check_types(options)
     source, output = Path(source), Path(output)
     check_output(output, [source], options.overwrite)
     make_encoder(options.encoder)
+    goal, chosen = goal_of(options), None
+    if goal is not None:
+        chosen = choose(source, options, goal, advance=advance)
+        options, advance = chosen.options, _after(chosen.work, advance)
+        if say is not None:
+            say(str(chosen))
     rescaler = _rescaler(options)
+    sent = _sent(source, output, rescaler, options, advance, say, phase)
+    search = None
+    if chosen is not None:
+        options, sent, search = _as_wanted(source, output, rescaler, options, chosen, sent, phase)
+    frames = verify(source, output, rescaler, sent.card, options, phase("verifying")) if options.verify else ()
+    tuner = sent.tuner
+    report = Report(
+        command="irn-send",
+        device=rescaler.where,
+        model=rescaler.name,
+        model_sha256=rescaler.sha256,
+        stream=_stream_report(sent.card, sent.written, options),
+        frames=frames,
+        warnings=tuple(dict.fromkeys((*rescaler.warnings, *sent.warnings))),
+        damage=sent.damage,
+        adaptation=tuple(tuner.groups) if tuner is not None else (),
+        tuning=Tuning.of(tuner.groups) if tuner is not None else Tuning(untuned="it was not asked for"),
+        coded=coded_frames(output, quantisers=True),
+        source=sent.origin,
+        elapsed_seconds=sent.elapsed_seconds,
+        search=search,
+    )
+    return SendResult(sent.written, sent.card, report)
+
+
+@dataclass(frozen=True)
+class _Sent:
+    """One pass over the source."""
+
+    written: WriteSummary
+    card: StreamCard
+    tuner: Tuner | None
+    warnings: tuple[str, ...]
+    damage: str
+    origin: SourceReport
+    elapsed_seconds: float
+
+
+def _sent(
+    source: Path,
+    output: Path,
+    rescaler: Rescaler,
+    options: SendOptions,
+    advance: Advance,
+    say: Callable[[str], None] | None,
+    phase: Callable[[str], Advance],
+) -> _Sent:
     tuner = _tuner(rescaler, options)
     with VideoReader(source, stream=options.stream, frames=options.frames) as reader:
         plan = plan_of(reader.info, rescaler, options.encoder)
@@ -88,28 +143,36 @@ def send(
             say(said_stream(reader.info) + f"{rescaler.name} on {rescaler.where}")
         started = time.monotonic()
         tune = _seen(tuner, phase) if tuner is not None else None
-        written = _write(reader, rescaler, plan, card, output, options, tuner, tune, advance or _nothing)
-        damage, mended = reader.damage.describe() if reader.damage else "", reader.warnings
-        elapsed = time.monotonic() - started
-        origin = source_of(reader.info)
-    coded = coded_frames(output, quantisers=True)
-    frames = verify(source, output, rescaler, card, options, phase("verifying")) if options.verify else ()
-    report = Report(
-        command="irn-send",
-        device=rescaler.where,
-        model=rescaler.name,
-        model_sha256=rescaler.sha256,
-        stream=_stream_report(card, written, options),
-        frames=frames,
-        warnings=tuple(dict.fromkeys((*rescaler.warnings, *plan.warnings, *mended, *written.warnings))),
-        damage=damage,
-        adaptation=tuple(tuner.groups) if tuner is not None else (),
-        tuning=Tuning.of(tuner.groups) if tuner is not None else Tuning(untuned="it was not asked for"),
-        coded=coded,
-        source=origin,
-        elapsed_seconds=elapsed,
-    )
-    return SendResult(written, card, report)
+        written = _write(reader, rescaler, plan, card, output, options, tuner, tune, advance)
+        return _Sent(
+            written=written,
+            card=card,
+            tuner=tuner,
+            warnings=(*plan.warnings, *reader.warnings, *written.warnings),
+            damage=reader.damage.describe() if reader.damage else "",
+            origin=source_of(reader.info),
+            elapsed_seconds=time.monotonic() - started,
+        )
+
+
+def _as_wanted(
+    source: Path,
+    output: Path,
+    rescaler: Rescaler,
+    options: SendOptions,
+    chosen: Chosen,
+    sent: _Sent,
+    phase: Callable[[str], Advance],
+) -> tuple[SendOptions, _Sent, SearchReport]:
+    """Send again where the stream misses what was aimed at; samples do not tell all."""
+    metric, left = chosen.goal.metric, _CORRECTIONS
+    while True:
+        reached = scores_of_sent(output, rescaler, sent.card, chosen.sample, (metric,)).get(metric)
+        better = corrected(options, chosen, output.stat().st_size, reached)
+        if better is None or not left:
+            return options, sent, chosen.report(reached)
+        options, left = replace(better, overwrite=True), left - 1
+        sent = _sent(source, output, rescaler, options, phase("sending again, to meet the aim"), None, phase)
 
 
 def source_of(info: VideoInfo) -> SourceReport:
@@ -187,9 +250,7 @@ def card_of(
 
 
 def _rescaler(options: SendOptions) -> Rescaler:
-    model = options.model or NETWORKS.get(options.scale or 2)
-    if model is None:
-        raise BadOption(f"no network has scale {options.scale}", hint="1, 2 or 4, or name a model")
+    model = FULL if options.model == "full" else options.model or network_of(options.scale or 2)
     rescaler = Rescaler.load(model, device=options.device, precision=options.precision)
     if options.scale not in (None, rescaler.scale):
         raise BadOption(f"{model} has scale {rescaler.scale}, not {options.scale}", hint="choose another model")
@@ -263,6 +324,11 @@ def _seen(tuner: Tuner, phase: Callable[[str], Advance]) -> Tune:
         return tuner.message(group, coarser)
 
     return tune
+
+
+def _after(work: int, advance: Advance) -> Advance:
+    """Goes on where so much work has been done."""
+    return lambda done, total: advance(work + done, None if total is None else work + total)
 
 
 def _unseen(_phase: str) -> Advance:

@@ -15,7 +15,7 @@ from irn_video.pipeline.flow import Advance
 from irn_video.receiver import receiving
 from irn_video.receiver.receiving import ReceiveOptions
 from irn_video.sender import sending
-from irn_video.sender.sending import SendOptions
+from irn_video.sender.options import SendOptions
 
 Say = Callable[[str], None]
 P = ParamSpec("P")

@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,22 +13,36 @@ from irn_video.codecs.errors import BadOption, IrnError
 from irn_video.codecs.writing.output import check_output
 from irn_video.pipeline.commandline.help import Command, option
 from irn_video.pipeline.commandline.options import (
+    combined,
     device_options,
     encoder_options,
     latent_options,
     paths_argument,
     video_options,
 )
-from irn_video.pipeline.commandline.progress import progress
-from irn_video.pipeline.commandline.running import run_command, summary_line, warn
+from irn_video.pipeline.commandline.running import run_command, summary_line
 from irn_video.pipeline.commandline.several import Job, Naming, arranged, check_undamaged, jobs_of, unfinished, work_on
 from irn_video.pipeline.commandline.talk import Talk
 
 if TYPE_CHECKING:
     from irn_video.pipeline.quality.report import Report
-    from irn_video.sender.sending import SendOptions, SendResult
+    from irn_video.sender.options import SendOptions
+    from irn_video.sender.sending import SendResult
 
-_AUTO = "auto"
+
+def _size(_context: click.Context, _parameter: click.Parameter, value: str | None) -> int | None:
+    from irn_video.sender.search.goal import parse_size
+
+    return parse_size(value) if value is not None else None
+
+
+goal_options = combined(
+    option("--psnr", group="Aim", type=float, metavar="DB", help="Mean PSNR-Y to reach, with as few bits as possible."),
+    option("--vmaf", group="Aim", type=float, metavar="V", help="Likewise, mean VMAF."),
+    option("--vmaf-neg", group="Aim", type=float, metavar="V", help="Likewise, mean VMAF-NEG."),
+    option("--size", group="Aim", callback=_size, metavar="SIZE", help="Of the file, such as 20M: the best quality."),
+)
+"""Whoever aims at something, or gives --bitrate and no network, leaves network, scale and CRF to a search."""
 
 
 @click.command(
@@ -46,13 +58,14 @@ _AUTO = "auto"
     "bit rate.",
     preset_help="Speed against compression, in the codec's words [default: medium].",
 )
+@goal_options
 @option(
     "--scale",
     group="Network",
-    type=click.Choice(["1", "2", "4", _AUTO]),
+    type=click.Choice(["1", "2", "4", "auto"]),
     help="Shrink by this factor, with the network made for it [default: 2]. It must fit --model if that is given. 4 is "
-    "for the lowest rates; 1 sends full size, and the receiver takes the coding error away; auto tries them on samples "
-    "of INPUT and takes the one with the best VMAF at --bitrate, which takes a few minutes.",
+    "for the lowest rates; 1 sends full size, and the receiver takes the coding error away; auto takes what is best, "
+    "for the quality that full size has at --crf, or at --bitrate; it may be plain coding.",
 )
 @option(
     "--model",
@@ -107,9 +120,9 @@ def command(
     needs to restore it. Audio, subtitles, chapters and tags are copied.
     """
     from irn_video.pipeline.quality.report import check_report_name
-    from irn_video.sender.sending import SendOptions
+    from irn_video.sender.options import SendOptions
 
-    settings = SendOptions(scale=None if scale in (None, _AUTO) else int(scale), **options)
+    settings = SendOptions(scale=int(scale) if scale in ("1", "2", "4") else scale, **options)
     paths, out = arranged(paths, out)
     if report is not None and out is not None:
         raise BadOption("--report is for one video", hint="--json prints the reports of all")
@@ -118,12 +131,12 @@ def command(
     if resume:
         jobs = unfinished(jobs, _was_sent, talk)
     if out is not None or not jobs:
-        work_on(jobs, lambda job: _send(job, settings, scale, talk), as_json=as_json)
+        work_on(jobs, lambda job: _send(job, settings, talk), as_json=as_json)
         return
     if report is not None:
         check_report_name(report)
         check_output(report, paths, settings.overwrite)
-    sent = _send(jobs[0], settings, scale, talk)
+    sent = _send(jobs[0], settings, talk)
     if report is not None:
         sent.write(report, overwrite=settings.overwrite)
     if as_json:
@@ -143,13 +156,11 @@ def _was_sent(job: Job) -> bool:
     return card is not None and is_source(card, job.source)
 
 
-def _send(job: Job, options: SendOptions, scale: str | None, talk: Talk) -> Report:
+def _send(job: Job, options: SendOptions, talk: Talk) -> Report:
     """Send one video and say how it went."""
     from irn_video.sender.sending import send
 
     check_output(job.output, [job.source], options.overwrite)
-    if scale == _AUTO:
-        options = replace(options, model=_best_model(job.source, options))
     with talk.phases() as phase:
         advance = phase(f"sending {job.source.name}")
         result = send(job.source, job.output, options, advance=advance, say=talk.before(advance), phase=phase)
@@ -171,28 +182,6 @@ def _tell(result: SendResult, talk: Talk) -> None:
     if result.report.frames:
         talk.tell(summary_line(result.report.summary()))
     talk.tell(result.report.outcome())
-
-
-def _best_model(source: Path, options: SendOptions) -> str:
-    """The network whose stream of samples of the source has the best VMAF at the bit rate."""
-    from irn_video.pipeline.study.methods import Method
-    from irn_video.pipeline.study.recommend import Goal, choose
-    from irn_video.pipeline.study.store import Store
-    from irn_video.pipeline.study.workers import LocalPool
-    from irn_video.pipeline.zoo import NETWORKS
-
-    encoder = options.encoder
-    if encoder.bitrate is None or options.model is not None:
-        raise BadOption("--scale auto chooses the network for a bit rate", hint="give --bitrate, and no --model")
-    goal = Goal(encoder.bitrate / 1000, "kbps", "vmaf")
-    methods = [Method(name) for name in NETWORKS.values()]
-    with TemporaryDirectory(prefix="irn-send-") as folder, progress("choosing the scale", "cells") as advance:
-        found = choose(source, goal, methods, encoder, Store(Path(folder)), LocalPool(1), advance=advance)
-    for failure in found.failures:
-        warn(f"{failure.cell}: {failure.error}")
-    tried = ", ".join(f"{way.method.label} {way.quality:.1f}" for way in found.ways)
-    click.echo(f"scale {found.ways[0].method.scale}; VMAF of samples at {goal}: {tried}", err=True)
-    return found.ways[0].method.sender
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

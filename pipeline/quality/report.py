@@ -126,6 +126,36 @@ class TunedGroup:
 
 
 @dataclass(frozen=True)
+class TriedWay:
+    """A way of sending at what was aimed at, by samples of the clip: model, scale, CRF, kbit/s and the quality."""
+
+    model: str
+    scale: int
+    crf: float
+    kbps: float
+    quality: float
+
+
+@dataclass(frozen=True)
+class SearchReport:
+    """What was aimed at, and what came of it.
+
+    Attributes:
+        metric: what quality is, a key of summaries.
+        wanted: of the metric, None where a rate or size was aimed at.
+        kbps: aimed at, None where a quality was.
+        reached: mean of the metric over sampled frames of the stream that was sent, None where it was not measured.
+        ways: that came into question, the best first.
+    """
+
+    metric: str
+    wanted: float | None
+    kbps: float | None
+    ways: Sequence[TriedWay]
+    reached: float | None = None
+
+
+@dataclass(frozen=True)
 class Tuning:
     """What became of tuning the network to a stream.
 
@@ -175,6 +205,7 @@ class Report:
         coded: every frame of the LR stream, measured or not.
         source: what was sent.
         elapsed_seconds: from the first frame that was read to the finished file, None where nobody has looked.
+        search: of what was aimed at, if anything.
     """
 
     command: str
@@ -190,6 +221,7 @@ class Report:
     coded: Sequence[CodedFrame] = field(default_factory=tuple)
     source: SourceReport | None = None
     elapsed_seconds: float | None = None
+    search: SearchReport | None = None
 
     @property
     def frames_per_second(self) -> float | None:
@@ -238,6 +270,7 @@ class Report:
             "elapsed_seconds": self.elapsed_seconds,
             "frames_per_second": self.frames_per_second,
             "tuning": asdict(self.tuning),
+            "search": asdict(self.search) if self.search is not None else None,
             "frames": self._all_frames(),
             "summary": self.summary(),
             "warnings": list(self.warnings),

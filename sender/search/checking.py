@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -12,10 +13,15 @@ from irn_video.codecs.reading.reader import VideoReader
 from irn_video.pipeline.engine.rescaler import Rescaler
 from irn_video.pipeline.flow import ahead
 from irn_video.pipeline.restoring import restoration_of
+from irn_video.sender.options import SendOptions
+from irn_video.sender.search.choosing import Chosen
 from irn_video.sender.search.sample import Sample
 from irn_video.sender.search.scores import scores_of
 
 _TOLERANCE = 0.25  # of a frame's duration
+_ROOM = 0.985  # of a size that is aimed at
+_SHORT = {"psnr_y": 0.2, "vmaf": 1.0, "vmaf_neg": 1.0}  # so much may be missing
+_PER_CRF = {"psnr_y": 0.5, "vmaf": 1.5, "vmaf_neg": 1.5}  # so much a step of CRF brings, about
 
 
 def scores_of_sent(
@@ -27,6 +33,28 @@ def scores_of_sent(
         return {}
     with TemporaryDirectory(prefix="irn-send-") as folder:
         return scores_of(pairs, metrics, Path(folder))
+
+
+def corrected(options: SendOptions, chosen: Chosen, size: int, reached: float | None) -> SendOptions | None:
+    """How to send again; None where the stream is as it was wanted.
+
+    Args:
+        options: that it was sent with.
+        chosen: what was aimed at.
+        size: bytes of the file.
+        reached: see `scores_of_sent`.
+    """
+    if chosen.size is not None:
+        if size <= chosen.size or options.bitrate is None:
+            return None
+        return replace(options, bitrate=round(options.bitrate * chosen.size / size * _ROOM))
+    goal = chosen.goal
+    if goal.by_rate or goal.value is None or reached is None or options.crf is None:
+        return None
+    missing = goal.value - reached
+    if missing <= _SHORT[goal.metric]:
+        return None
+    return replace(options, crf=max(0.0, round(options.crf - missing / _PER_CRF[goal.metric], 1)))
 
 
 def _pairs(lr: Path, rescaler: Rescaler, card: StreamCard, sample: Sample) -> list[tuple[Picture, Picture]]:

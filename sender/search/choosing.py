@@ -13,6 +13,7 @@ from irn_video.codecs.errors import BadOption, GoalUnreachable
 from irn_video.codecs.reading.packets import survey
 from irn_video.pipeline.engine.rescaler import Rescaler
 from irn_video.pipeline.flow import Advance
+from irn_video.pipeline.quality.report import SearchReport, TriedWay
 from irn_video.pipeline.zoo import NETWORKS
 from irn_video.sender.options import AUTO, SendOptions
 from irn_video.sender.search.goal import JUDGE, Goal
@@ -34,6 +35,7 @@ class Chosen:
 
     Attributes:
         options: to send with; they name network and CRF, or bit rate.
+        size: of the file that is aimed at, in bytes, None if it is not.
         ways: that reach the goal, the best first.
         goal: with its value.
         sample: by which it was found.
@@ -41,6 +43,7 @@ class Chosen:
     """
 
     options: SendOptions
+    size: int | None
     ways: tuple[Way, ...]
     goal: Goal
     sample: Sample
@@ -52,8 +55,14 @@ class Chosen:
         text = f"chosen for {self.goal}: {_named(first)}"
         text += f" at about {first.point.kbps:.0f} kb/s" if not self.goal.by_rate else ""
         text += f", {self.goal.label} {first.point.quality:.1f}" if self.goal.by_rate else ""
-        told = (f"{_named(way)} {_compared(way, first, self.goal)}" for way in others)
+        told = (f"{_named(way)} {_compared(way, self.goal)}" for way in others)
         return f"{text} ({'; '.join(told) or 'the others are far behind'}; by samples)"
+
+    def report(self, reached: float | None) -> SearchReport:
+        """For the report of the stream; `reached` by its sampled frames."""
+        tried = [TriedWay(way.model, way.scale, way.point.crf, way.point.kbps, way.point.quality) for way in self.ways]
+        rate = self.goal.value if self.goal.by_rate else None
+        return SearchReport(self.goal.metric, None if rate else self.goal.value, rate, tried, reached)
 
 
 def goal_of(options: SendOptions) -> Goal | None:
@@ -113,7 +122,7 @@ def choose(source: Path, options: SendOptions, goal: Goal, *, advance: Advance) 
         if goal.value is None and goal.crf is not None:
             goal = replace(goal, value=trials.measure(ways[0], goal.crf).scores[goal.metric])
         found = search(trials, ways, goal, note=note)
-    return Chosen(_to_send(options, found[0], goal), tuple(found), goal, sample, work)
+    return Chosen(_to_send(options, found[0], goal), options.size, tuple(found), goal, sample, work)
 
 
 def rate_for_size(sample: Sample, options: SendOptions) -> int:
@@ -145,11 +154,19 @@ def _candidates(options: SendOptions) -> Sequence[str]:
         return (options.model,)
     if options.scale in (None, AUTO):
         return (FULL, *(NETWORKS[scale] for scale in (2, 4, 1)))
-    assert isinstance(options.scale, int)
-    network = NETWORKS.get(options.scale)
-    if network is None:
-        raise BadOption(f"no network has scale {options.scale}", hint="1, 2 or 4, or name a model")
+    network = network_of(options.scale)
     return (FULL, network) if options.scale == 1 else (network,)
+
+
+def network_of(scale: int | str) -> str:
+    """The network for a scale.
+
+    Raises:
+        BadOption: there is none.
+    """
+    if isinstance(scale, str) or scale not in NETWORKS:
+        raise BadOption(f"no network has scale {scale}", hint="1, 2, 4 or auto, or name a model")
+    return NETWORKS[scale]
 
 
 def _to_send(options: SendOptions, way: Way, goal: Goal) -> SendOptions:
@@ -169,7 +186,7 @@ def _named(way: Way) -> str:
     return f"{way.model} (scale {way.scale})"
 
 
-def _compared(way: Way, first: Way, goal: Goal) -> str:
+def _compared(way: Way, goal: Goal) -> str:
     if goal.by_rate:
         return f"{way.point.quality:.1f}"
     return f"{way.point.kbps:.0f} kb/s"
