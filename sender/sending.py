@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -15,10 +14,10 @@ from irn_video.codecs.errors import BadOption
 from irn_video.codecs.picture import Layout
 from irn_video.codecs.reading.coded import coded_frames
 from irn_video.codecs.reading.reader import VideoReader
+from irn_video.codecs.reading.seeking import Part
 from irn_video.codecs.reading.video_info import VideoInfo
 from irn_video.codecs.writing.coarser import CodedGroup
 from irn_video.codecs.writing.output import check_output
-from irn_video.codecs.writing.passthrough import Passthrough
 from irn_video.codecs.writing.writer import Tune, VideoWriter, WriteSummary
 from irn_video.pipeline.adaptation.effort import Budget, Effort
 from irn_video.pipeline.adaptation.tuner import Tuner
@@ -36,6 +35,7 @@ from irn_video.pipeline.planes import Samples, carried_color, resolved_color
 from irn_video.pipeline.quality.report import FrameReport, Report, SourceReport, StreamReport, Tuning
 from irn_video.pipeline.restoring import Meter, check_size, file_digest, restoration_of, restored_pictures, said_stream
 from irn_video.pipeline.zoo import NETWORKS
+from irn_video.sender.part import part_of, place_of, rest_of
 
 _MAX_NAME = 255
 
@@ -49,6 +49,8 @@ class SendOptions(VideoOptions, EncoderOptions, LatentOptions, DeviceOptions):
 
     Attributes:
         model: a network of the zoo, a weights file, or `lanczos-x2`, `bicubic-x4`, …; None for that of `NETWORKS`.
+        start: send from this time on, in seconds after the first frame.
+        duration: send so many seconds.
         scale: what the model's must be; None takes any, and 2 if no model is named.
         temperature: default for the receiver; None for the network's own.
         seed: default for the receiver.
@@ -59,6 +61,8 @@ class SendOptions(VideoOptions, EncoderOptions, LatentOptions, DeviceOptions):
     """
 
     model: str | None = None
+    start: float | None = None
+    duration: float | None = None
     scale: int | None = None
     temperature: float | None = None
     seed: int = 0
@@ -124,14 +128,15 @@ def send(
     make_encoder(options.encoder)
     rescaler = _rescaler(options)
     tuner = _tuner(rescaler, options)
-    with VideoReader(source, stream=options.stream, frames=options.frames) as reader:
+    with part_of(source, options) as part:
+        reader = part.reader
         plan = plan_of(reader.info, rescaler, options.encoder)
-        card = card_of(reader.info, rescaler, plan.carried, options)
+        card = replace(card_of(reader.info, rescaler, plan.carried, options), **place_of(part))
         if say is not None:
             say(said_stream(reader.info) + f"{rescaler.name} on {rescaler.where}")
         started = time.monotonic()
         tune = _seen(tuner, phase) if tuner is not None else None
-        written = _write(reader, rescaler, plan, card, output, options, tuner, tune, advance or _nothing)
+        written = _write(part, rescaler, plan, card, output, options, tuner, tune, advance or _nothing)
         damage, mended = reader.damage.describe() if reader.damage else "", reader.warnings
         elapsed = time.monotonic() - started
         origin = source_of(reader.info)
@@ -184,10 +189,10 @@ def verify(
     to = restoration_of(card, temperature=None, seed=None)
     with (
         VideoReader(lr, quantiser=True) as small,
-        VideoReader(source, stream=options.stream, frames=options.frames) as original,
+        part_of(source, options) as original,
     ):
         check_size(small.info, card)
-        meter = Meter(original, small, prefix=options.frames is not None)
+        meter = Meter(original.reader, small, prefix=options.frames is not None)
         found = []
         with restored_pictures(small, rescaler, to, meter) as restored:
             for done, item in enumerate(restored, 1):
@@ -285,7 +290,7 @@ def _temperature(rescaler: Rescaler, options: SendOptions) -> float:
 
 
 def _write(
-    reader: VideoReader,
+    part: Part,
     rescaler: Rescaler,
     plan: SendPlan,
     card: StreamCard,
@@ -295,7 +300,7 @@ def _write(
     tune: Tune | None,
     advance: Advance,
 ) -> WriteSummary:
-    info = reader.info
+    info = part.reader.info
     opened = partial(
         VideoWriter,
         output,
@@ -308,7 +313,7 @@ def _write(
             bit_depth=plan.lr.bit_depth,
             color=plan.lr.color,
         ),
-        passthrough=Passthrough(info.path, info.stream, math.inf if options.frames else None),
+        passthrough=rest_of(part, options),
         card=card,
         tune=tune,
         overwrite=options.overwrite,
@@ -316,7 +321,7 @@ def _write(
     )
     with (
         opened() as writer,
-        ahead(reader) as pictures,
+        ahead(part) as pictures,
         ahead(mapped(lambda _, p: (p, rescaler.downscale(p, plan.lr, plan.qp)), pictures)) as small,
     ):
         for done, (picture, lr) in enumerate(small, 1):
