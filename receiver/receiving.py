@@ -17,6 +17,7 @@ from irn_video.codecs.picture import Layout
 from irn_video.codecs.reading.coded import CodedFrame, coded_frames
 from irn_video.codecs.reading.packets import survey, video_bytes
 from irn_video.codecs.reading.reader import VideoReader
+from irn_video.codecs.reading.seeking import open_part
 from irn_video.codecs.reading.video_info import VideoInfo
 from irn_video.codecs.writing.output import check_output
 from irn_video.codecs.writing.passthrough import Passthrough
@@ -189,10 +190,10 @@ def _meter(lr: VideoReader, card: StreamCard, options: ReceiveOptions, stack: Ex
     if path is None:
         return None, "no source (give --source FILE)"
     stream = options.source_stream if options.source else 0  # a card names a source only where it is this one
-    source = stack.enter_context(VideoReader(path, stream=stream, frames=options.frames))
+    part = stack.enter_context(open_part(path, start=card.start, stream=stream, frames=options.frames))
     found = options.source is None
     try:
-        return meter_for(lr, source, card, frames=options.frames, found=found), ""
+        return meter_for(lr, part.reader, card, frames=options.frames, found=found), ""
     except SourceMismatch as error:
         if not found:
             raise

@@ -19,6 +19,8 @@ class SendOptions(VideoOptions, EncoderOptions, LatentOptions, DeviceOptions):
 
     Attributes:
         model: a network of the zoo, a weights file, or `lanczos-x2`, `bicubic-x4`, …; None for that of `NETWORKS`.
+        start: send from this time on, in seconds after the first frame.
+        duration: send so many seconds.
         scale: what the model's must be; None takes any, and 2 if no model is named and nothing is aimed at. `auto` for
             the best one: with `bitrate` at that rate, else for the quality that full size has at `crf`.
         temperature: default for the receiver; None for the network's own.
@@ -35,6 +37,8 @@ class SendOptions(VideoOptions, EncoderOptions, LatentOptions, DeviceOptions):
     """
 
     model: str | None = None
+    start: float | None = None
+    duration: float | None = None
     scale: int | str | None = None
     temperature: float | None = None
     seed: int = 0

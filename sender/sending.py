@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -14,10 +13,10 @@ from irn_video.codecs.encoders import make_encoder
 from irn_video.codecs.errors import BadOption
 from irn_video.codecs.reading.coded import coded_frames
 from irn_video.codecs.reading.reader import VideoReader
+from irn_video.codecs.reading.seeking import Part
 from irn_video.codecs.reading.video_info import VideoInfo
 from irn_video.codecs.writing.coarser import CodedGroup
 from irn_video.codecs.writing.output import check_output
-from irn_video.codecs.writing.passthrough import Passthrough
 from irn_video.codecs.writing.writer import Tune, VideoWriter, WriteSummary
 from irn_video.pipeline.adaptation.effort import Budget, Effort
 from irn_video.pipeline.adaptation.tuner import Tuner
@@ -31,6 +30,7 @@ from irn_video.pipeline.planes import Samples
 from irn_video.pipeline.quality.report import FrameReport, Report, SearchReport, SourceReport, StreamReport, Tuning
 from irn_video.pipeline.restoring import Meter, check_size, file_digest, restoration_of, restored_pictures, said_stream
 from irn_video.sender.options import SendOptions
+from irn_video.sender.part import part_of, place_of, rest_of
 from irn_video.sender.planning import SendPlan, plan_of
 from irn_video.sender.search.checking import corrected, scores_of_sent
 from irn_video.sender.search.choosing import FULL, Chosen, choose, goal_of, network_of
@@ -136,14 +136,15 @@ def _sent(
     phase: Callable[[str], Advance],
 ) -> _Sent:
     tuner = _tuner(rescaler, options)
-    with VideoReader(source, stream=options.stream, frames=options.frames) as reader:
+    with part_of(source, options) as part:
+        reader = part.reader
         plan = plan_of(reader.info, rescaler, options.encoder)
-        card = card_of(reader.info, rescaler, plan.carried, options)
+        card = replace(card_of(reader.info, rescaler, plan.carried, options), **place_of(part))
         if say is not None:
             say(said_stream(reader.info) + f"{rescaler.name} on {rescaler.where}")
         started = time.monotonic()
         tune = _seen(tuner, phase) if tuner is not None else None
-        written = _write(reader, rescaler, plan, card, output, options, tuner, tune, advance)
+        written = _write(part, rescaler, plan, card, output, options, tuner, tune, advance)
         return _Sent(
             written=written,
             card=card,
@@ -204,10 +205,10 @@ def verify(
     to = restoration_of(card, temperature=None, seed=None)
     with (
         VideoReader(lr, quantiser=True) as small,
-        VideoReader(source, stream=options.stream, frames=options.frames) as original,
+        part_of(source, options) as original,
     ):
         check_size(small.info, card)
-        meter = Meter(original, small, prefix=options.frames is not None)
+        meter = Meter(original.reader, small, prefix=options.frames is not None)
         found = []
         with restored_pictures(small, rescaler, to, meter) as restored:
             for done, item in enumerate(restored, 1):
@@ -263,7 +264,7 @@ def _temperature(rescaler: Rescaler, options: SendOptions) -> float:
 
 
 def _write(
-    reader: VideoReader,
+    part: Part,
     rescaler: Rescaler,
     plan: SendPlan,
     card: StreamCard,
@@ -273,7 +274,7 @@ def _write(
     tune: Tune | None,
     advance: Advance,
 ) -> WriteSummary:
-    info = reader.info
+    info = part.reader.info
     opened = partial(
         VideoWriter,
         output,
@@ -286,7 +287,7 @@ def _write(
             bit_depth=plan.lr.bit_depth,
             color=plan.lr.color,
         ),
-        passthrough=Passthrough(info.path, info.stream, math.inf if options.frames else None),
+        passthrough=rest_of(part, options),
         card=card,
         tune=tune,
         overwrite=options.overwrite,
@@ -294,7 +295,7 @@ def _write(
     )
     with (
         opened() as writer,
-        ahead(reader) as pictures,
+        ahead(part) as pictures,
         ahead(mapped(lambda _, p: (p, rescaler.downscale(p, plan.lr, plan.qp)), pictures)) as small,
     ):
         for done, (picture, lr) in enumerate(small, 1):

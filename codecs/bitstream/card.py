@@ -23,7 +23,8 @@ from irn_video.codecs.errors import BadCard
 from irn_video.codecs.picture import ColorSpec, Layout
 
 CARD_VERSION = 2
-_READABLE = (1, CARD_VERSION)
+_WITH_START = 3  # written only where a stream starts within its source: older programs read all others
+_READABLE = (1, CARD_VERSION, _WITH_START)
 MAX_CARD_BYTES = 65536
 """Longer JSON, or longer base64 of it, is refused before it is parsed."""
 MAX_COMMENT = 16384
@@ -61,7 +62,8 @@ class StreamCard:
         source_name, source_bytes, source_sha256: the source file, without folders; first digits or nothing.
         frames: number of pictures, None when not known in advance.
         comment: the comment tag the source had.
-        version: format of the card.
+        start: when the first picture is shown in the source, in seconds after the source's first one; None for that.
+        version: format of the card, 3 if and only if there is a `start`, see `version_of`.
 
     Raises:
         BadCard: a field is of the wrong type or out of range.
@@ -88,16 +90,22 @@ class StreamCard:
     source_sha256: str
     frames: int | None
     comment: str | None = None
+    start: float | None = None
     version: int = CARD_VERSION
 
     def __post_init__(self) -> None:
         for field in fields(self):
             if not _CHECKS[field.name](getattr(self, field.name)):
                 raise BadCard(f"the stream card is damaged: {field.name} = {_short(getattr(self, field.name))}")
+        if (self.version == _WITH_START) != (self.start is not None):
+            raise BadCard(f"the stream card is damaged: version {self.version}, start = {self.start}")
 
     def to_json(self) -> str:
         """Compact JSON, ASCII, keys sorted: the same card is always the same text."""
-        return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"), allow_nan=False)
+        values = asdict(self)
+        if self.start is None:
+            del values["start"]
+        return json.dumps(values, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
     @classmethod
     def from_json(cls, text: str | bytes) -> StreamCard:
@@ -110,10 +118,10 @@ class StreamCard:
         version = values.get("version")
         if version not in _READABLE or isinstance(version, bool):
             raise BadCard(
-                f"the stream card has version {_short(version)}, this program reads up to {CARD_VERSION}",
+                f"the stream card has version {_short(version)}, this program reads up to {_WITH_START}",
                 hint="a newer irn-video is needed",
             )
-        names = {field.name for field in fields(cls)}
+        names = {field.name for field in fields(cls)} - ({"start"} if version < _WITH_START else set())
         if names != values.keys():
             odd = ", ".join(sorted(names ^ values.keys())[:5])
             raise BadCard(f"the stream card has missing or unknown fields: {odd[:100]}")
@@ -132,6 +140,11 @@ class StreamCard:
     def to_tag(self) -> str:
         """The value of the container's `comment` tag."""
         return _TAG_PREFIX + base64.b64encode(self.to_json().encode()).decode()
+
+
+def version_of(start: float | None) -> int:
+    """The version of a card with this `start`."""
+    return CARD_VERSION if start is None else _WITH_START
 
 
 def parse_payload(payload: bytes) -> StreamCard:
@@ -267,5 +280,6 @@ _CHECKS: dict[str, Callable[[Any], bool]] = {
     "source_sha256": _digest,
     "frames": _optional(_whole(0, 2**53)),
     "comment": _optional(_text(MAX_COMMENT)),
-    "version": _whole(*_READABLE),
+    "start": _optional(_real(0, 10**9)),
+    "version": _whole(_READABLE[0], _READABLE[-1]),
 }

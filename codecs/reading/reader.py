@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Generator, Iterator
 from dataclasses import replace
 from fractions import Fraction
-from itertools import islice
+from itertools import chain, dropwhile, islice, takewhile
 from pathlib import Path
 from types import TracebackType
 from typing import Self, cast
@@ -60,6 +60,10 @@ class VideoReader:
         quantiser: fill in `Picture.qp` for H.264, exactly and repeatably. This turns frame threads off: with them
             FFmpeg exports the quantisers of frames that are still being decoded. Also fill in `Picture.update`.
 
+    Attributes:
+        info: what the stream is.
+        first_pts: timestamp of the file's first frame.
+
     Raises:
         MissingFile: there is no such file.
         UnreadableVideo: no frames can be got from it; says why.
@@ -94,11 +98,12 @@ class VideoReader:
             self._decoded = self._decode_all()
             self._first = self._decode_first()
             self._unpacker = unpacker(self._first.format.name)
+            self.first_pts = self._first.pts or 0
             self.info = self._describe()
         except BaseException:
             self._container.close()
             raise
-        self._pictures = islice(self._following(), frames)
+        self._pictures: Iterator[Picture] = islice(self._following(), frames)
 
     def __enter__(self) -> Self:
         return self
@@ -117,11 +122,14 @@ class VideoReader:
         self._decoded.close()
         self._container.close()
 
-    def seek(self, keyframe: int) -> None:
+    def seek(self, keyframe: int) -> int:
         """Go on with a keyframe: iterating yields it, or one before it, and all that follow.
 
         Args:
             keyframe: its timestamp, see `FrameTimes`.
+
+        Returns:
+            The timestamp of the first frame.
 
         Raises:
             UnreadableVideo: the container cannot seek, or nothing can be decoded there.
@@ -136,6 +144,24 @@ class VideoReader:
         self._decoded = self._decode_all()
         self._first = self._decode_first()
         self._pictures = islice(self._following(), None)
+        return self._first.pts or 0
+
+    def keep(self, first: int, end: int | None, frames: int | None = None) -> int | None:
+        """Yield only the frames from one timestamp on and before another, at most so many.
+
+        What is broken before them does not count.
+
+        Returns:
+            The timestamp of the first of them; None if there is none.
+        """
+        following = dropwhile(lambda picture: picture.pts < first, self._following())
+        picture = next(following, None)
+        if picture is None or (end is not None and picture.pts >= end):
+            return None
+        self._damage = ReadDamage(corrupt_frames=int(picture.corrupt))
+        kept = takewhile(lambda later: end is None or later.pts < end, chain((picture,), following))
+        self._pictures = islice(kept, frames)
+        return picture.pts
 
     @property
     def damage(self) -> ReadDamage:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import math
 from bisect import bisect_right
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -70,6 +71,87 @@ def frame_times(path: Path, *, stream: int | None = None) -> FrameTimes | None:
     if len(set(frames)) < len(frames) or (reordered and frames == rising):
         return None
     return FrameTimes(tuple(rising), tuple(sorted(keyframes)))
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of a video.
+
+    Attributes:
+        reader: of its frames; `info.frames` counts them alone.
+        start: when the first of them is shown, in seconds after the video's first frame; None for the whole video.
+        shift: its timestamp in the video, 0 for the whole video.
+    """
+
+    reader: VideoReader
+    start: float | None = None
+    shift: int = 0
+
+    def __enter__(self) -> Part:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.reader.close()
+
+    def __iter__(self) -> Iterator[Picture]:
+        """Frames, the first of a part at 0."""
+        return (replace(picture, pts=picture.pts - self.shift) for picture in self.reader)
+
+
+def open_part(
+    path: Path | str,
+    *,
+    start: float | None = None,
+    seconds: float | None = None,
+    stream: int | None = None,
+    frames: int | None = None,
+) -> Part:
+    """Open a part of a video. Where timestamps tell, decoding starts at the keyframe before it.
+
+    Args:
+        path: the file.
+        start: seconds after its first frame; frames that are shown before are left out.
+        seconds: how long; frames that are shown later are left out.
+        stream: see `VideoReader`.
+        frames: at most so many.
+
+    Raises:
+        BadOption: there is no frame.
+        MissingFile, UnreadableVideo: see `VideoReader`.
+    """
+    reader = VideoReader(path, stream=stream, frames=frames)
+    if start is None and seconds is None:
+        return Part(reader)
+    try:
+        base, origin = reader.info.time_base, reader.first_pts
+        first = origin + math.ceil(Fraction(start or 0) / base - _ROUNDING)
+        end = None if seconds is None else origin + math.ceil(Fraction((start or 0) + seconds) / base - _ROUNDING)
+        times = frame_times(Path(path), stream=reader.info.stream)
+        if start and not _seek_before(reader, first, times):
+            reader.close()
+            reader = VideoReader(path, stream=stream)
+        found = reader.keep(first, end, frames)
+        if found is None:
+            length = f"it lasts {reader.info.duration_seconds:.3f} s" if reader.info.duration_seconds else None
+            raise BadOption(f"no frame from {start or 0:.3f} s on", path=path, hint=length)
+    except BaseException:
+        reader.close()
+        raise
+    count = None if times is None else sum(first <= pts and (end is None or pts < end) for pts in times.frames)
+    reader.info = replace(reader.info, frames=count)
+    return Part(reader, float((found - origin) * base), found)
+
+
+def _seek_before(reader: VideoReader, pts: int, times: FrameTimes | None) -> bool:
+    """Go to a keyframe from which the frame of a timestamp can be decoded; whether that went well."""
+    keyframes = times.keyframes if times is not None else ()
+    for keyframe in keyframes[: bisect_right(keyframes, pts)][::-1][:_TRIES]:
+        try:
+            if reader.seek(keyframe) <= keyframe:
+                return True
+        except UnreadableVideo:
+            return False
+    return False
 
 
 class FrameFinder:

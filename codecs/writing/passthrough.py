@@ -46,12 +46,14 @@ class Passthrough:
         path: the source file.
         video_stream: index of the video stream that is being rewritten, see `choose_stream`.
         until_seconds: None copies the whole source; a number drops what starts after it or after the end of the video,
-            whichever comes first (`math.inf`: only the end of the video counts).
+            whichever comes first (`math.inf`: only the end of the video counts); on the output's clock.
+        from_seconds: what ends before is dropped, and this is where the output begins.
     """
 
     path: Path
     video_stream: int | None = None
     until_seconds: float | None = None
+    from_seconds: Fraction = Fraction(0)
 
 
 class StreamCopier:
@@ -72,7 +74,7 @@ class StreamCopier:
     def __init__(self, source: Passthrough, output: OutputContainer, kind: ContainerKind) -> None:
         self.names: list[str] = []
         self.warnings: list[str] = []
-        self.delay_seconds = Fraction(0)
+        self.delay_seconds = -source.from_seconds
         self._source, self._output, self._kind = source, output, kind
         self._tracks: dict[int, tuple[Stream, Convert]] = {}
         self._waiting: Packet[Stream] | None = None
@@ -221,7 +223,9 @@ class StreamCopier:
 
     def _add_chapters(self) -> None:
         limit = math.inf if self._source.until_seconds is None else self._source.until_seconds
-        chapters = [c for chapter in self._input.chapters() if (c := _clipped(chapter, limit))]
+        chapters = [
+            c for chapter in self._input.chapters() if (c := _clipped(chapter, self._source.from_seconds, limit))
+        ]
         if chapters and self._kind.name == "mpegts":
             self.warnings.append("chapters cannot be carried by this container")
         elif chapters:
@@ -249,10 +253,22 @@ class StreamCopier:
         try:
             for packet in packets(self._input, *(self._input.streams[index] for index in needed)):
                 self._timeline.mend(packet)
-                if packet.size and packet.stream_index in self._tracks:
+                if packet.size and packet.stream_index in self._tracks and self._within(packet):
                     yield packet
         except av.error.FFmpegError:
             self.warnings.append("audio and subtitles could not be read to their end")
+
+    def _within(self, packet: Packet[Stream]) -> bool:
+        """Whether a packet belongs to the part that is copied; a subtitle that is shown already begins with it."""
+        begin = self._source.from_seconds
+        if not begin or packet.pts is None or packet.pts * packet.time_base >= begin:
+            return True
+        end = (packet.pts + (packet.duration or 0)) * packet.time_base
+        if packet.stream.type != "subtitle" or end <= begin:
+            return False
+        packet.pts = packet.dts = math.ceil(begin / packet.time_base)
+        packet.duration = math.floor(end / packet.time_base) - packet.pts
+        return True
 
     def _write(self, packet: Packet[Stream]) -> None:
         copy, convert = self._tracks[packet.stream_index]
@@ -297,15 +313,19 @@ def _timecode(stream: Stream) -> bool:
     return any(key.lower() == "timecode" for key in stream.metadata)
 
 
-def _clipped(chapter: Chapter, limit_seconds: float) -> Chapter | None:
+def _clipped(chapter: Chapter, from_seconds: Fraction, limit_seconds: float) -> Chapter | None:
+    """What of a chapter lies in the part that is copied, on the output's clock."""
     base = chapter["time_base"]
-    if base is None or limit_seconds == math.inf:
+    if base is None or (limit_seconds == math.inf and not from_seconds):
         return chapter
-    limit = int(limit_seconds / base)
-    if chapter["start"] >= limit:
+    shift = round(from_seconds / base)
+    start, end = max(0, chapter["start"] - shift), chapter["end"] - shift
+    if limit_seconds != math.inf:
+        end = min(end, int(limit_seconds / base))
+    if start >= end:
         return None
     clipped = chapter.copy()
-    clipped["end"] = min(chapter["end"], limit)
+    clipped["start"], clipped["end"] = start, end
     return clipped
 
 

@@ -294,7 +294,7 @@ class VideoWriter:
             seconds = float(self._delay * self._time_base)
             self._warn(f"timestamps before 0 cannot be kept: everything starts {seconds:.3f} s later")
             if self._copier is not None:
-                self._copier.delay_seconds = self._delay * self._time_base
+                self._copier.delay_seconds += self._delay * self._time_base
         pts += self._delay
         if not self._frames:
             self._first = pts

@@ -5,6 +5,7 @@ This module must not import PyTorch, so that `--help` is quick.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any, TypeVar
 import click
 from irn_video.pipeline.commandline.help import option
 
+_MOMENT = re.compile(r"(?:(?:([0-9]{1,4}):)?([0-9]{1,4}):)?([0-9]{1,9}(?:\.[0-9]{1,9})?)s?")
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
@@ -21,6 +23,29 @@ def bitrate(_context: click.Context, _parameter: click.Parameter, value: str | N
     from irn_video.codecs.encoders import parse_bitrate
 
     return parse_bitrate(value) if value is not None else None
+
+
+def moment(_context: click.Context, parameter: click.Parameter, value: str | None) -> float | None:
+    """What click's `callback` makes of `90`, `90s`, `1:30` or `0:01:30`: seconds.
+
+    Raises:
+        BadParameter: none of these.
+    """
+    if value is None:
+        return None
+    match = _MOMENT.fullmatch(value.strip())
+    if match is None:
+        raise click.BadParameter(f"{value!r} is no time: write 90, 1:30 or 0:01:30", param=parameter)
+    return 3600 * int(match[1] or 0) + 60 * int(match[2] or 0) + float(match[3])
+
+
+def part_options(function: Function) -> Function:
+    """`--start` and `--duration`."""
+    here = partial(option, group="Input", callback=moment, metavar="TIME")
+    return combined(
+        here("--start", help="Send from this time on: seconds, or [H:]M:S."),
+        here("--duration", help="Send so much: seconds, or [H:]M:S."),
+    )(function)
 
 
 def device_options(function: Function) -> Function:
@@ -119,16 +144,16 @@ def video_options(function: Function) -> Function:
             group="Output",
             type=click.Path(path_type=Path),
             metavar="DIR|FILE",
-            help="Work on all INPUTs, into files of their names in DIR, or write FILE. DIR is made where it is missing, "
-            "and outputs end in .mkv where the input's kind of file cannot be written. For one INPUT, a name that ends as "
-            "videos do, such as .mp4, is a FILE.",
+            help="Work on all INPUTs, into files of their names in DIR, or write FILE. DIR is made where it is "
+            "missing, outputs end in .mkv where the input's kind of file cannot be written. For one INPUT, a name that "
+            "ends like those of videos, such as .mp4, is a FILE.",
         ),
         option("--overwrite", group="Output", is_flag=True, help="Replace existing output files."),
         option(
             "--resume",
             group="Output",
             is_flag=True,
-            help="Skip what is finished: an output that exists, for irn-send one that was made from this INPUT.",
+            help="Skip what is finished. That is an output that exists, for irn-send one that was made of this INPUT.",
         ),
         option("--quiet", group="Output", is_flag=True, help="Say nothing but errors."),
         option(

@@ -17,6 +17,7 @@ from irn_video.pipeline.commandline.options import (
     device_options,
     encoder_options,
     latent_options,
+    part_options,
     paths_argument,
     video_options,
 )
@@ -92,6 +93,7 @@ goal_options = combined(
     metavar="2%|4k",
     help="At most this part of a group's bytes, or so many [default: what is worth it].",
 )
+@part_options
 @video_options
 @option(
     "--verify",

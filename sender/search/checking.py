@@ -19,7 +19,7 @@ from irn_video.sender.search.sample import Sample
 from irn_video.sender.search.scores import scores_of
 
 _TOLERANCE = 0.25  # of a frame's duration
-_ROOM = 0.985  # of a size that is aimed at
+_ROOM, _LEAST_SHARE = 0.985, 0.93  # of a size that is aimed at
 _SHORT = {"psnr_y": 0.2, "vmaf": 1.0, "vmaf_neg": 1.0}  # so much may be missing
 _PER_CRF = {"psnr_y": 0.5, "vmaf": 1.5, "vmaf_neg": 1.5}  # so much a step of CRF brings, about
 
@@ -45,7 +45,7 @@ def corrected(options: SendOptions, chosen: Chosen, size: int, reached: float | 
         reached: see `scores_of_sent`.
     """
     if chosen.size is not None:
-        if size <= chosen.size or options.bitrate is None:
+        if options.bitrate is None or _LEAST_SHARE * chosen.size <= size <= chosen.size:
             return None
         return replace(options, bitrate=round(options.bitrate * chosen.size / size * _ROOM))
     goal = chosen.goal

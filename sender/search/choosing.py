@@ -17,7 +17,7 @@ from irn_video.pipeline.quality.report import SearchReport, TriedWay
 from irn_video.pipeline.zoo import NETWORKS
 from irn_video.sender.options import AUTO, SendOptions
 from irn_video.sender.search.goal import JUDGE, Goal
-from irn_video.sender.search.sample import Sample, SampleSize, Span, read_sample
+from irn_video.sender.search.sample import Sample, SampleSize, read_sample
 from irn_video.sender.search.search import Way, search
 from irn_video.sender.search.trial import Trials
 
@@ -104,7 +104,7 @@ def choose(source: Path, options: SendOptions, goal: Goal, *, advance: Advance) 
         GoalUnreachable: see `search`; or a size that the other tracks exceed.
         IrnError: the clip cannot be read or coded.
     """
-    sample = read_sample(source, SampleSize(), stream=options.stream, span=Span(frames=options.frames))
+    sample = read_sample(source, SampleSize(), options)
     if goal.by_rate and goal.value is None:
         goal = replace(goal, value=rate_for_size(sample, options) / 1000)
     cost = _TRIAL_COST * len(sample.frames)
@@ -137,13 +137,14 @@ def rate_for_size(sample: Sample, options: SendOptions) -> int:
         raise BadOption("a file of unknown length cannot get a size", path=sample.info.path, hint="give --bitrate")
     others = survey(sample.info.path, stream=sample.info.stream)
     share = min(1.0, sample.total / others.frames) if others.frames else 1.0
-    left = options.size * _ROOM - sum(others.other_bytes.values()) * share - _FRAME_COST * sample.total
+    tracks = sum(others.other_bytes.values()) * share
+    left = options.size * _ROOM - tracks - _FRAME_COST * sample.total
     rate = left * 8 * float(sample.rate) / sample.total
     if rate < MIN_BITRATE:
         raise GoalUnreachable(
             f"{options.size} bytes are too few",
             path=sample.info.path,
-            hint=f"sound and other tracks take {sum(others.other_bytes.values()) * share:.0f} of them",
+            hint=f"sound and other tracks take {tracks:.0f} of them",
         )
     return round(rate)
 

@@ -13,9 +13,11 @@ from irn_video.codecs.errors import UnreadableVideo
 from irn_video.codecs.picture import Picture
 from irn_video.codecs.reading.reader import VideoReader
 from irn_video.codecs.reading.video_info import VideoInfo
+from irn_video.sender.part import PartOptions, part_of
 
 _FALLBACK_RATE = Fraction(25)
 _MEMORY = 192 << 20  # bytes of all frames
+_EARLY = 0.002  # seconds, for times that were rounded
 _FEWEST = 24  # however large they are
 
 
@@ -27,13 +29,11 @@ class SampleSize:
         frames: to encode, all stretches together.
         stretches: places of the clip; longer stretches are more like the clip to an encoder.
         pairs: of neighbouring frames to restore and measure. VMAF looks at the motion between neighbours.
-        shift: where in the pattern of places the first lies, so that other frames can be taken for a check.
     """
 
     frames: int = 84
     stretches: int = 6
     pairs: int = 6
-    shift: float = 0.5
 
 
 @dataclass(frozen=True)
@@ -62,33 +62,26 @@ class Sample:
         return self.info.frame_rate or _FALLBACK_RATE
 
 
-@dataclass(frozen=True)
-class Span:
-    """The part of a clip that is sent: from `start` on, at most `frames`; seconds, counted from the first frame."""
-
-    start: float = 0.0
-    frames: int | None = None
-
-
-def read_sample(path: Path, size: SampleSize, *, stream: int | None = None, span: Span = Span()) -> Sample:
+def read_sample(path: Path, size: SampleSize, options: PartOptions) -> Sample:
     """Take samples of a clip; a short one is taken as a whole.
 
     Raises:
         MissingFile, UnreadableVideo, SizeChanged: see `VideoReader`.
+        BadOption: see `part_of`.
     """
-    with VideoReader(path, stream=stream) as reader:
-        info = reader.info
-        rate = info.frame_rate or _FALLBACK_RATE
-        total = _total(info, rate, span)
-        count = min(size.frames, max(_FEWEST, _MEMORY // _bytes(info)))
-        if total is None or total <= 2 * count:
-            begins, each = [span.start], min(total or count, count)
-        else:
-            each = count // size.stretches
-            begins = [
-                span.start + max(0.0, float(((index + size.shift) / size.stretches * total - each / 2) / rate))
-                for index in range(size.stretches)
-            ]
+    with part_of(path, options) as part:
+        info, offset = part.reader.info, part.start or 0.0
+    rate = info.frame_rate or _FALLBACK_RATE
+    total = info.frames or (round(info.duration_seconds * rate) if info.duration_seconds else None)
+    total = total if options.frames is None else min(options.frames, total or options.frames)
+    count = min(size.frames, max(_FEWEST, _MEMORY // _bytes(info)))
+    if total is None or total <= 2 * count:
+        begins, each = [offset], min(total or count, count)
+    else:
+        each = count // size.stretches
+        middles = [(index + 0.5) / size.stretches * total for index in range(size.stretches)]
+        begins = [offset + max(0.0, float((middle - each / 2) / rate)) for middle in middles]
+    with VideoReader(path, stream=options.stream) as reader:
         first = next(iter(reader))
         pieces = [piece for begin in begins if (piece := _taken(reader, first, begin, each))]
     if not pieces:
@@ -104,7 +97,7 @@ def read_sample(path: Path, size: SampleSize, *, stream: int | None = None, span
         for start, piece in zip(starts, pieces, strict=True)
         for place in _pairs(len(piece), math.ceil(size.pairs / len(pieces)))
     ]
-    times = tuple(frame.pts_seconds - first.pts_seconds - span.start for frame in taken)
+    times = tuple(frame.pts_seconds - first.pts_seconds - offset for frame in taken)
     return Sample(info, frames, tuple(starts), tuple(judged), times, total)
 
 
@@ -118,18 +111,11 @@ def _taken(reader: VideoReader, first: Picture, start: float, count: int) -> lis
     """So many frames from a time on, counted from the first frame; fewer at the end."""
     if start <= 0:
         return [first, *islice(reader, count - 1)]
-    begin = first.pts_seconds + start
+    begin = first.pts_seconds + start - _EARLY
     # Containers that cannot seek are read on.
     with suppress(UnreadableVideo):
         reader.seek(round(Fraction(begin) / reader.info.time_base))
     return list(islice((frame for frame in reader if frame.pts_seconds >= begin), count))
-
-
-def _total(info: VideoInfo, rate: Fraction, span: Span) -> int | None:
-    """Frames of the span."""
-    count = info.frames or (round(info.duration_seconds * rate) if info.duration_seconds else None)
-    left = None if count is None else max(1, count - round(span.start * rate))
-    return left if span.frames is None or left is None else min(left, span.frames)
 
 
 def _bytes(info: VideoInfo) -> int:

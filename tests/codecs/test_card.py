@@ -13,7 +13,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from irn_video.codecs.bitstream import card as card_module
-from irn_video.codecs.bitstream.card import MAX_COMMENT, StreamCard, digest_of, is_digest_of, parse_payload, tag_payload
+from irn_video.codecs.bitstream.card import (
+    MAX_COMMENT,
+    StreamCard,
+    digest_of,
+    is_digest_of,
+    parse_payload,
+    tag_payload,
+    version_of,
+)
 from irn_video.codecs.bitstream.sei import CARD_UUID, find_payloads, sei_nal
 from irn_video.codecs.encoders import EncoderSettings
 from irn_video.codecs.errors import BadCard, MissingFile, UnreadableVideo
@@ -30,6 +38,15 @@ def test_round_trip(tools: Any) -> None:
         assert StreamCard.from_json(card.to_json()) == card
         assert parse_payload(card.to_payload()) == card
         assert parse_payload(tag_payload(card.to_tag()) or b"") == card
+
+
+def test_a_start_makes_another_version(tools: Any) -> None:
+    """A card without one is what it was, so that older programs read it."""
+    assert "start" not in json.loads(tools.card().to_json())
+    assert json.loads(tools.card().to_json())["version"] == 2
+    card = tools.card(start=12.5, version=version_of(12.5))
+    assert json.loads(card.to_json())["version"] == 3
+    assert parse_payload(card.to_payload()) == parse_payload(tag_payload(card.to_tag()) or b"") == card
 
 
 def test_the_same_card_is_the_same_text(tools: Any) -> None:
@@ -54,7 +71,13 @@ def test_the_same_card_is_the_same_text(tools: Any) -> None:
         *({"seed": 2**64}, {"source_name": "../../etc/passwd"}, {"source_name": "a\\b"}, {"source_name": ".."}),
         *({"source_bytes": -1}, {"source_sha256": "xyz"}, {"frames": -1}, {"comment": "x" * (MAX_COMMENT + 1)}),
         *({"comment": 5}, {"model": None}, {"model": "x" * 1000}, {"color": None}, {"color": ColorSpec(matrix=-1)}),
-        *({"color": ColorSpec(full_range=1)}, {"version": 3}),
+        *(
+            {"color": ColorSpec(full_range=1)},
+            {"version": 3},
+            {"version": 4},
+            {"start": 1.5},
+            {"start": -1.0, "version": 3},
+        ),
     ],
 )
 def test_senseless_fields(tools: Any, changes: dict[str, Any]) -> None:
@@ -63,7 +86,7 @@ def test_senseless_fields(tools: Any, changes: dict[str, Any]) -> None:
     assert len(str(caught.value)) < 200
 
 
-@pytest.mark.parametrize("version", [0, 3, 99, "1", None, True, [1]])
+@pytest.mark.parametrize("version", [0, 4, 99, "1", None, True, [1]])
 def test_other_versions_say_which(tools: Any, version: object) -> None:
     values = json.loads(tools.card().to_json()) | {"version": version, "something": "new"}
     with pytest.raises(BadCard, match=r"version.*a newer irn-video is needed") as caught:
@@ -289,9 +312,9 @@ def test_no_card(mp4: Path, tools: Any, tmp_path: Path) -> None:
 
 
 def test_bad_cards_in_files(tools: Any, mp4: Path, tmp_path: Path) -> None:
-    newer = json.loads(tools.card().to_json()) | {"version": 3}
+    newer = json.loads(tools.card().to_json()) | {"version": 4}
     payload = base64.b64encode(json.dumps(newer).encode()).decode()
-    for index, (text, words) in enumerate(((payload, "version 3"), ("%%%", "not base64"), ("e30=", "version None"))):
+    for index, (text, words) in enumerate(((payload, "version 4"), ("%%%", "not base64"), ("e30=", "version None"))):
         path = tmp_path / f"{index}.mp4"
         tools.ffmpeg("-i", mp4, "-c", "copy", "-metadata", f"comment=irn-video card {text}", path)
         with pytest.raises(BadCard, match=words) as caught:
