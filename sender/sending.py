@@ -33,7 +33,8 @@ from irn_video.sender.options import SendOptions
 from irn_video.sender.part import part_of, place_of, rest_of
 from irn_video.sender.planning import SendPlan, plan_of
 from irn_video.sender.search.checking import corrected, scores_of_sent
-from irn_video.sender.search.choosing import FULL, Chosen, choose, goal_of, network_of
+from irn_video.sender.search.choosing import Chosen, choose, goal_of, rescaler_of
+from irn_video.sender.search.peers import peers_of
 
 _MAX_NAME = 255
 _CORRECTIONS = 2
@@ -87,11 +88,12 @@ def send(
         options, advance = chosen.options, _after(chosen.work, advance)
         if say is not None:
             say(str(chosen))
-    rescaler = _rescaler(options)
+    rescaler = rescaler_of(options)
     sent = _sent(source, output, rescaler, options, advance, say, phase)
     search = None
     if chosen is not None:
         options, sent, search = _as_wanted(source, output, rescaler, options, chosen, sent, phase)
+    peers = peers_of(source, rescaler, options) if options.verify else ()
     frames = verify(source, output, rescaler, sent.card, options, phase("verifying")) if options.verify else ()
     tuner = sent.tuner
     report = Report(
@@ -109,6 +111,7 @@ def send(
         source=sent.origin,
         elapsed_seconds=sent.elapsed_seconds,
         search=search,
+        peers=peers,
     )
     return SendResult(sent.written, sent.card, report)
 
@@ -248,14 +251,6 @@ def card_of(
         source_sha256=digest_of(file_digest(info.path)) if findable else "",
         frames=count,
     )
-
-
-def _rescaler(options: SendOptions) -> Rescaler:
-    model = FULL if options.model == "full" else options.model or network_of(options.scale or 2)
-    rescaler = Rescaler.load(model, device=options.device, precision=options.precision)
-    if options.scale not in (None, rescaler.scale):
-        raise BadOption(f"{model} has scale {rescaler.scale}, not {options.scale}", hint="choose another model")
-    return rescaler
 
 
 def _temperature(rescaler: Rescaler, options: SendOptions) -> float:

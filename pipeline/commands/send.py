@@ -13,7 +13,6 @@ from irn_video.codecs.errors import BadOption, IrnError
 from irn_video.codecs.writing.output import check_output
 from irn_video.pipeline.commandline.help import Command, option
 from irn_video.pipeline.commandline.options import (
-    combined,
     device_options,
     encoder_options,
     latent_options,
@@ -24,26 +23,18 @@ from irn_video.pipeline.commandline.options import (
 from irn_video.pipeline.commandline.running import run_command, summary_line
 from irn_video.pipeline.commandline.several import Job, Naming, arranged, check_undamaged, jobs_of, unfinished, work_on
 from irn_video.pipeline.commandline.talk import Talk
+from irn_video.pipeline.commands.send_aims import (
+    advice_options,
+    aim_options,
+    estimate_line,
+    peer_lines,
+    reached_line,
+)
 
 if TYPE_CHECKING:
     from irn_video.pipeline.quality.report import Report
     from irn_video.sender.options import SendOptions
     from irn_video.sender.sending import SendResult
-
-
-def _size(_context: click.Context, _parameter: click.Parameter, value: str | None) -> int | None:
-    from irn_video.sender.search.goal import parse_size
-
-    return parse_size(value) if value is not None else None
-
-
-goal_options = combined(
-    option("--psnr", group="Aim", type=float, metavar="DB", help="Mean PSNR-Y to reach, with as few bits as possible."),
-    option("--vmaf", group="Aim", type=float, metavar="V", help="Likewise, mean VMAF."),
-    option("--vmaf-neg", group="Aim", type=float, metavar="V", help="Likewise, mean VMAF-NEG."),
-    option("--size", group="Aim", callback=_size, metavar="SIZE", help="Of the file, such as 20M: the best quality."),
-)
-"""Whoever aims at something, or gives --bitrate and no network, leaves network, scale and CRF to a search."""
 
 
 @click.command(
@@ -59,7 +50,7 @@ goal_options = combined(
     "bit rate.",
     preset_help="Speed against compression, in the codec's words [default: medium].",
 )
-@goal_options
+@aim_options
 @option(
     "--scale",
     group="Network",
@@ -99,8 +90,10 @@ goal_options = combined(
     "--verify",
     group="Output",
     is_flag=True,
-    help="Restore the LR stream afterwards and say the PSNR the receiver will see.",
+    help="Restore the LR stream afterwards and say the PSNR the receiver will see, and what plain coding and the "
+    "Lanczos pair would take for the same quality.",
 )
+@advice_options
 @option(
     "--report", group="Output", type=click.Path(path_type=Path), metavar="FILE", help="Write a report, .json or .csv."
 )
@@ -113,6 +106,8 @@ def command(
     as_json: bool,
     quiet: bool,
     resume: bool,
+    dry_run: bool,
+    advise: bool,
     scale: str | None,
     **options: Any,
 ) -> None:
@@ -130,15 +125,18 @@ def command(
         raise BadOption("--report is for one video", hint="--json prints the reports of all")
     talk = Talk(quiet, as_json)
     jobs = jobs_of(paths, out, Naming(settings.codec, "_lr"))
+    if dry_run:
+        _estimate(jobs, settings, talk)
+        return
     if resume:
         jobs = unfinished(jobs, _was_sent, talk)
     if out is not None or not jobs:
-        work_on(jobs, lambda job: _send(job, settings, talk), as_json=as_json)
+        work_on(jobs, lambda job: _send(job, settings, talk, advise=advise), as_json=as_json)
         return
     if report is not None:
         check_report_name(report)
         check_output(report, paths, settings.overwrite)
-    sent = _send(jobs[0], settings, talk)
+    sent = _send(jobs[0], settings, talk, advise=advise)
     if report is not None:
         sent.write(report, overwrite=settings.overwrite)
     if as_json:
@@ -158,11 +156,13 @@ def _was_sent(job: Job) -> bool:
     return card is not None and is_source(card, job.source)
 
 
-def _send(job: Job, options: SendOptions, talk: Talk) -> Report:
+def _send(job: Job, options: SendOptions, talk: Talk, *, advise: bool) -> Report:
     """Send one video and say how it went."""
     from irn_video.sender.sending import send
 
     check_output(job.output, [job.source], options.overwrite)
+    if advise and not talk.quiet:
+        _advise(job.source, options, talk)
     with talk.phases() as phase:
         advance = phase(f"sending {job.source.name}")
         result = send(job.source, job.output, options, advance=advance, say=talk.before(advance), phase=phase)
@@ -170,6 +170,36 @@ def _send(job: Job, options: SendOptions, talk: Talk) -> Report:
         talk.warn(text)
     _tell(result, talk)
     return result.report
+
+
+def _advise(source: Path, options: SendOptions, talk: Talk) -> None:
+    """Say if plain coding would be smaller; whoever aims at something gets what is best."""
+    from irn_video.sender.search.choosing import goal_of, rescaler_of
+    from irn_video.sender.search.peers import advice
+
+    if goal_of(options) is None and (found := advice(source, rescaler_of(options), options)):
+        talk.say(found)
+
+
+def _estimate(jobs: Sequence[Job], options: SendOptions, talk: Talk) -> None:
+    """Say what would be done."""
+    from irn_video.sender.search.choosing import choose, goal_of, rescaler_of
+    from irn_video.sender.search.estimate import estimate
+
+    found, goal = [], goal_of(options)
+    with talk.phases() as phase:
+        for job in jobs:
+            chosen = options
+            if goal is not None:
+                ways = choose(job.source, options, goal, advance=phase(f"searching for {job.source.name}"))
+                talk.say(str(ways))
+                chosen = ways.options
+            found.append((job, estimate(job.source, rescaler_of(chosen), chosen)))
+    for job, one in found:
+        talk.tell(f"{job.source} → {job.output}: {estimate_line(one)}")
+    if talk.as_json:
+        entries = [{"input": str(job.source), "output": str(job.output), **one.as_json()} for job, one in found]
+        click.echo(json.dumps(entries, indent=1))
 
 
 def _tell(result: SendResult, talk: Talk) -> None:
@@ -183,6 +213,10 @@ def _tell(result: SendResult, talk: Talk) -> None:
         talk.tell(f"tuned {tuning.tuned} of {tuning.groups} groups of frames: {spent}")
     if result.report.frames:
         talk.tell(summary_line(result.report.summary()))
+    if line := reached_line(result.report):
+        talk.tell(line)
+    for line in peer_lines(result.report):
+        talk.tell(line)
     talk.tell(result.report.outcome())
 
 

@@ -69,6 +69,11 @@ class StreamReport:
     seconds: float
     hr_pixels: int
 
+    @property
+    def kbps(self) -> float | None:
+        """kbit/s of video packets, None where the length is not known."""
+        return _kbps(self.bytes, self.seconds)
+
     def as_json(self) -> dict[str, Any]:
         """Its entry, with kbit/s and bits per HR pixel."""
         kbps = _kbps(self.bytes, self.seconds)
@@ -156,6 +161,21 @@ class SearchReport:
 
 
 @dataclass(frozen=True)
+class Peer:
+    """What another way would take for the same quality, by samples of the clip.
+
+    Attributes:
+        model: `lanczos-x1` is plain coding at full size.
+        metric: what quality is, a key of summaries.
+        rate: its bit rate over that of the stream, None where it does not reach that quality.
+    """
+
+    model: str
+    metric: str
+    rate: float | None
+
+
+@dataclass(frozen=True)
 class Tuning:
     """What became of tuning the network to a stream.
 
@@ -206,6 +226,7 @@ class Report:
         source: what was sent.
         elapsed_seconds: from the first frame that was read to the finished file, None where nobody has looked.
         search: of what was aimed at, if anything.
+        peers: other ways, if they were looked at.
     """
 
     command: str
@@ -222,6 +243,7 @@ class Report:
     source: SourceReport | None = None
     elapsed_seconds: float | None = None
     search: SearchReport | None = None
+    peers: Sequence[Peer] = field(default_factory=tuple)
 
     @property
     def frames_per_second(self) -> float | None:
@@ -270,6 +292,7 @@ class Report:
             "elapsed_seconds": self.elapsed_seconds,
             "frames_per_second": self.frames_per_second,
             "tuning": asdict(self.tuning),
+            "peers": [asdict(peer) for peer in self.peers],
             "search": asdict(self.search) if self.search is not None else None,
             "frames": self._all_frames(),
             "summary": self.summary(),

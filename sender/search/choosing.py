@@ -159,6 +159,20 @@ def _candidates(options: SendOptions) -> Sequence[str]:
     return (FULL, network) if options.scale == 1 else (network,)
 
 
+def rescaler_of(options: SendOptions) -> Rescaler:
+    """What shrinks.
+
+    Raises:
+        UnknownModel, MissingFile, BadWeights: see `Rescaler.load`.
+        BadOption: no network has this scale, or the model has another.
+    """
+    model = FULL if options.model == "full" else options.model or network_of(options.scale or 2)
+    rescaler = Rescaler.load(model, device=options.device, precision=options.precision)
+    if options.scale not in (None, rescaler.scale):
+        raise BadOption(f"{model} has scale {rescaler.scale}, not {options.scale}", hint="choose another model")
+    return rescaler
+
+
 def network_of(scale: int | str) -> str:
     """The network for a scale.
 

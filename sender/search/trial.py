@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -23,6 +24,7 @@ from irn_video.sender.search.sample import Sample
 from irn_video.sender.search.scores import scores_of
 
 _KEYINT = 250
+_TYPICAL_CRF = 26.0
 
 
 @dataclass(frozen=True)
@@ -33,11 +35,13 @@ class Trial:
         crf: asked for.
         kbps: that the whole clip would take, going by the samples; kbit/s.
         scores: means over the judged frames, by keys of reports.
+        fps: frames shrunk and encoded a second.
     """
 
     crf: float
     kbps: float
     scores: dict[str, float]
+    fps: float
 
     def point(self, metric: str) -> Point:
         """For a search."""
@@ -67,12 +71,22 @@ class Trials:
         """Send, receive and measure the samples."""
         if (way.name, crf) not in self._made:
             settings = replace(self.encoder, crf=crf, bitrate=None, buffer_seconds=None)
-            kbps, restored = self._sent(way, settings, crf)
-            pairs = [(self.sample.frames[i], frame) for i, frame in zip(self.sample.judged, restored, strict=True)]
-            self._made[way.name, crf] = Trial(crf, kbps, scores_of(pairs, self.metrics, self._folder))
+            self._made[way.name, crf] = self._tried(way, settings, crf)
         return self._made[way.name, crf]
 
-    def _sent(self, way: Rescaler, settings: EncoderSettings, crf: float) -> tuple[float, list[Picture]]:
+    def measure_as_is(self, way: Rescaler) -> Trial:
+        """Likewise with the encoder's own rate, for streams without a CRF."""
+        return self._tried(way, self.encoder, _TYPICAL_CRF)
+
+    def _tried(self, way: Rescaler, settings: EncoderSettings, crf: float) -> Trial:
+        started = time.monotonic()
+        path, to = self._sent(way, settings, crf)
+        fps = len(self.sample.frames) / (time.monotonic() - started)
+        restored = self._restored(path, way, to)
+        pairs = [(self.sample.frames[i], frame) for i, frame in zip(self.sample.judged, restored, strict=True)]
+        return Trial(crf, self._kbps(coded_frames(path)), scores_of(pairs, self.metrics, self._folder), fps)
+
+    def _sent(self, way: Rescaler, settings: EncoderSettings, crf: float) -> tuple[Path, Restoration]:
         sample, info = self.sample, self.sample.info
         plan = plan_of(info, way, settings)
         height, width = way.padded(info.height, info.width)
@@ -96,7 +110,7 @@ class Trials:
         to = Restoration(
             plan.carried, info.height, info.width, way.temperature, quantiser=expected_quantiser(settings.codec, crf)
         )
-        return self._kbps(coded_frames(path)), self._restored(path, way, to)
+        return path, to
 
     def _restored(self, path: Path, way: Rescaler, to: Restoration) -> list[Picture]:
         judged = set(self.sample.judged)

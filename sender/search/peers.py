@@ -1,0 +1,98 @@
+"""What plain coding and ordinary resampling would take in place of a network, for the same quality."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from irn_video.codecs.encoders import ENCODERS, make_encoder
+from irn_video.pipeline.engine.rescaler import Rescaler
+from irn_video.pipeline.quality.report import Peer
+from irn_video.sender.options import SendOptions
+from irn_video.sender.search.bracket import Point
+from irn_video.sender.search.choosing import FULL
+from irn_video.sender.search.goal import Goal
+from irn_video.sender.search.sample import SampleSize, read_sample
+from irn_video.sender.search.search import at_goal, bracket_of
+from irn_video.sender.search.trial import Trials
+
+_FIRST_CRF = 26.0
+_HIGHER = {1: 0.0, 2: 6.0, 4: 14.0}  # CRF of full size for the quality of a smaller stream, about
+_GLANCE = SampleSize(frames=24, stretches=2, pairs=2)
+_SMALLER = 0.95  # of the bits, so that it is worth saying
+
+
+def peers_of(source: Path, rescaler: Rescaler, options: SendOptions) -> tuple[Peer, ...]:
+    """Plain coding and the Lanczos pair of the same scale against a stream, in PSNR-Y and VMAF-NEG, by samples.
+
+    Args:
+        source: of the stream.
+        rescaler: that the stream was made with.
+        options: likewise.
+
+    Returns:
+        Nothing for a codec without CRF.
+    """
+    if not searchable(options):
+        return ()
+    names = [FULL, *([f"lanczos-x{rescaler.scale}"] if rescaler.scale > 1 else [])]
+    metrics = ("psnr_y", "vmaf_neg")
+    with TemporaryDirectory(prefix="irn-send-") as folder:
+        trials = Trials(read_sample(source, SampleSize(), options), options.encoder, metrics, Path(folder))
+        return tuple(
+            Peer(name, metric, None if found is None else found.kbps / own.kbps)
+            for metric in metrics
+            if (own := _own(trials, rescaler, options, metric)) is not None
+            for name in names
+            if name != rescaler.name
+            for found in [_same(trials, name, rescaler.scale, own, metric)]
+        )
+
+
+def advice(source: Path, rescaler: Rescaler, options: SendOptions) -> str:
+    """A line for people where plain coding would probably be smaller at equal PSNR-Y, by a few frames; else nothing.
+
+    Args:
+        source: to be sent.
+        rescaler: to send it with.
+        options: likewise.
+    """
+    if rescaler.name == FULL or not searchable(options):
+        return ""
+    with TemporaryDirectory(prefix="irn-send-") as folder:
+        trials = Trials(read_sample(source, _GLANCE, options), options.encoder, ("psnr_y",), Path(folder))
+        own = _own(trials, rescaler, options, "psnr_y")
+        full = None if own is None else _same(trials, FULL, rescaler.scale, own, "psnr_y")
+    if own is None or full is None or full.kbps > _SMALLER * own.kbps:
+        return ""
+    less = 100 * (1 - full.kbps / own.kbps)
+    return (
+        f"advice: plain {options.codec} at full size would probably take {less:.0f} % less for the same PSNR-Y "
+        "(--scale auto finds what is best)"
+    )
+
+
+def searchable(options: SendOptions) -> bool:
+    """Whether the codec has a CRF, and the stream loss."""
+    settings = replace(options.encoder, bitrate=None, buffer_seconds=None)
+    return options.codec in ENCODERS and make_encoder(settings).crf is not None
+
+
+def _own(trials: Trials, rescaler: Rescaler, options: SendOptions, metric: str) -> Point | None:
+    """The stream itself."""
+    encoder = options.encoder
+    crf = make_encoder(encoder).crf
+    if crf is not None:
+        return trials.measure(rescaler, crf).point(metric)
+    if encoder.bitrate is None:
+        return None
+    bracket = bracket_of(Goal(encoder.bitrate / 1000, metric, by_rate=True), encoder)
+    return at_goal(trials, rescaler, bracket, _FIRST_CRF)
+
+
+def _same(trials: Trials, name: str, scale: int, own: Point, metric: str) -> Point | None:
+    """A peer at the quality of a stream."""
+    peer = Rescaler.load(name)
+    bracket = bracket_of(Goal(own.quality, metric), trials.encoder)
+    return at_goal(trials, peer, bracket, own.crf + _HIGHER.get(scale, 6.0) - _HIGHER.get(peer.scale, 6.0))
