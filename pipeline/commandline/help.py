@@ -10,24 +10,30 @@ from itertools import groupby
 from typing import Any
 
 import click
+from irn_video.pipeline.commandline.completion import COMPLETED
 
-_WIDTH = 100
+SETTINGS: dict[str, Any] = {"max_content_width": 100, "help_option_names": ["-h", "--help"]}
+"""What all commands have of click's settings of a context."""
+_SHORT = {"--out": "-o", "--overwrite": "-y", "--quiet": "-q"}
 _EVERYTHING = "irn_video.help_all"
 _OTHER = "Other"
 
 
 class Option(click.Option):
-    """An option that knows its place in the help.
+    """An option that knows its place in the help, its short name, and the words that the shell completes it with.
 
     Its help's first sentence says what it does; further ones are shown by `--help-all` alone.
 
     Args:
+        names: as click has them; those that all commands shorten alike need no short one.
         group: the heading that it stands under.
         rare: shown by `--help-all` alone.
     """
 
-    def __init__(self, *args: Any, group: str, rare: bool = False, **attributes: Any) -> None:
-        super().__init__(*args, **attributes)
+    def __init__(self, names: Sequence[str], *, group: str = _OTHER, rare: bool = False, **attributes: Any) -> None:
+        short = [_SHORT[name] for name in names if name in _SHORT]
+        complete = next((COMPLETED[name] for name in names if name in COMPLETED), None)
+        super().__init__([*names, *short], **{"shell_complete": complete, **attributes})
         self.group, self.rare = group, rare
 
     def brief_record(self, ctx: click.Context) -> tuple[str, str] | None:
@@ -50,7 +56,7 @@ class Command(click.Command):
     """
 
     def __init__(self, *args: Any, examples: Sequence[str] = (), **attributes: Any) -> None:
-        attributes["context_settings"] = {"max_content_width": _WIDTH, **attributes.get("context_settings", {})}
+        attributes["context_settings"] = {**SETTINGS, **attributes.get("context_settings", {})}
         super().__init__(*args, **attributes)
         self.examples = tuple(examples)
         self.params.append(_help_all())
@@ -86,6 +92,14 @@ class Command(click.Command):
         name = ctx.find_root().info_name or ""
         variable = f"_{name.replace('-', '_').upper()}_COMPLETE"
         formatter.write_text(f'Completion of words in bash: eval "$({variable}=bash_source {name})"')
+
+
+class Group(click.Group):
+    """A group of commands; those without this help have at least its width and its `-h`."""
+
+    def __init__(self, *args: Any, **attributes: Any) -> None:
+        attributes["context_settings"] = {**SETTINGS, **attributes.get("context_settings", {})}
+        super().__init__(*args, **attributes)
 
 
 def _everything(ctx: click.Context) -> bool:
