@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from irn_video.codecs.errors import BadOption, MissingFile
+from irn_video.codecs.reading.card_search import find_card
 from irn_video.pipeline.commandline.several import Job, jobs_of
 
 QUICK = ("--model", "lanczos-x2", "--preset", "ultrafast", "--frames", 2)
@@ -113,3 +114,13 @@ def test_names(tmp_path: Path) -> None:
     with pytest.raises(MissingFile):
         jobs_of([tmp_path / "none"], out, "h264")
     assert jobs_of([Path("x"), Path("y")], None, "h264") == [Job(Path("x"), Path("y"))]
+
+
+def test_other_names_of_codecs_are_stored_as_the_one(folder: Path, run: Any) -> None:
+    """The card, the report and the container are those of h265."""
+    done = run("send", folder / "a.mp4", "--out", folder / "small", "--codec", "hevc", "--json", *QUICK)
+    assert done.code == 0
+    assert json.loads(done.out)[0]["report"]["stream"]["codec"] == "h265"
+    card = find_card(folder / "small/a.mp4")
+    assert card is not None
+    assert card.codec == "h265"

@@ -116,7 +116,7 @@ class StreamCard:
         names = {field.name for field in fields(cls)}
         if names != values.keys():
             odd = ", ".join(sorted(names ^ values.keys())[:5])
-            raise BadCard(f"the card has missing or unknown fields: {odd[:100]}")
+            raise BadCard(f"the card has missing or unknown fields: {odd[:100]!r}")
         return cls(**{**values, "color": _color(values["color"])})
 
     def to_payload(self) -> bytes:
@@ -246,7 +246,7 @@ def _is_color(value: Any) -> bool:
 
 
 _CHECKS: dict[str, Callable[[Any], bool]] = {
-    "model": _text(200),
+    "model": lambda value: _text(200)(value) and value.isprintable(),  # it is shown on terminals
     "model_sha256": _digest,
     "scale": _whole(1, 16),
     "width": _whole(1, _MAX_SIDE),

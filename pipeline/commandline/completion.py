@@ -25,10 +25,10 @@ def complete_anchors(_context: click.Context, _parameter: click.Parameter, incom
 
 
 def complete_codecs(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Names of codecs, and the other names that are understood where one of those was begun."""
+    """Names of codecs; the other names that are understood only where a word was begun."""
     from irn_video.codecs.encoders import CODEC_ALIASES, ENCODERS
 
-    return _listed(ENCODERS, incomplete) or _listed(CODEC_ALIASES, incomplete)
+    return _listed((*ENCODERS, *CODEC_ALIASES) if incomplete else ENCODERS, incomplete)
 
 
 def complete_presets(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:

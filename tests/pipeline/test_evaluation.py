@@ -204,6 +204,8 @@ class TestReport:
         code, out, _ = evaluate(hr, tmp_path / "more", "--model", "lanczos-x2")
         assert code == 0
         assert out.count("mean") == 2
+        names = ["PSNR-RGB", "SSIM-RGB", "PSNR-Y", "SSIM-Y"]
+        assert out.splitlines()[1].split() == [*names, *(f"LR-{name}" for name in names)]
         assert f"{hr}: 2 images, rescale, x2" in out
         assert "b.png" in out
         assert "c.jpg" in out

@@ -161,6 +161,7 @@ def test_short_names_are_there() -> None:
         (["study", "run", "--anchors"], "full,lanczos-x", {f"full,lanczos-x{scale}" for scale in (1, 2, 4)}),
         (["send", "--codec"], "h26", {"h264", "h265", "h264_nvenc"}),
         (["receive", "--codec"], "x", {"x264", "x265"}),
+        (["study", "run", "--codec"], "hev", {"hevc", "hevc_nvenc"}),
         (["send", "--preset"], "very", {"veryfast", "veryslow"}),
         (["send", "--codec", "svtav1", "--preset"], "1", {"1", "10", "11", "12", "13"}),
         (["stream", "send", "--preset"], "ultra", {"ultrafast"}),

@@ -217,6 +217,7 @@ HOSTILE = {
     "too long": b"irn-video card " + b"A" * 10**6,
     "another version": b"irn-video card " + base64.b64encode(b'{"version": 99}'),
     "unknown fields": b"irn-video card " + base64.b64encode(b'{"version": 2, "run": "rm"}'),
+    "a terminal's commands": b"irn-video card " + base64.b64encode(b'{"version": 2, "\\u001b[2J": 1}'),
 }
 
 
@@ -228,6 +229,7 @@ def test_damaged_cards_are_refused_in_a_line(rescale: Rescale, small: Path, tmp_
     assert err.startswith(f"error: {small}: the card ")
     assert err.endswith("(--no-card enlarges it all the same)\n")
     assert len(err.splitlines()) == 1
+    assert err.strip().isprintable()
 
 
 def test_no_size_is_believed(rescale: Rescale, small: Path, tmp_path: Path) -> None:
@@ -280,3 +282,9 @@ def test_time_is_not_wasted() -> None:
     """Half a million empty parts are not all looked at."""
     data = b"\x89PNG\r\n\x1a\n" + png_chunk(b"IHDR", bytes(13)) + png_chunk(b"none", b"") * (1 << 19)
     assert card_in(data + png_chunk(b"tEXt", card().to_tag().encode())) is None
+
+
+def test_names_are_printable() -> None:
+    """They are shown on terminals."""
+    with pytest.raises(BadCard, match="the card is damaged: model = "):
+        replace(card(), model="irn\x1b[2J")
