@@ -70,7 +70,7 @@ def check_lr_size(width: int, height: int, card: StreamCard, path: Path | None =
     expected = card.width + card.pad_right, card.height + card.pad_bottom
     if (width * card.scale, height * card.scale) != expected:
         raise BadCard(
-            f"the stream card describes frames of {expected[0]}x{expected[1]} shrunk by {card.scale}, these are "
+            f"the card describes frames of {expected[0]}x{expected[1]} shrunk by {card.scale}, these are "
             f"{width}x{height}",
             path=path,
             hint="the stream was changed after irn-send",

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 from irn_video.codecs.bitstream.card import StreamCard, is_digest_of
 from irn_video.codecs.errors import BadCard, BadOption, MissingCard, UnknownModel, WeightsMismatch
@@ -14,6 +17,7 @@ from irn_video.pipeline.options import RestoringOptions, check_temperature, chec
 from irn_video.pipeline.restoring import check_size
 
 UPSCALERS = ("model", "lanczos", "bicubic", "rcan")
+_OF_FILES = (".safetensors", ".pt", ".pth")
 
 
 def check_restoring(options: RestoringOptions) -> None:
@@ -57,33 +61,62 @@ def rescaler_for(card: StreamCard, options: RestoringOptions) -> Rescaler:
     return Rescaler.load(f"{options.upscaler}-x{card.scale}", device=options.device, precision=options.precision)
 
 
-def load_for(card: StreamCard, name: str | None, *, device: str, precision: str) -> Rescaler:
-    """The rescaler that restores a stream.
+class HasWeights(Protocol):
+    """What a card tells apart: its name, the digest of its weights (empty without weights), its scale."""
 
-    Args:
-        card: of the stream.
-        name: a network to use in place of the one the card names: it must have the same weights.
+    name: str
+    sha256: str
+    scale: int
+
+
+Loaded = TypeVar("Loaded", bound=HasWeights)
+
+
+def load_for(card: StreamCard, name: str | None, *, device: str, precision: str) -> Rescaler:
+    """The rescaler that restores a stream, see `load_as_made`.
 
     Raises:
-        WeightsMismatch: these are not the weights that made the stream.
-        BadCard: the card names a file: what is read here is not for a stream to say.
-        UnknownModel, BadWeights, MissingFile, BadOption: see `Rescaler.load`.
+        WeightsMismatch, BadCard, UnknownModel, BadWeights, MissingFile, BadOption: see `load_as_made`, `Rescaler.load`.
     """
-    if name is None and (Path(card.model).suffix == ".safetensors" or Path(card.model).name != card.model):
-        raise BadCard("the stream card names a file as its model", hint="give the weights with --model FILE")
+    return load_as_made(card, name, partial(Rescaler.load, device=device, precision=precision))
+
+
+def load_as_made(
+    card: StreamCard, name: str | None, load: Callable[[str], Loaded], *, what: str = "stream", path: Path | None = None
+) -> Loaded:
+    """What restores a stream or an image: the network that made it.
+
+    Args:
+        card: of the stream or image.
+        name: a network to use in place of the one the card names: it must have the same weights.
+        load: gives a network by name or file.
+        what: "stream" or "image", for people.
+        path: the file, for people.
+
+    Raises:
+        WeightsMismatch: these are not the weights that made it.
+        BadCard: the card names a file: what is read here is not for a stream to say.
+        UnknownModel: the network that the card names is not here.
+    """
+    if name is None and (Path(card.model).suffix in _OF_FILES or Path(card.model).name != card.model):
+        raise BadCard("the card names a file as its model", path=path, hint="give the weights with --model FILE")
     try:
-        rescaler = Rescaler.load(name or card.model, device=device, precision=precision)
+        rescaler = load(name or card.model)
     except UnknownModel as error:
         if name is not None:
             raise
         raise UnknownModel(
-            f"the network that made this stream, {card.model!r}, is not here", hint="give it with --model FILE"
+            f"the network that made this {what}, {card.model!r}, is not here",
+            path=path,
+            hint="give it with --model FILE",
         ) from error
-    if not is_digest_of(card.model_sha256, rescaler.sha256) or rescaler.scale != card.scale:
+    same = bool(rescaler.sha256) or rescaler.name == card.model  # kernels have no weights to compare
+    if not (same and is_digest_of(card.model_sha256, rescaler.sha256) and rescaler.scale == card.scale):
         raise WeightsMismatch(
             f"{rescaler.name} has other weights ({rescaler.sha256[:12] or 'none'}) than the network that made this "
-            f"stream ({card.model} {card.model_sha256[:12] or 'none'})",
-            hint="give those weights with --model FILE",
+            f"{what} ({card.model} {card.model_sha256[:12] or 'none'})",
+            path=path,
+            hint="give those weights with --model FILE" if name is None else "leave --model out, or give those weights",
         )
     return rescaler
 

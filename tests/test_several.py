@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from irn_video.codecs.errors import BadOption, MissingFile
+from irn_video.codecs.reading.card_search import find_card
 from irn_video.pipeline.commandline.several import Job, Naming, arranged, jobs_of
 
 QUICK = ("--model", "lanczos-x2", "--preset", "ultrafast", "--frames", 2)
@@ -176,3 +177,13 @@ def test_resume(folder: Path, run: Any) -> None:
     assert done.err.count("the output exists") == 2
     done = run("send", *inputs, "-o", folder / "small", "--resume", "--overwrite", *QUICK)
     assert (done.code, "skipped" in done.err) == (0, False)
+
+
+def test_other_names_of_codecs_are_stored_as_the_one(folder: Path, run: Any) -> None:
+    """The card, the report and the container are those of h265."""
+    done = run("send", folder / "a.mp4", "--out", folder / "small", "--codec", "hevc", "--json", *QUICK)
+    assert done.code == 0
+    assert json.loads(done.out)[0]["report"]["stream"]["codec"] == "h265"
+    card = find_card(folder / "small/a.mp4")
+    assert card is not None
+    assert card.codec == "h265"

@@ -1,1 +1,1 @@
-"""Bytes of H.264 and H.265: SEI messages, the stream card and stamps in them, headers. No files."""
+"""Bytes of H.264 and H.265: SEI messages, the stream card and stamps in them, headers; the card in images. No files."""

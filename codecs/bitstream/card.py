@@ -1,4 +1,4 @@
-"""The stream card: what an LR stream says about itself, so that the receiver needs no options .
+"""The stream card: what an LR stream says about itself, so that the receiver needs no options.
 
 One versioned JSON object in two places: an SEI message on every keyframe of H.264 and H.265, which survives remuxing,
 MPEG-TS, fragmenting and cutting, and the container's `comment` tag, which also works for AV1 and FFV1. The tag holds
@@ -41,7 +41,7 @@ _DICTIONARY = (
     b'"scale":2,"seed":0,"source_bytes":1000000,"source_name":"input.mp4","source_sha256":"","version":1,"width":1920}'
 )
 _TAG_PREFIX = "irn-video card "
-_MAX_SIDE = 16384
+_MAX_SIDE = 1 << 20  # of an image; a video is checked against its frames
 _SHA256 = re.compile(r"[0-9a-f]{16,64}")
 
 
@@ -96,9 +96,9 @@ class StreamCard:
     def __post_init__(self) -> None:
         for field in fields(self):
             if not _CHECKS[field.name](getattr(self, field.name)):
-                raise BadCard(f"the stream card is damaged: {field.name} = {_short(getattr(self, field.name))}")
+                raise BadCard(f"the card is damaged: {field.name} = {_short(getattr(self, field.name))}")
         if (self.version == _WITH_START) != (self.start is not None):
-            raise BadCard(f"the stream card is damaged: version {self.version}, start = {self.start}")
+            raise BadCard(f"the card is damaged: version {self.version}, start = {self.start}")
 
     def to_json(self) -> str:
         """Compact JSON, ASCII, keys sorted: the same card is always the same text."""
@@ -118,13 +118,13 @@ class StreamCard:
         version = values.get("version")
         if version not in _READABLE or isinstance(version, bool):
             raise BadCard(
-                f"the stream card has version {_short(version)}, this program reads up to {_WITH_START}",
+                f"the card has version {_short(version)}, this program reads up to {_WITH_START}",
                 hint="a newer irn-video is needed",
             )
         names = {field.name for field in fields(cls)} - ({"start"} if version < _WITH_START else set())
         if names != values.keys():
             odd = ", ".join(sorted(names ^ values.keys())[:5])
-            raise BadCard(f"the stream card has missing or unknown fields: {odd[:100]}")
+            raise BadCard(f"the card has missing or unknown fields: {odd[:100]!r}")
         return cls(**{**values, "color": _color(values["color"])})
 
     def to_payload(self) -> bytes:
@@ -154,13 +154,13 @@ def parse_payload(payload: bytes) -> StreamCard:
         BadCard: see `StreamCard.from_json`.
     """
     if len(payload) > MAX_CARD_BYTES:
-        raise BadCard(f"the stream card is too long: {len(payload)} bytes")
+        raise BadCard(f"the card is too long: {len(payload)} bytes")
     if payload[:1] == bytes([_MASKED]) and len(payload) > 2:
         return StreamCard.from_json(_inflated(_masked(payload[2:], payload[1])))
     try:
         content = base64.b64decode(payload.rstrip(b"\0"), validate=True)
     except binascii.Error as error:
-        raise BadCard("the stream card is not base64") from error
+        raise BadCard("the card is not base64") from error
     return StreamCard.from_json(_inflated(content[1:]) if content.startswith(_DEFLATED) else content)
 
 
@@ -183,9 +183,9 @@ def _inflated(content: bytes) -> bytes:
     try:
         text = inflate.decompress(content, MAX_CARD_BYTES)
     except zlib.error as error:
-        raise BadCard("the stream card is damaged: it does not inflate") from error
+        raise BadCard("the card is damaged: it does not inflate") from error
     if not inflate.eof:
-        raise BadCard("the stream card is damaged: cut short, or too long")
+        raise BadCard("the card is damaged: cut short, or too long")
     return text
 
 
@@ -198,19 +198,19 @@ def tag_payload(comment: str | None) -> bytes | None:
 
 def _parse(text: str | bytes) -> dict[str, Any]:
     if len(text) > MAX_CARD_BYTES:
-        raise BadCard(f"the stream card is too long: {len(text)} bytes")
+        raise BadCard(f"the card is too long: {len(text)} bytes")
     try:
         values = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise BadCard("the stream card is not JSON") from error
+        raise BadCard("the card is not JSON") from error
     if not isinstance(values, dict):
-        raise BadCard("the stream card is not a JSON object")
+        raise BadCard("the card is not a JSON object")
     return values
 
 
 def _color(values: object) -> ColorSpec:
     if not isinstance(values, dict) or values.keys() != {field.name for field in fields(ColorSpec)}:
-        raise BadCard("the stream card is damaged: color")
+        raise BadCard("the card is damaged: color")
     return ColorSpec(**values)
 
 
@@ -259,7 +259,7 @@ def _is_color(value: Any) -> bool:
 
 
 _CHECKS: dict[str, Callable[[Any], bool]] = {
-    "model": _text(200),
+    "model": lambda value: _text(200)(value) and value.isprintable(),  # it is shown on terminals
     "model_sha256": _digest,
     "scale": _whole(1, 16),
     "width": _whole(1, _MAX_SIDE),

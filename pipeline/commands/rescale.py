@@ -14,8 +14,6 @@ from irn_video.pipeline.commandline.options import device_options, latent_option
 from irn_video.pipeline.commandline.progress import progress
 from irn_video.pipeline.commandline.running import run_command, warn
 
-_DEFAULT_MODEL = "irn-h264-x2"  # that of the zoo, named here so that --help is quick
-
 
 @click.command(
     name="irn-rescale",
@@ -43,11 +41,20 @@ _DEFAULT_MODEL = "irn-h264-x2"  # that of the zoo, named here so that --help is 
 @option(
     "--model",
     group="Network",
-    default=_DEFAULT_MODEL,
-    show_default=True,
     metavar="NAME|FILE",
-    help="A network of irn-models list, a weights file, an official checkpoint of IRN (.pth) or RCAN (.pt, only up), "
-    "or bicubic-x2, lanczos-x4, …. Going up takes the one that went down.",
+    help="What shrinks or enlarges [default: irn-h264-x2; for --up what the image's card names]. A network of "
+    "irn-models list, a weights file, an official checkpoint of IRN (.pth) or RCAN (.pt, only up), or bicubic-x2, "
+    "lanczos-x4, …. For --up, one that is not the card's is refused.",
+)
+@option(
+    "--card/--no-card",
+    "obey_card",
+    group="Network",
+    rare=True,
+    default=True,
+    show_default=True,
+    help="For --up: take network, size and temperature from the image's card. Without, --model enlarges to the size "
+    "times its scale.",
 )
 @option(
     "--format",
@@ -67,30 +74,39 @@ _DEFAULT_MODEL = "irn-h264-x2"  # that of the zoo, named here so that --help is 
     help="Of jpg, 100 is best.",
 )
 @latent_options(
-    temperature_help="For --up: 0 restores the mean (best PSNR), 1 samples full detail [default: the network's].",
-    seed_help="Of the sampled latents; the same for every picture.",
+    temperature_help="0 restores the mean (best PSNR), 1 samples full detail [default: the card's or the network's]. "
+    "For --down it goes into the card.",
+    seed_help="Of the sampled latents; the same for every image [default: the card's or 0].",
+    seed=None,
 )
 @option("--overwrite", group="Output", is_flag=True, help="Replace existing output files.")
 @option("--json", "as_json", group="Output", is_flag=True, help="Print what was written on stdout as JSON.")
 @device_options
-def command(images: tuple[Path, ...], out: Path, down: bool, model: str, as_json: bool, **options: Any) -> None:
+def command(
+    images: tuple[Path, ...], out: Path, down: bool, as_json: bool, device: str, precision: str, **options: Any
+) -> None:
     """Shrink or enlarge images (PNG, JPEG, WebP, BMP, TIFF) and folders of them, without a reference.
 
-    Any size: where it does not divide, the edge is repeated and cut off again. A PNG image made with --down remembers
-    the size of its original, and --up returns to it; from other formats --up gives the size times the scale. Alpha
-    is kept, by bicubic resampling. Grey images become colour images; 16 bits are rounded to 8; other metadata
-    (EXIF, ICC profiles) is not kept, but images are turned upright. Codec-aware networks (made for video) work in
-    Y'CbCr 4:2:0, so the chroma of their output has half the resolution.
+    What --down writes carries a card: network and its weights, scale, size of the original, temperature. --up obeys it,
+    and refuses an image that has changed its size since. Without a card, --up takes --model and gives the size times
+    the scale.
+
+    Any size: where it does not divide, the edge is repeated and cut off again. Alpha is kept, by bicubic resampling.
+    Grey images become colour images; 16 bits are rounded to 8; other metadata (EXIF, ICC profiles) is not kept, but
+    images are turned upright. Codec-aware networks (made for video) work in Y'CbCr 4:2:0, so the chroma of their
+    output has half the resolution.
     """
     from irn_video.pipeline.evaluation.rescale import RescaleOptions, rescale
-    from irn_video.pipeline.evaluation.rescalers import load_stills
+    from irn_video.pipeline.evaluation.rescalers import StillRescaler, load_stills
 
-    names = ("format", "quality", "temperature", "seed", "overwrite")
-    settings = RescaleOptions(up=not down, **{name: options[name] for name in names})
-    rescaler = load_stills(model, device=options["device"], precision=options["precision"])
-    click.echo(f"{rescaler.name} on {rescaler.where}", err=True)
+    def load(name: str) -> StillRescaler:
+        rescaler = load_stills(name, device=device, precision=precision)
+        click.echo(f"{rescaler.name} on {rescaler.where}", err=True)
+        return rescaler
+
+    settings = RescaleOptions(up=not down, **options)
     with progress("rescaling", "images") as advance:
-        result = rescale(rescaler, images, out, settings, advance=advance)
+        result = rescale(load, images, out, settings, advance=advance)
     for text in result.warnings:
         warn(text)
     if as_json:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import re
 import struct
-import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+from irn_video.codecs.bitstream.card import StreamCard
+from irn_video.codecs.bitstream.image_card import with_card
 from irn_video.codecs.errors import IrnError, MissingFile
 from irn_video.codecs.picture import ColorSpec, Layout, Picture
 from irn_video.codecs.writing.output import atomic_path
@@ -32,8 +32,6 @@ _MAX_BYTES = 1 << 30
 _PNG = b"\x89PNG\r\n\x1a\n"
 _PNG_HEADER = 33  # signature and IHDR chunk
 _JPEG = b"\xff\xd8"
-_KEYWORD = b"irn-video"
-_HR_SIZE = re.compile(rb"hr-size ([0-9]{1,6})x([0-9]{1,6})")
 
 
 class UnreadablePicture(IrnError, ValueError):
@@ -47,14 +45,11 @@ class Still:
     Attributes:
         picture: its colours, with the samples of `RGB`; a grey file has three equal planes.
         alpha: opacity, (H, W) uint8, or None.
-        hr_size: (height, width) of the image that this one was made from by `irn-rescale --down`, where the file
-            says so, else None.
         warnings: what was converted, one line each.
     """
 
     picture: Picture
     alpha: Bytes | None = None
-    hr_size: tuple[int, int] | None = None
     warnings: tuple[str, ...] = ()
 
 
@@ -98,7 +93,7 @@ def read_still(path: Path) -> Still:
         MissingFile: there is no such file.
         UnreadablePicture: not an image, damaged, larger than 2²⁸ pixels, or of floating-point samples.
     """
-    data = _file_bytes(path)
+    data = file_bytes(path)
     # OpenCV turns a JPEG file upright only where it may drop alpha, which JPEG does not have.
     mode = cv2().IMREAD_COLOR if data.startswith(_JPEG) else cv2().IMREAD_UNCHANGED
     try:
@@ -119,7 +114,7 @@ def read_still(path: Path) -> Still:
     grey = decoded.ndim == 2 or decoded.shape[2] == 1
     bgr = np.repeat(decoded.reshape(*decoded.shape[:2], 1), 3, 2) if grey else decoded
     alpha = np.ascontiguousarray(bgr[..., 3]) if bgr.shape[2] == 4 else None
-    return Still(picture_of(bgr[..., 2::-1]), alpha, _hr_size(data), warnings)
+    return Still(picture_of(bgr[..., 2::-1]), alpha, warnings)
 
 
 def write_still(
@@ -128,7 +123,7 @@ def write_still(
     alpha: Bytes | None = None,
     *,
     quality: int = 95,
-    hr_size: tuple[int, int] | None = None,
+    card: StreamCard | None = None,
     inputs: Sequence[Path] = (),
     overwrite: bool = False,
 ) -> None:
@@ -139,7 +134,7 @@ def write_still(
         picture: with the samples of `RGB`.
         alpha: opacity, (H, W) uint8.
         quality: of JPEG, 1 to 100.
-        hr_size: (height, width) to remember in a PNG file, see `Still`.
+        card: of a small image, how it is restored.
         inputs: files that it must not be.
         overwrite: replace an existing file.
 
@@ -166,15 +161,17 @@ def write_still(
     if not done:
         size = f"{picture.width}x{picture.height}"
         raise UnreadablePicture(f"{path.suffix} does not hold {size}", path=path, hint="use PNG")
-    data = bytes(encoded)
-    if hr_size is not None and path.suffix == ".png":
-        text = _chunk(b"tEXt", _KEYWORD + b"\0" + f"hr-size {hr_size[1]}x{hr_size[0]}".encode())
-        data = data[:_PNG_HEADER] + text + data[_PNG_HEADER:]
+    data = bytes(encoded) if card is None else with_card(bytes(encoded), card)
     with atomic_path(path, inputs, overwrite) as temporary:
         temporary.write_bytes(data)
 
 
-def _file_bytes(path: Path) -> bytes:
+def file_bytes(path: Path) -> bytes:
+    """What is in an image file.
+
+    Raises:
+        MissingFile, UnreadablePicture: see `read_still`.
+    """
     if not path.is_file():
         raise MissingFile("no such image", path=path)
     try:
@@ -196,29 +193,3 @@ def _check_pixels(count: int, path: Path) -> None:
         raise UnreadablePicture(
             f"{count / 1e6:.0f} million pixels, at most {MAX_PIXELS / 1e6:.0f} are handled", path=path
         )
-
-
-def _chunk(kind: bytes, content: bytes) -> bytes:
-    """A PNG chunk."""
-    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
-
-
-def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Kind and content of the chunks of a PNG file that come before its samples."""
-    place = len(_PNG)
-    while place + 8 <= len(data):
-        length, kind = struct.unpack_from(">I4s", data, place)
-        if kind == b"IDAT":
-            return
-        yield kind, data[place + 8 : place + 8 + length]
-        place += 12 + length
-
-
-def _hr_size(data: bytes) -> tuple[int, int] | None:
-    if not data.startswith(_PNG):
-        return None
-    for kind, content in _chunks(data):
-        keyword, _, text = content.partition(b"\0")
-        if kind == b"tEXt" and keyword == _KEYWORD and (found := _HR_SIZE.fullmatch(text)):
-            return int(found[2]), int(found[1])
-    return None

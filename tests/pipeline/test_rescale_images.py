@@ -15,7 +15,7 @@ import pytest
 import torch
 from irn_video.codecs.errors import IrnError
 from irn_video.pipeline.commands.rescale import main
-from irn_video.pipeline.evaluation.stills import picture_of, read_still, write_still
+from irn_video.pipeline.evaluation.stills import read_still
 from irn_video.pipeline.network import PaperRescaler
 from irn_video.pipeline.network.rcan import Rcan
 from numpy.typing import NDArray
@@ -93,14 +93,17 @@ def test_odd_size_repeats_the_edge(rescale: Rescale, irn: Path, tmp_path: Path) 
     assert np.array_equal(load(tmp_path / "lr" / "odd.png"), load(tmp_path / "lr" / "even.png"))
 
 
-def test_without_a_note_up_is_the_scale(rescale: Rescale, irn: Path, tmp_path: Path) -> None:
-    save(tmp_path / "a.png", scene(15, 21))
-    rescale(tmp_path / "a.png", "--up", "--out", tmp_path / "hr", "--model", irn, *CPU)
-    assert load(tmp_path / "hr" / "a.png").shape == (30, 42, 3)
-    # A note that does not fit this picture is not followed.
-    write_still(tmp_path / "b.png", picture_of(scene(15, 21)), hr_size=(100, 41))
-    rescale(tmp_path / "b.png", "--up", "--out", tmp_path / "hr", "--model", irn, *CPU)
-    assert load(tmp_path / "hr" / "b.png").shape == (30, 42, 3)
+@pytest.mark.parametrize(("note", "size"), [(b"", (30, 42)), (b"41x29", (29, 41)), (b"100x41", (30, 42))])
+def test_without_a_card_up_is_the_scale(
+    rescale: Rescale, irn: Path, tmp_path: Path, note: bytes, size: tuple[int, int]
+) -> None:
+    """Older PNG files have a note of the full size, which is followed where it fits."""
+    data = save(tmp_path / "a.png", scene(15, 21)).read_bytes()
+    if note:
+        data = data[:33] + chunk(b"tEXt", b"irn-video\0hr-size " + note) + data[33:]
+    (tmp_path / "a.png").write_bytes(data)
+    assert rescale(tmp_path / "a.png", "--up", "--out", tmp_path / "hr", "--model", irn, *CPU)[0] == 0
+    assert load(tmp_path / "hr" / "a.png").shape == (*size, 3)
 
 
 def test_alpha_is_kept(rescale: Rescale, irn: Path, tmp_path: Path) -> None:
@@ -229,8 +232,9 @@ def test_json(rescale: Rescale, irn: Path, tmp_path: Path) -> None:
     report = json.loads(out)
     assert (report["schema"], report["command"], report["direction"], report["scale"]) == (1, "irn-rescale", "down", 2)
     assert report["environment"]["model"] == "IRN_x2"
+    made = {"model": "IRN_x2", "model_sha256": report["environment"]["model_sha256"], "scale": 2, "card": True}
     assert report["images"] == [
-        {"input": str(folder / f), "output": str(tmp_path / "out" / f"{f[0]}.png"), "width": 20, "height": 16}
+        {"input": str(folder / f), "output": str(tmp_path / "out" / f"{f[0]}.png"), "width": 20, "height": 16, **made}
         for f in ("a.jpg", "b.png")
     ]
 
