@@ -81,7 +81,7 @@ def receive_live(
         reader = stack.enter_context(listening)
         restorers = Restorers(options, dial, say)
         if options.source is not None:
-            originals = stack.enter_context(FileOriginals(Path(options.source)))
+            originals = stack.enter_context(FileOriginals(Path(options.source), say))
         recorder = stack.enter_context(Recorder(options, say)) if options.output is not None else None
         tally = Tally(reader)
         depth = _WAITING if options.fallback == "lanczos" else 2
