@@ -41,7 +41,7 @@ from irn_video.sender.live import LiveControl, LiveSendOptions, LiveSent, send_l
 
 pytestmark = pytest.mark.alone
 
-SEND = LiveSendOptions(model="lanczos-x2", bitrate=300_000, keyint=5, device="cpu", adapt=False)
+SEND = LiveSendOptions(model="lanczos-x2", bitrate=300_000, keyint=5, device="cpu", congestion=False)
 
 
 @pytest.fixture(scope="module")
@@ -385,7 +385,7 @@ def mutated(packet: bytes, chance: random.Random) -> bytes | None:
 @pytest.mark.slow
 def test_two_processes(clip: Path, port: int, tmp_path: Path) -> None:
     url, program = f"udp://127.0.0.1:{port}", [sys.executable, "-m", "irn_video.pipeline.commands.stream"]
-    options = ["--output", str(tmp_path / "out.mkv"), "--source", str(clip), "--json", "--device", "cpu"]
+    options = [str(tmp_path / "out.mkv"), "--source", str(clip), "--json", "--device", "cpu"]
     receiver = subprocess.Popen(
         [*program, "receive", url, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
@@ -410,7 +410,7 @@ def test_two_processes(clip: Path, port: int, tmp_path: Path) -> None:
 def test_an_interrupt_keeps_the_recording(clip: Path, port: int, tmp_path: Path) -> None:
     url, program = f"udp://127.0.0.1:{port}", [sys.executable, "-m", "irn_video.pipeline.commands.stream"]
     receiver = subprocess.Popen(
-        [*program, "receive", url, "--output", str(tmp_path / "out.mkv"), "--device", "cpu"],
+        [*program, "receive", url, str(tmp_path / "out.mkv"), "--device", "cpu"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -472,7 +472,7 @@ class TestControl:
     def test_a_narrow_link_makes_the_sender_send_less(self, clip: Path, port: int, stack: ExitStack) -> None:
         link = stack.enter_context(Link(port, LinkConditions(rate=200_000)))
         receiver = Received(f"udp://127.0.0.1:{port}", options(patience=2))
-        control = LiveControl(replace(SEND, bitrate=600_000, keyint=25, adapt=True))
+        control = LiveControl(replace(SEND, bitrate=600_000, keyint=25, congestion=True))
         with Camera(str(clip), loop=True, seconds=9) as camera:
             send_live(camera, LiveUrl.parse(f"udp://127.0.0.1:{link.port}"), control)
         found = receiver.result()
@@ -610,7 +610,7 @@ class TestCommand:
         assert f"m=video {port} RTP/AVP 33" in path.read_text()
         assert main(command) == 2
         assert main([*command, "--sdp", str(path)]) == 1
-        assert main([*command, "--sdp", str(path), "--overwrite"]) == 0
+        assert main([*command, "--sdp", str(path), "-y"]) == 0
 
     def test_commands_on_standard_input(self, clip: Path, port: int) -> None:
         program = [

@@ -12,7 +12,7 @@ from irn_video.pipeline.commands.stream_receive import receive
 from irn_video.pipeline.commands.stream_send import send
 
 
-@click.group(name="irn-stream", context_settings={"max_content_width": 100})
+@click.group(name="irn-stream", context_settings={"max_content_width": 100, "help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="irn-video")
 def command() -> None:
     """Video live over a network.
@@ -20,7 +20,7 @@ def command() -> None:
     Start the receiver first:
 
     \b
-      irn-stream receive udp://127.0.0.1:5000 --output restored.mkv
+      irn-stream receive udp://127.0.0.1:5000 restored.mkv
       irn-stream send input.mp4 udp://127.0.0.1:5000
 
     Or see what it is worth, on a page: irn-stream demo input.mp4
