@@ -16,7 +16,7 @@ from pathlib import Path
 
 from irn_video.codecs.bitstream.card import StreamCard
 from irn_video.codecs.errors import BadOption, LinkFailed
-from irn_video.pipeline.live.full_size import FullSizeRate, SteadyPsnr
+from irn_video.pipeline.live.full_size import FullSizeRate, SteadyStream
 from irn_video.pipeline.live.lanes import HERE, JOIN_SECONDS, KEPT, Lane, Share
 from irn_video.pipeline.live.link import LinkConditions
 from irn_video.pipeline.live.panes import Figures, Meter, Moment, Recent, Screen, number
@@ -32,7 +32,7 @@ from irn_video.sender.live import LiveControl, LiveSendOptions
 
 OURS, LANCZOS, SOURCE = "ours", "lanczos", "source"
 _STATE_SECONDS = 0.5
-_STEADY_SECONDS = 2.0  # conditions that changed less long ago have no figures yet
+_STEADY_SECONDS = 3.0  # conditions that changed less long ago have no figures yet
 _NEAR_OCTAVES = 0.25  # bit rates that are no other conditions, unless somebody has asked for them
 _FULL_SIZE_PAUSE = 8.0  # of what one group takes, once there is a figure
 _BITRATES = 20_000, 50_000_000
@@ -114,8 +114,8 @@ class _Demo:
         self._screen = Screen(self.server, camera.rate, self._about)
         self._enlargements: Recent[LivePicture] = Recent(KEPT)
         self._other_bytes, self._other_rate = 0, Meter()
-        self._psnr = SteadyPsnr(_STEADY_SECONDS)
-        self._full = FullSizeRate(options.send.preset, float(camera.rate), options.send.buffer_seconds)
+        self._steady, self._rate = SteadyStream(_STEADY_SECONDS), float(camera.rate)
+        self._full = FullSizeRate(options.send.preset, self._rate, options.send.buffer_seconds)
         self._group = max(1, round(camera.rate))
         self._card: StreamCard | None = None
         self._ended = threading.Event()
@@ -187,7 +187,7 @@ class _Demo:
         self.figures.seen(picture, so_far)
         self._card = _settled(picture.arrival.card, self._card)
         if (value := _psnr_y(picture)) is not None and not picture.fallback:
-            self._psnr.add(value, self._conditions())
+            self._steady.add(value, so_far.arrived, so_far.bytes, self._conditions())
         index = picture.arrival.stamp.index
         original, other = self._share.taken.get(index), self._enlargements.get(index)
         shown = other or self._enlargements.newest()
@@ -204,13 +204,13 @@ class _Demo:
         """As long as somebody looks, and a small part of the time: it has no hurry."""
         while not self._ended.wait(_STATE_SECONDS):
             group, conditions = self._share.taken.last(self._group), self._conditions()
-            wanted = self._psnr.mean(conditions)
-            if not self.server.clients or len(group) < self._group or wanted is None:
+            steady = self._steady.under(conditions)
+            if not self.server.clients or len(group) < self._group or steady is None:
                 continue
             began = time.monotonic()
             sending = self._ours.control.sending
             begin = sending[0] if sending is not None else self._ours.control.options.bitrate
-            self._full.follow(group, wanted, begin / 1000, conditions)
+            self._full.follow(group, steady.psnr_y, begin / 1000, conditions)
             if self._full.under(conditions) is not None:
                 self._ended.wait(_FULL_SIZE_PAUSE * (time.monotonic() - began))
 
@@ -232,9 +232,10 @@ class _Demo:
         temperature = self._dial.temperature
         if temperature is None and self._card is not None:
             temperature = self._card.latent_std
-        other = self._other_rate.rate(8 * self._other_bytes / 1000)
+        other, full = self._other_rate.rate(8 * self._other_bytes / 1000), self._full.under(self._conditions())
         return {
-            **self.figures.state(lanczos=other, full=self._full.under(self._conditions())),
+            **self.figures.state(lanczos=other, full=full),
+            "times": None if full is None else self._times(full),
             "settings": {
                 "bitrate": bitrate,
                 "model": rescaler.name if rescaler else None,
@@ -246,6 +247,11 @@ class _Demo:
                 "congestion": control.options.congestion,
             },
         }
+
+    def _times(self, full: float) -> float | None:
+        """How many times the bits of a frame as it is sent one at full size has, of a stream of so many kbit/s."""
+        steady = self._steady.under(self._conditions())
+        return 1000 * full / (steady.bits * self._rate) if steady is not None and steady.bits else None
 
     def _about(self) -> dict[str, object]:
         networks = [{"name": name, "scale": scale} for name, scale in self._networks.items()]

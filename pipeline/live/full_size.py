@@ -40,8 +40,24 @@ class Coded:
     bytes: int
 
 
-class SteadyPsnr:
-    """Mean PSNR of the frames of the last seconds, while conditions stay what they are.
+@dataclass(frozen=True)
+class Steady:
+    """What a stream does under conditions that have lasted: mean PSNR-Y in dB, and bits of a frame."""
+
+    psnr_y: float
+    bits: float
+
+
+@dataclass(frozen=True)
+class _Seen:
+    at: float
+    psnr_y: float
+    arrived: int
+    bytes: int
+
+
+class SteadyStream:
+    """A stream of the last seconds, while conditions stay what they are.
 
     Args:
         seconds: so long they must have been the same.
@@ -49,21 +65,24 @@ class SteadyPsnr:
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        self._now: tuple[object, float, deque[tuple[float, float]]] = None, 0.0, deque()
+        self._now: tuple[object, float, deque[_Seen]] = None, 0.0, deque()
 
-    def add(self, psnr_y: float, conditions: object) -> None:
-        """One more frame, in dB."""
+    def add(self, psnr_y: float, arrived: int, size: int, conditions: object) -> None:
+        """One more frame: its PSNR-Y in dB, and how many frames and bytes have come so far."""
         now = time.monotonic()
         if conditions != self._now[0]:
             self._now = conditions, now, deque(maxlen=_FRAMES)
-        self._now[2].append((now, psnr_y))
+        self._now[2].append(_Seen(now, psnr_y, arrived, size))
 
-    def mean(self, conditions: object) -> float | None:
-        """In dB; None until enough is known under these conditions."""
-        same, since, values = self._now
+    def under(self, conditions: object) -> Steady | None:
+        """None until enough is known under these conditions."""
+        same, since, seen = self._now
         now = time.monotonic()
-        recent = [value for at, value in list(values) if now - at <= self._seconds]
-        return statistics.fmean(recent) if same == conditions and now - since >= self._seconds and recent else None
+        recent = [one for one in list(seen) if now - one.at <= self._seconds]
+        if same != conditions or now - since < self._seconds or not recent or recent[-1].arrived == recent[0].arrived:
+            return None
+        bits = 8 * (recent[-1].bytes - recent[0].bytes) / (recent[-1].arrived - recent[0].arrived)
+        return Steady(statistics.fmean(one.psnr_y for one in recent), bits)
 
 
 class FullSizeRate:

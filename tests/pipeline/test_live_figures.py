@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from irn_video.pipeline.live.demo import DemoOptions, _Demo, _settled
-from irn_video.pipeline.live.full_size import FullSizeRate, SteadyPsnr
+from irn_video.pipeline.live.full_size import FullSizeRate, Steady, SteadyStream
 from irn_video.pipeline.live.panes import Figures
 from irn_video.receiver.live_statistics import LiveStatistics
 from irn_video.sender.camera import Camera
@@ -28,19 +28,20 @@ def test_a_figure_holds_under_its_conditions_alone(moving: Path, clips: Any) -> 
     assert follower.under("these") is None
 
 
-def test_psnr_is_known_once_conditions_have_lasted() -> None:
-    psnr = SteadyPsnr(0.05)
-    psnr.add(30.0, "these")
-    assert psnr.mean("these") is None
+def test_a_stream_is_known_once_conditions_have_lasted() -> None:
+    stream = SteadyStream(0.05)
+    stream.add(30.0, 1, 9_000, "these")
+    assert stream.under("these") is None
     time.sleep(0.06)
-    assert psnr.mean("these") is None  # of the last moments there is none
-    for value in (40.0, 42.0):
-        psnr.add(value, "these")
-    assert psnr.mean("these") == 41.0
-    assert psnr.mean("others") is None
-    psnr.add(20.0, "others")
-    assert psnr.mean("these") is None
-    assert psnr.mean("others") is None
+    assert stream.under("these") is None  # of the last moments there is none
+    stream.add(40.0, 10, 20_000, "these")
+    assert stream.under("these") is None  # nor a rate
+    stream.add(42.0, 12, 20_250, "these")
+    assert stream.under("these") == Steady(41.0, 1000.0)
+    assert stream.under("others") is None
+    stream.add(20.0, 13, 21_000, "others")
+    assert stream.under("these") is None
+    assert stream.under("others") is None
 
 
 def test_counts_are_of_the_last_seconds_and_lanczos_apart(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -61,7 +62,9 @@ def test_counts_are_of_the_last_seconds_and_lanczos_apart(monkeypatch: pytest.Mo
     assert after(9.5, 41, 25, 0)["counts"] == dict.fromkeys(state["counts"], 0) | {"restored": 1}
 
 
-def test_what_changes_ends_the_figure_for_full_size(clips: Any, tmp_path: Path) -> None:
+def test_what_changes_ends_the_figure_for_full_size(
+    clips: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Each setting of the page, a card with another bit rate, and a packet that is lost; small steps do not."""
     send = LiveSendOptions(model="lanczos-x2", bitrate=300_000, device="cpu")
     with Camera(str(clips.make(tmp_path / "in.mp4", frames=2))) as camera:
@@ -84,6 +87,9 @@ def test_what_changes_ends_the_figure_for_full_size(clips: Any, tmp_path: Path) 
     assert measured() == 500
     demo.figures.found = LiveStatistics(lost_packets=1)
     assert now() is None
+    monkeypatch.setattr(demo._steady, "under", lambda conditions: Steady(30.0, 10_000))
+    assert measured() == 500
+    assert demo._state()["times"] == 2  # 500 kb/s at 25 frames a second are 20 000 bits a frame
     for bitrate, stays in ((290_000, True), (270_000, True), (200_000, False)):
         assert measured() == 500
         demo._card = _settled(replace(card, bitrate=bitrate), demo._card)

@@ -213,7 +213,7 @@ class TestLook:
     ) -> None:
         """The longest figures that there may be, but for what is changed; the mark is shown as the network's name."""
         state = {"kbps": {"ours": 12_345, "lanczos": 12_345, "full": 23_456}, "fps": 239.6, "delay_ms": 12_345}
-        state |= {"delay_p95_ms": 23_456, "loss": 0.125, "settings": {"model": mark}, **changed}
+        state |= {"delay_p95_ms": 23_456, "times": 12.3, "loss": 0.125, "settings": {"model": mark}, **changed}
         names = ("restored", "fallback", "late", "missing", "concealed")
         server.tell("state", **state, counts={**dict.fromkeys(names, 2400), **(counts or {})})
         self.wait(page, mark)
@@ -263,8 +263,9 @@ class TestLook:
             ):
                 self.tell(server, page, mark=mark, kbps=rates, **changed)
                 assert (self.text(page, "tile-full"), self.text(page, "more-full")) == ("–", words)
-            self.tell(server, page, mark="fourth", kbps=rates | {"full": 600.0})
-            assert (self.text(page, "tile-full"), self.text(page, "more-full")) == ("600 kb/s", "2.0× at the same PSNR")
+            self.tell(server, page, mark="fourth", kbps=rates | {"full": 600.0}, times=1.25)
+            assert self.text(page, "tile-full") == "600 kb/s"
+            assert self.text(page, "more-full") == "1.3× the bits of a frame, same PSNR"
 
     def test_the_gain_is_over_frames_that_the_network_restored(self, browser: Any, server: PageServer) -> None:
         """Fallbacks are counted apart, no difference has no winner, and a gain needs frames."""

@@ -44,9 +44,9 @@ export class Figures {
 
   #write() {
     this.#written = performance.now();
-    const { kbps = {}, fps, loss, counts, delay_ms, delay_p95_ms } = this.#state;
+    const { kbps = {}, times, fps, loss, counts, delay_ms, delay_p95_ms } = this.#state;
     put("rate", figure(kbps.ours, "kb/s"), "lanczos" in kbps ? `Lanczos ${figure(kbps.lanczos, "kb/s")}` : "video alone");
-    put("full", figure(kbps.full, "kb/s"), kbps.full > 0 ? times(kbps) : whyNone(loss, counts));
+    put("full", figure(kbps.full, "kb/s"), kbps.full > 0 ? samePsnr(times) : whyNone(loss, counts));
     this.#writeGain(kbps, counts);
     put("latency", figure(mean(this.#latencies), "ms"), `${figure(delay_ms)} restored, 95 %: ${figure(delay_p95_ms)}`);
     put("loss", figure(percent(loss), "%", 1), lost(counts));
@@ -77,8 +77,8 @@ function percent(share) {
   return Number.isFinite(share) ? share * 100 : NaN;
 }
 
-function times({ full, ours }) {
-  return full > 0 && ours > 0 ? `${figure(full / ours, "", 1)}× at the same PSNR` : "at the same PSNR";
+function samePsnr(times) {
+  return times > 0 ? `${figure(times, "", 1)}× the bits of a frame, same PSNR` : "at the same PSNR";
 }
 
 function sameRate({ ours, lanczos }) {
@@ -89,8 +89,9 @@ function sameRate({ ours, lanczos }) {
 
 /** Why something is not measured now. */
 function whyNone(loss, counts) {
+  if (!counts) return "";
   if (loss > 0) return "not while packets are lost";
-  if (counts && counts.restored === 0) return "no frame restored in time";
+  if (counts.restored === 0) return "no frame restored in time";
   return "being measured";
 }
 
