@@ -18,6 +18,7 @@ from irn_video.codecs.links.url import LiveUrl
 from irn_video.codecs.picture import Picture
 from irn_video.codecs.writing.output import check_output
 from irn_video.pipeline.flow import ahead, mapped, newest
+from irn_video.pipeline.options import check_types
 from irn_video.pipeline.quality.psnr import PictureError
 from irn_video.receiver.live_options import LiveDial, LiveReceiveOptions
 from irn_video.receiver.live_restoring import Restorers
@@ -73,6 +74,7 @@ def receive_live(
         IrnError: see its subclasses.
     """
     options, say = options or LiveReceiveOptions(), say or _silent
+    check_types(options)
     dial = dial or LiveDial(options.temperature)
     if options.output is not None:
         check_output(Path(options.output), [Path(options.source)] if options.source else [], options.overwrite)
@@ -81,7 +83,7 @@ def receive_live(
         reader = stack.enter_context(listening)
         restorers = Restorers(options, dial, say)
         if options.source is not None:
-            originals = stack.enter_context(FileOriginals(Path(options.source)))
+            originals = stack.enter_context(FileOriginals(Path(options.source), say))
         recorder = stack.enter_context(Recorder(options, say)) if options.output is not None else None
         tally = Tally(reader)
         depth = _WAITING if options.fallback == "lanczos" else 2

@@ -14,7 +14,7 @@ class LiveReceiveOptions(LatentOptions, DeviceOptions):
     """How to receive live: `LiveReceiveOptions(output="restored.mkv")`.
 
     Attributes:
-        source: what is being sent, to measure against; frames are matched by their index.
+        source: what is being sent, to measure against; frames are matched by their place in it.
         output: a file to record the restored frames to; None for none.
         overwrite: replace an existing recording.
         model: weights file or name, where the card's name is not enough.

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import islice
-from typing import Self
+from typing import Self, TypeVar
 
 from irn_video.codecs.bitstream.stamp import Stamp
 from irn_video.codecs.errors import BadOption
@@ -16,6 +16,8 @@ from irn_video.codecs.picture import Picture
 from irn_video.codecs.reading.capture import Capture, CaptureOptions, is_stored
 from irn_video.codecs.reading.video_info import VideoInfo
 from irn_video.pipeline.flow import ahead, newest
+
+Item = TypeVar("Item")
 
 _FALLBACK_RATE = Fraction(25)
 _LATE_PERIODS = 2  # a picture of a file that comes later than this is left out, so that the next ones are in time
@@ -88,21 +90,23 @@ class Camera:
             else ahead(enumerate(self._thinned()), depth=4)
         )
         with stage as pictures:
-            for index, picture in self._in_time(pictures):
+            for index, (place, picture) in self._in_time(pictures):
                 if self._seconds is not None and time.monotonic() - start >= self._seconds:
                     return
-                yield Taken(picture, Stamp(session, index, time.time_ns() // 1000))
+                source = None if self._first.paced else place
+                yield Taken(picture, Stamp(session, index, time.time_ns() // 1000, source=source))
 
-    def _thinned(self) -> Iterator[Picture]:
+    def _thinned(self) -> Iterator[tuple[int, Picture]]:
         return islice(self._all(), 0, None, self._every)
 
-    def _all(self) -> Iterator[Picture]:
-        yield from self._first
+    def _all(self) -> Iterator[tuple[int, Picture]]:
+        """With their place in the source, which a loop counts anew."""
+        yield from enumerate(self._first)
         while self._loop:
             with Capture(self._source) as again:
-                yield from again
+                yield from enumerate(again)
 
-    def _in_time(self, pictures: Iterable[tuple[int, Picture]]) -> Iterator[tuple[int, Picture]]:
+    def _in_time(self, pictures: Iterable[tuple[int, Item]]) -> Iterator[tuple[int, Item]]:
         """Not before their time, and those of a file not long after it."""
         start: float | None = None
         for index, picture in pictures:

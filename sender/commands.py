@@ -1,4 +1,4 @@
-"""Commands to a live sender, one a line: `bitrate 400k`, `model NAME`, `scale 1|2|4|auto`, `adapt on|off`."""
+"""Commands to a live sender, one a line: `bitrate 400k`, `model NAME`, `scale 1|2|4|auto`, `congestion on|off`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from irn_video.codecs.errors import BadOption, IrnError
 from irn_video.pipeline.zoo import NETWORKS
 from irn_video.sender.live import LiveControl
 
-_HINT = "bitrate 400k, model NAME, scale 1, 2, 4 or auto, adapt on or off"
+_HINT = "bitrate 400k, model NAME, scale 1, 2, 4 or auto, congestion on or off"
 
 
 def obey(lines: TextIO, control: LiveControl, *, say: Callable[[str], None]) -> None:
@@ -43,7 +43,7 @@ def apply(line: str, control: LiveControl) -> None:
             control.set_model(None)
         case ["scale", ("1" | "2" | "4") as scale]:
             control.set_model(NETWORKS[int(scale)])
-        case ["adapt", ("on" | "off") as how]:
-            control.set_adapt(how == "on")
+        case ["congestion", ("on" | "off") as how]:
+            control.set_congestion(how == "on")
         case _:
             raise BadOption(f"{line.strip()[:60]!r} is no command", hint=_HINT)

@@ -20,10 +20,10 @@ from irn_video.codecs.picture import Picture
 from irn_video.codecs.reading.video_info import VideoInfo
 from irn_video.pipeline.engine.rescaler import Rescaler
 from irn_video.pipeline.flow import ahead, newest
-from irn_video.pipeline.options import DeviceOptions, EncoderOptions
+from irn_video.pipeline.options import DeviceOptions, EncoderOptions, check_types
 from irn_video.pipeline.zoo import NETWORKS
-from irn_video.sender.adapting import Adaptation, suitable_scale
 from irn_video.sender.camera import Taken
+from irn_video.sender.congestion import CongestionControl, suitable_scale
 from irn_video.sender.options import SendOptions
 from irn_video.sender.planning import SendPlan, plan_of
 from irn_video.sender.sending import card_of
@@ -37,14 +37,14 @@ class LiveSendOptions(EncoderOptions, DeviceOptions):
 
     Attributes:
         model: see `SendOptions`; None for scale 2 or 4 of `NETWORKS`, whichever suits the bit rate.
-        adapt: send with less while the receiver reports loss or a queue.
+        congestion: send with less while the receiver reports loss or a queue.
         bitrate: bit/s; kept over every `buffer_seconds`.
         buffer_seconds: the smaller, the steadier the rate and the shorter the delay, and the worse the keyframes.
         keyint: distance of keyframes in frames, where receivers join and recover; None for a second.
     """
 
     model: str | None = None
-    adapt: bool = True
+    congestion: bool = True
     bitrate: int = 800_000
     buffer_seconds: float = 0.5
     preset: str = "veryfast"
@@ -55,12 +55,16 @@ class LiveControl:
     """What may be changed while a sender works, from any thread; it follows at the next keyframe.
 
     Attributes:
-        options: those in force; `bitrate`, `model` and `adapt` may be replaced.
+        options: those in force; `bitrate`, `model` and `congestion` may be replaced.
         sending: what is sent with now, bit/s and network; None before the first frame.
+
+    Raises:
+        BadOption: an option of another type than it should have, here and in what changes them.
     """
 
     def __init__(self, options: LiveSendOptions | None = None) -> None:
         self.options = options or LiveSendOptions()
+        check_types(self.options)
         self.sending: tuple[int, Rescaler] | None = None
 
     def set_bitrate(self, bitrate: int) -> None:
@@ -69,17 +73,23 @@ class LiveControl:
         Raises:
             BadOption: too low.
         """
+        changed = self._with(bitrate=bitrate)
         if bitrate < 1000:
             raise BadOption(f"a bit rate of {bitrate} bit/s makes no sense", hint="write 400k")
-        self.options = replace(self.options, bitrate=bitrate)
+        self.options = changed
 
     def set_model(self, model: str | None) -> None:
         """See `LiveSendOptions`; the sender keeps its network if it cannot use this one, and says so."""
-        self.options = replace(self.options, model=model)
+        self.options = self._with(model=model)
 
-    def set_adapt(self, adapt: bool) -> None:
+    def set_congestion(self, congestion: bool) -> None:
         """See `LiveSendOptions`."""
-        self.options = replace(self.options, adapt=adapt)
+        self.options = self._with(congestion=congestion)
+
+    def _with(self, **changed: object) -> LiveSendOptions:
+        options = replace(self.options, **changed)  # type: ignore[arg-type]  # checked next
+        check_types(options)
+        return options
 
 
 @dataclass(frozen=True)
@@ -138,7 +148,7 @@ def send_live(
         for item in small:
             size = line.write(item)
             for report in line.reports():
-                setups.adaptation.heard(report, time.monotonic())
+                setups.congestion.heard(report, time.monotonic())
             sent, last = sent + 1, item.stamp.index
     return LiveSent(sent, last + 1 - sent, size, time.monotonic() - start)
 
@@ -169,7 +179,7 @@ class _Setups:
         self._camera, self._control, self._say = camera, control, say
         self._loaded: dict[str, Rescaler] = {}
         self._since = 0
-        self.adaptation = Adaptation(control.options.bitrate)
+        self.congestion = CongestionControl(control.options.bitrate)
         self._wanted = control.options.model
         self.now = self._made(self._name(self._wanted, None), control.options.bitrate)
 
@@ -188,8 +198,8 @@ class _Setups:
 
     def _follow(self, count: int) -> None:
         options = self._control.options
-        self.adaptation.limit(options.bitrate)
-        bitrate = self.adaptation.bitrate if options.adapt else options.bitrate
+        self.congestion.limit(options.bitrate)
+        bitrate = self.congestion.bitrate if options.congestion else options.bitrate
         model = self._name(options.model, self.now.rescaler.scale if self._wanted is None else None, bitrate)
         if (model, bitrate) == (self.now.rescaler.name, self.now.settings.bitrate) and options.model == self._wanted:
             return

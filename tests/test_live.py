@@ -24,7 +24,7 @@ from irn_video.codecs.bitstream.sei import STAMP_UUID, find_payloads, insert_nal
 from irn_video.codecs.bitstream.stamp import Stamp
 from irn_video.codecs.encoders import EncoderSettings, make_encoder
 from irn_video.codecs.errors import BadOption, LinkFailed
-from irn_video.codecs.links.live_reader import LiveReader
+from irn_video.codecs.links.live_reader import Arrival, LiveReader
 from irn_video.codecs.links.live_writer import LiveWriter
 from irn_video.codecs.links.url import LiveUrl
 from irn_video.codecs.picture import VideoFormat
@@ -35,12 +35,13 @@ from irn_video.pipeline.live.link import Link, LinkConditions
 from irn_video.receiver.live import receive_live
 from irn_video.receiver.live_options import LiveReceiveOptions
 from irn_video.receiver.live_statistics import LiveStatistics
+from irn_video.receiver.originals import FileOriginals
 from irn_video.sender.camera import Camera
 from irn_video.sender.live import LiveControl, LiveSendOptions, LiveSent, send_live
 
 pytestmark = pytest.mark.alone
 
-SEND = LiveSendOptions(model="lanczos-x2", bitrate=300_000, keyint=5, device="cpu", adapt=False)
+SEND = LiveSendOptions(model="lanczos-x2", bitrate=300_000, keyint=5, device="cpu", congestion=False)
 
 
 @pytest.fixture(scope="module")
@@ -163,9 +164,14 @@ class TestStamp:
     def test_there_and_back(self, syntax: Any) -> None:
         stamp = Stamp(0, 123, 1_700_000_000_000_000, 1_700_000_000_000_001)
         slice_unit = b"\x00\x00\x01" + (b"\x65" if syntax == "h264" else b"\x26\x01") + b"data"
-        assert Stamp.find(insert_nal(slice_unit, stamp.nal(syntax), syntax)) == stamp
+        for whole in (stamp, replace(stamp, source=7)):
+            assert Stamp.find(insert_nal(slice_unit, whole.nal(syntax), syntax)) == whole
 
-    @pytest.mark.parametrize("payload", [b"", b"x", b"00000000 1", b"0000000g 1 1", b"00000000 -1 1", b"1" * 300])
+    @pytest.mark.parametrize(
+        "payload",
+        [b"", b"x", b"00000000 1", b"0000000g 1 1", b"00000000 -1 1", b"1" * 300]
+        + [b"00000000 1 1 1" + place for place in (b" ", b" -1", b" 1 1", b" " + b"9" * 16, b" x")],
+    )
     def test_nonsense_is_none(self, payload: bytes) -> None:
         assert Stamp.find(sei_nal(payload, "h264", STAMP_UUID)) is None
         assert find_payloads(sei_nal(payload, "h264", STAMP_UUID)) == []
@@ -379,7 +385,7 @@ def mutated(packet: bytes, chance: random.Random) -> bytes | None:
 @pytest.mark.slow
 def test_two_processes(clip: Path, port: int, tmp_path: Path) -> None:
     url, program = f"udp://127.0.0.1:{port}", [sys.executable, "-m", "irn_video.pipeline.commands.stream"]
-    options = ["--output", str(tmp_path / "out.mkv"), "--source", str(clip), "--json", "--device", "cpu"]
+    options = [str(tmp_path / "out.mkv"), "--source", str(clip), "--json", "--device", "cpu"]
     receiver = subprocess.Popen(
         [*program, "receive", url, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
@@ -404,7 +410,7 @@ def test_two_processes(clip: Path, port: int, tmp_path: Path) -> None:
 def test_an_interrupt_keeps_the_recording(clip: Path, port: int, tmp_path: Path) -> None:
     url, program = f"udp://127.0.0.1:{port}", [sys.executable, "-m", "irn_video.pipeline.commands.stream"]
     receiver = subprocess.Popen(
-        [*program, "receive", url, "--output", str(tmp_path / "out.mkv"), "--device", "cpu"],
+        [*program, "receive", url, str(tmp_path / "out.mkv"), "--device", "cpu"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -466,7 +472,7 @@ class TestControl:
     def test_a_narrow_link_makes_the_sender_send_less(self, clip: Path, port: int, stack: ExitStack) -> None:
         link = stack.enter_context(Link(port, LinkConditions(rate=200_000)))
         receiver = Received(f"udp://127.0.0.1:{port}", options(patience=2))
-        control = LiveControl(replace(SEND, bitrate=600_000, keyint=25, adapt=True))
+        control = LiveControl(replace(SEND, bitrate=600_000, keyint=25, congestion=True))
         with Camera(str(clip), loop=True, seconds=9) as camera:
             send_live(camera, LiveUrl.parse(f"udp://127.0.0.1:{link.port}"), control)
         found = receiver.result()
@@ -529,6 +535,64 @@ def test_pictures_are_thinned_out(clip: Path) -> None:
         assert [taken.stamp.index for taken in camera] == list(range(25))
 
 
+def arrival(place: int | None) -> Arrival:
+    """As much of one as originals look at."""
+    return Arrival(None, None, Stamp(1, 0, 0, source=place), b"", False, 0.0)  # type: ignore[arg-type]
+
+
+class TestOriginals:
+    """What is measured is the frame that was sent, whatever was left out before it."""
+
+    @pytest.fixture
+    def quick(self, clips: Any, tmp_path: Path) -> Path:
+        path: Path = clips.make(tmp_path / "in.mp4", size="64x48", frames=20, rate=200)
+        return path
+
+    @pytest.mark.parametrize("camera", [{"fps": 67}, {"fps": 67, "loop": True, "seconds": 0.3}])
+    def test_thinned_and_looped_frames_are_found(self, camera: dict[str, Any], quick: Path) -> None:
+        with Camera(str(quick), **camera) as taken, FileOriginals(quick, print) as originals:
+            places = []
+            for item in taken:
+                found = originals.original(arrival(item.stamp.source))
+                assert found is not None
+                assert all((a == b).all() for a, b in zip(found.planes, item.picture.planes, strict=True))
+                places.append(item.stamp.source)
+        assert places[:6] == [0, 3, 6, 9, 12, 15]
+        assert "loop" not in camera or places[7:9] == [1, 4]
+
+    def test_a_far_place_is_reached_step_by_step_and_none_costs_more(
+        self, quick: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("irn_video.receiver.originals._AT_ONCE", 6)
+        with FileOriginals(quick, print) as originals:
+            found = [originals.original(arrival(place)) is not None for place in (12, 13, 14, 14, 0, 5)]
+            assert found == [False, False, True, True, True, True]
+            assert [originals.original(arrival(10**14)) for _ in range(5)] == [None] * 5
+            assert originals._length == 20
+            assert originals.original(arrival(2)) is not None
+
+    def test_frames_without_a_place_are_not_measured_and_that_is_said_once(self, quick: Path) -> None:
+        said: list[str] = []
+        with FileOriginals(quick, said.append) as originals:
+            assert [originals.original(arrival(None)) for _ in range(3)] == [None] * 3
+        assert len(said) == 1
+        assert "does not say which frames" in said[0]
+
+    def test_a_thinned_stream_joined_late_is_measured_rightly(self, clip: Path, port: int, stack: ExitStack) -> None:
+        """All datagrams of the first half second are lost, then one in fifty."""
+        chance = random.Random(0)
+        proxy = Proxy(port, lambda packet: packet if time.monotonic() > joined and chance.random() > 0.02 else None)
+        stack.callback(setattr, proxy, "open", False)
+        receiver = Received(f"udp://127.0.0.1:{port}", options(source=clip))
+        listening(port)
+        joined = time.monotonic() + 0.5
+        rate = replace(SEND, bitrate=2_000_000)
+        sent = send(clip, f"udp://127.0.0.1:{proxy.port}", rate, loop=True, seconds=3, fps=12)
+        found = receiver.result()
+        assert 5 < found.arrived < sent.frames
+        assert found.psnr_y > 24  # 18 against the frames beside them
+
+
 def test_a_pattern_is_sent_as_it_comes(port: int) -> None:
     receiver = Received(f"udp://127.0.0.1:{port}", options())
     time.sleep(0.5)
@@ -546,7 +610,7 @@ class TestCommand:
         assert f"m=video {port} RTP/AVP 33" in path.read_text()
         assert main(command) == 2
         assert main([*command, "--sdp", str(path)]) == 1
-        assert main([*command, "--sdp", str(path), "--overwrite"]) == 0
+        assert main([*command, "--sdp", str(path), "-y"]) == 0
 
     def test_commands_on_standard_input(self, clip: Path, port: int) -> None:
         program = [

@@ -21,7 +21,7 @@ def command() -> None:
     Start the receiver first:
 
     \b
-      irn-stream receive udp://127.0.0.1:5000 --output restored.mkv
+      irn-stream receive udp://127.0.0.1:5000 restored.mkv
       irn-stream send input.mp4 udp://127.0.0.1:5000
 
     Or see what it is worth, on a page: irn-stream demo input.mp4

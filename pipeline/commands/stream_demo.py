@@ -45,7 +45,7 @@ from irn_video.pipeline.commands.stream_shared import page, say, send_options, s
     metavar="RATE",
     help="Of the link; 0: no limit.",
 )
-@option("--once", group="Input", is_flag=True, help="End with INPUT; a file begins anew otherwise.")
+@option("--loop/--no-loop", group="Input", default=True, show_default=True, help="Begin a file anew at its end.")
 @option(
     "--fps",
     group="Input",
@@ -91,7 +91,7 @@ def demo(
     loss: str,
     delay: str,
     link_rate: str,
-    once: bool,
+    loop: bool,
     seconds: float | None,
     size: str | None,
     fps: float | None,
@@ -122,8 +122,7 @@ def demo(
         temperature=temperature,
         onnxruntime=onnxruntime,
     )
-    loop = not once and is_file(source)
-    with Camera(source, loop=loop, seconds=seconds, size=size, fps=fps) as camera:
+    with Camera(source, loop=loop and is_file(source), seconds=seconds, size=size, fps=fps) as camera:
         if fps is None:
             thin_out(camera, settings.send, say=say)
         found = shown.demonstrate(camera, settings, opened=partial(_opened, browse=browse), say=say)

@@ -24,9 +24,9 @@ Show = Callable[["LivePicture", "LiveStatistics"], None]
 _LINE_SECONDS = 2.0
 
 
-@click.command(cls=Command, examples=("udp://127.0.0.1:5000 --output restored.mkv --web 8080",))
+@click.command(cls=Command, examples=("udp://127.0.0.1:5000 restored.mkv --web 8080",))
 @click.argument("url")
-@option("--output", group="Output", type=click.Path(path_type=Path), metavar="FILE", help="Record the restored frames.")
+@click.argument("output", type=click.Path(path_type=Path), required=False)
 @option(
     "--source",
     group="Measuring",
@@ -86,15 +86,15 @@ _LINE_SECONDS = 2.0
     show_default=True,
     help="Address at which the page is served.",
 )
-@option("--overwrite", group="Output", rare=True, is_flag=True, help="Replace an existing recording.")
+@option("-y", "--overwrite", group="Output", rare=True, is_flag=True, help="Replace an existing OUTPUT.")
 @option("--json", "as_json", group="Output", is_flag=True, help="Print the statistics as JSON.")
 @device_options
 def receive(url: str, as_json: bool, display: bool, web: int | None, host: str, **options: Any) -> None:
     """Restore what irn-stream send sends to URL: udp://HOST:PORT, or tcp, rtp or srt in place of udp.
 
-    HOST is the address of this machine to listen at: 127.0.0.1 for this machine alone, 0.0.0.0 for all. Frames that
-    the network cannot keep up with are enlarged by Lanczos or left out, never delayed. Ctrl-C ends it; what was
-    recorded stays.
+    HOST is the address of this machine to listen at: 127.0.0.1 for this machine alone, 0.0.0.0 for all. OUTPUT, if
+    named, is a video file to record the restored frames to. Frames that the network cannot keep up with are enlarged
+    by Lanczos or left out, never delayed. Ctrl-C ends it; what was recorded stays.
     """
     from irn_video.codecs.links.url import LiveUrl
     from irn_video.receiver.live import receive_live
@@ -106,7 +106,7 @@ def receive(url: str, as_json: bool, display: bool, web: int | None, host: str, 
         if display:
             shows.append(_in_window(dial))
         if web is not None:
-            watch = page().Watch(host, dial)
+            watch = page().Watch(host, dial, measured=settings.source is not None)
             say(f"open {stack.enter_context(watch.running(web))}")
             shows.append(watch.show)
         found = receive_live(where, settings, dial=dial, show=_all(shows), say=say)

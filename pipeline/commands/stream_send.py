@@ -31,7 +31,7 @@ from irn_video.pipeline.commands.stream_shared import say, send_options, stream_
     metavar="N",
     help="Distance of keyframes in frames [default: a second].",
 )
-@option("--loop", group="Input", is_flag=True, help="Begin anew at the end of INPUT.")
+@option("--loop/--no-loop", group="Input", default=False, show_default=True, help="Begin a file anew at its end.")
 @option(
     "--fps", group="Input", type=click.FloatRange(1, 240), metavar="FPS", help="Take about so many frames a second."
 )
@@ -48,9 +48,9 @@ from irn_video.pipeline.commands.stream_shared import say, send_options, stream_
     group="Output",
     rare=True,
     is_flag=True,
-    help="Obey lines on standard input: bitrate 400k, model NAME, scale 4, adapt off.",
+    help="Obey lines on standard input: bitrate 400k, model NAME, scale 4, congestion off.",
 )
-@option("--overwrite", group="Output", rare=True, is_flag=True, help="Replace an existing SDP file.")
+@option("-y", "--overwrite", group="Output", rare=True, is_flag=True, help="Replace an existing SDP file.")
 @option("--json", "as_json", group="Output", is_flag=True, help="Print what was sent as JSON.")
 @device_options
 def send(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def stream_options(*, bitrate_help: str) -> Callable[[Function], Function]:
-    """`--model`, `--scale`, `--bitrate`, `--adapt`, `--seconds`, `--size`: what is sent."""
+    """`--model`, `--scale`, `--bitrate`, `--congestion`, `--seconds`, `--size`: what is sent."""
     return combined(
         option("--model", group="Network", metavar="NAME|FILE", help="A network of irn-models list, or a file."),
         option(
@@ -38,7 +38,7 @@ def stream_options(*, bitrate_help: str) -> Callable[[Function], Function]:
             help=bitrate_help,
         ),
         option(
-            "--adapt/--no-adapt",
+            "--congestion/--no-congestion",
             group="Rate",
             default=True,
             show_default=True,

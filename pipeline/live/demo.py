@@ -6,10 +6,9 @@ rate, so that what the page compares is what two users would see.
 
 from __future__ import annotations
 
-import statistics
+import math
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -17,7 +16,7 @@ from pathlib import Path
 
 from irn_video.codecs.bitstream.card import StreamCard
 from irn_video.codecs.errors import BadOption, LinkFailed
-from irn_video.pipeline.live.full_size import FullSizeRate
+from irn_video.pipeline.live.full_size import FullSizeRate, SteadyStream
 from irn_video.pipeline.live.lanes import HERE, JOIN_SECONDS, KEPT, Lane, Share
 from irn_video.pipeline.live.link import LinkConditions
 from irn_video.pipeline.live.panes import Figures, Meter, Moment, Recent, Screen, number
@@ -33,9 +32,12 @@ from irn_video.sender.live import LiveControl, LiveSendOptions
 
 OURS, LANCZOS, SOURCE = "ours", "lanczos", "source"
 _STATE_SECONDS = 0.5
-_FULL_SIZE_PAUSE = 8.0  # of what one group takes
+_STEADY_SECONDS = 3.0  # conditions that changed less long ago have no figures yet
+_NEAR_OCTAVES = 0.25  # bit rates that are no other conditions, unless somebody has asked for them
+_FULL_SIZE_PAUSE = 8.0  # of what one group takes, once there is a figure
 _BITRATES = 20_000, 50_000_000
-_CONTROLS = ("bitrate", "model", "scale", "temperature", "loss", "delay", "rate", "adapt")
+_FIGURES = ("rate", "psnr", "lanczos", "full")
+_CONTROLS = ("bitrate", "model", "scale", "temperature", "loss", "delay", "rate", "congestion")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,15 +104,18 @@ class _Demo:
         small = SmallStream(self.server)
         self._share = Share(camera)
         self._dial = LiveDial(options.temperature)
-        control, other = LiveControl(options.send), LiveControl(replace(options.send, model="lanczos-x2", adapt=False))
+        control, other = (
+            LiveControl(options.send),
+            LiveControl(replace(options.send, model="lanczos-x2", congestion=False)),
+        )
         conditions = options.conditions
         self._ours = Lane(self._share, control, conditions, self._dial, self._restored, self._say, small.heard)
         self._other = Lane(self._share, other, conditions, LiveDial(), self._enlarged, _silent)
         self._screen = Screen(self.server, camera.rate, self._about)
         self._enlargements: Recent[LivePicture] = Recent(KEPT)
         self._other_bytes, self._other_rate = 0, Meter()
-        self._measured: deque[float] = deque(maxlen=max(1, round(2 * camera.rate)))
-        self._full = FullSizeRate(options.send.preset, float(camera.rate), options.send.buffer_seconds)
+        self._steady, self._rate = SteadyStream(_STEADY_SECONDS), float(camera.rate)
+        self._full = FullSizeRate(options.send.preset, self._rate, options.send.buffer_seconds)
         self._group = max(1, round(camera.rate))
         self._card: StreamCard | None = None
         self._ended = threading.Event()
@@ -163,8 +168,8 @@ class _Demo:
                 control.set_model(NETWORKS[number(name, value, 1, 4)])
             case "temperature":
                 self._dial.temperature = number(name, value, 0.0, 1.0)
-            case "adapt" if isinstance(value, bool):
-                control.set_adapt(value)
+            case "congestion" if isinstance(value, bool):
+                control.set_congestion(value)
             case "loss":
                 self._set_link(loss=number(name, value, 0.0, 0.5))
             case "delay":
@@ -180,9 +185,9 @@ class _Demo:
 
     def _restored(self, picture: LivePicture, so_far: LiveStatistics) -> None:
         self.figures.seen(picture, so_far)
-        self._card = picture.arrival.card
-        if (value := _psnr_y(picture)) is not None:
-            self._measured.append(value)
+        self._card = _settled(picture.arrival.card, self._card)
+        if (value := _psnr_y(picture)) is not None and not picture.fallback:
+            self._steady.add(value, so_far.arrived, so_far.bytes, self._conditions())
         index = picture.arrival.stamp.index
         original, other = self._share.taken.get(index), self._enlargements.get(index)
         shown = other or self._enlargements.newest()
@@ -198,15 +203,21 @@ class _Demo:
     def _follow_full_size(self) -> None:
         """As long as somebody looks, and a small part of the time: it has no hurry."""
         while not self._ended.wait(_STATE_SECONDS):
-            group = self._share.taken.last(self._group)
-            wanted = list(self._measured)
-            if not self.server.clients or len(group) < self._group or not wanted:
+            group, conditions = self._share.taken.last(self._group), self._conditions()
+            steady = self._steady.under(conditions)
+            if not self.server.clients or len(group) < self._group or steady is None:
                 continue
             began = time.monotonic()
             sending = self._ours.control.sending
             begin = sending[0] if sending is not None else self._ours.control.options.bitrate
-            self._full.follow(group, statistics.fmean(wanted), begin / 1000)
-            self._ended.wait(_FULL_SIZE_PAUSE * (time.monotonic() - began))
+            self._full.follow(group, steady.psnr_y, begin / 1000, conditions)
+            if self._full.under(conditions) is not None:
+                self._ended.wait(_FULL_SIZE_PAUSE * (time.monotonic() - began))
+
+    def _conditions(self) -> object:
+        """What the PSNR depends on, but for the frames themselves: where it changes, what was measured is over."""
+        lost = self.figures.found.lost_packets
+        return self._ours.control.options, self._card, self._ours.link.conditions, self._dial.temperature, lost
 
     def _keep_equal(self) -> None:
         """Lanczos is sent at the bit rate and the scale of the network."""
@@ -221,9 +232,10 @@ class _Demo:
         temperature = self._dial.temperature
         if temperature is None and self._card is not None:
             temperature = self._card.latent_std
-        other = self._other_rate.rate(8 * self._other_bytes / 1000)
+        other, full = self._other_rate.rate(8 * self._other_bytes / 1000), self._full.under(self._conditions())
         return {
-            **self.figures.state(lanczos=other, full=self._full.kbps),
+            **self.figures.state(lanczos=other, full=full),
+            "times": None if full is None else self._times(full),
             "settings": {
                 "bitrate": bitrate,
                 "model": rescaler.name if rescaler else None,
@@ -232,17 +244,35 @@ class _Demo:
                 "loss": conditions.loss,
                 "delay": conditions.delay,
                 "rate": conditions.rate,
-                "adapt": control.options.adapt,
+                "congestion": control.options.congestion,
             },
         }
 
+    def _times(self, full: float) -> float | None:
+        """How many times the bits of a frame as it is sent one at full size has, of a stream of so many kbit/s."""
+        steady = self._steady.under(self._conditions())
+        return 1000 * full / (steady.bits * self._rate) if steady is not None and steady.bits else None
+
     def _about(self) -> dict[str, object]:
         networks = [{"name": name, "scale": scale} for name, scale in self._networks.items()]
-        return {"networks": networks, "controls": list(_CONTROLS), "browser": self._runtime is not None}
+        return {
+            "networks": networks,
+            "controls": list(_CONTROLS),
+            "figures": list(_FIGURES),
+            "browser": self._runtime is not None,
+        }
 
     def _say(self, text: str) -> None:
         self.server.tell("note", text=text)
         self._say_too(text)
+
+
+def _settled(card: StreamCard, before: StreamCard | None) -> StreamCard:
+    """With the bit rate from before, where it is nearly that: congestion control never rests."""
+    if before is None or not (card.bitrate and before.bitrate):
+        return card
+    near = abs(math.log2(card.bitrate / before.bitrate)) < _NEAR_OCTAVES
+    return replace(card, bitrate=before.bitrate) if near else card
 
 
 def _is_live(family: str) -> bool:

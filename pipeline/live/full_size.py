@@ -7,6 +7,9 @@ that follows the PSNR to be reached.
 from __future__ import annotations
 
 import math
+import statistics
+import time
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -25,6 +28,7 @@ _LONGEST_STEP = 2.0  # times the bit rate
 _LEAST, _MOST = 5_000, 200_000_000  # bit/s
 _NEAR_DB = 1.0  # a group that misses the PSNR by more tells nothing
 _NEAR_OCTAVES = 0.1  # bit rates so near tell nothing of the slope
+_FRAMES = 1000  # of which a mean is taken at most
 _SMOOTH = 0.4  # weight of the newest group
 
 
@@ -36,6 +40,51 @@ class Coded:
     bytes: int
 
 
+@dataclass(frozen=True)
+class Steady:
+    """What a stream does under conditions that have lasted: mean PSNR-Y in dB, and bits of a frame."""
+
+    psnr_y: float
+    bits: float
+
+
+@dataclass(frozen=True)
+class _Seen:
+    at: float
+    psnr_y: float
+    arrived: int
+    bytes: int
+
+
+class SteadyStream:
+    """A stream of the last seconds, while conditions stay what they are.
+
+    Args:
+        seconds: so long they must have been the same.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._now: tuple[object, float, deque[_Seen]] = None, 0.0, deque()
+
+    def add(self, psnr_y: float, arrived: int, size: int, conditions: object) -> None:
+        """One more frame: its PSNR-Y in dB, and how many frames and bytes have come so far."""
+        now = time.monotonic()
+        if conditions != self._now[0]:
+            self._now = conditions, now, deque(maxlen=_FRAMES)
+        self._now[2].append(_Seen(now, psnr_y, arrived, size))
+
+    def under(self, conditions: object) -> Steady | None:
+        """None until enough is known under these conditions."""
+        same, since, seen = self._now
+        now = time.monotonic()
+        recent = [one for one in list(seen) if now - one.at <= self._seconds]
+        if same != conditions or now - since < self._seconds or not recent or recent[-1].arrived == recent[0].arrived:
+            return None
+        bits = 8 * (recent[-1].bytes - recent[0].bytes) / (recent[-1].arrived - recent[0].arrived)
+        return Steady(statistics.fmean(one.psnr_y for one in recent), bits)
+
+
 class FullSizeRate:
     """Follows one stream.
 
@@ -44,24 +93,30 @@ class FullSizeRate:
         rate: frames per second.
         buffer_seconds: of the decoder, see `EncoderSettings`.
 
-    Attributes:
-        kbps: kbit/s of full-size H.264 at the PSNR of the stream; None until that is known.
     """
 
     def __init__(self, preset: str, rate: float, buffer_seconds: float) -> None:
         self._preset, self._rate, self._buffer = preset, Fraction(rate).limit_denominator(1001), buffer_seconds
         self._bitrate, self._slope = 0.0, _DB_PER_DOUBLING
         self._before: tuple[float, float] | None = None  # bit rate and PSNR of the last group
-        self.kbps: float | None = None
+        self._found: tuple[object, float | None] = None, None  # under which conditions, kbit/s
 
-    def follow(self, pictures: Sequence[Picture], psnr_y: float, kbps: float) -> None:
+    def under(self, conditions: object) -> float | None:
+        """kbit/s of full-size H.264 at the PSNR of the stream; None until it was measured under these conditions."""
+        measured, kbps = self._found
+        return kbps if measured == conditions else None
+
+    def follow(self, pictures: Sequence[Picture], psnr_y: float, kbps: float, conditions: object = None) -> None:
         """One group of frames, from one keyframe to the next.
 
         Args:
             pictures: of the source.
             psnr_y: mean in dB that they should have.
             kbps: where to begin.
+            conditions: under which they have it; under others a new measurement begins.
         """
+        if conditions != self._found[0]:
+            self._found = conditions, None
         self._bitrate = self._bitrate or 1000 * kbps
         coded = self._coded([_plain(picture) for picture in pictures])
         if math.isinf(coded.psnr_y):  # still pictures without any error
@@ -71,7 +126,8 @@ class FullSizeRate:
         taken = 8 * coded.bytes * float(self._rate) / len(pictures)
         if abs(missing) < _NEAR_DB:
             wanted = taken / 1000 * 2 ** (missing / self._slope)
-            self.kbps = wanted if self.kbps is None else (1 - _SMOOTH) * self.kbps + _SMOOTH * wanted
+            before = self._found[1]
+            self._found = conditions, wanted if before is None else (1 - _SMOOTH) * before + _SMOOTH * wanted
         step = max(1 / _LONGEST_STEP, min(_LONGEST_STEP, 2 ** (missing / self._slope)))
         self._bitrate = max(_LEAST, min(_MOST, step * self._bitrate))
 

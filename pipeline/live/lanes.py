@@ -22,6 +22,7 @@ from irn_video.sender.live import LiveControl, Pictures, send_live
 HERE = "127.0.0.1"
 KEPT = 100  # pictures of the source and of the other link, while a picture is under way
 JOIN_SECONDS = 10.0
+_PATIENCE = 5.0  # seconds; a machine that is busy with something else is no end
 
 
 class Share(threading.Thread):
@@ -90,7 +91,7 @@ class Lane:
         self.control, self.error = control, None
         self.link = Link(port, conditions)
         self._dial = dial
-        options = LiveReceiveOptions(wait=30, patience=2, device=control.options.device)
+        options = LiveReceiveOptions(wait=30, patience=_PATIENCE, device=control.options.device)
         options = replace(options, precision=control.options.precision)
         camera = share.tap()
 

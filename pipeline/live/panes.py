@@ -27,7 +27,8 @@ Number = TypeVar("Number", int, float)
 
 _RECENT = 60  # delays
 _LOW = 0.95
-_COUNTS = ("restored", "late", "missing", "concealed", "fallback")
+_COUNTS = ("restored", "fallback", "late", "missing", "concealed")
+_COUNTED_SECONDS = 10.0
 
 
 class Recent(Generic[Item]):
@@ -141,7 +142,7 @@ class Screen:
 
 
 class Meter:
-    """A rate over the last few seconds, of something that is counted."""
+    """What the last few seconds brought, of something that is counted."""
 
     def __init__(self, seconds: float = 2.0) -> None:
         self._seconds = seconds
@@ -149,10 +150,19 @@ class Meter:
 
     def rate(self, count: float) -> float | None:
         """Per second; None until that is known."""
+        more, span = self._grown(count)
+        return more / span if span > self._seconds / 4 else None
+
+    def more(self, count: float) -> float:
+        """How much has come; never below 0."""
+        return max(0, self._grown(count)[0])
+
+    def _grown(self, count: float) -> tuple[float, float]:
+        """By how much, in how many seconds."""
         now = time.monotonic()
         self._counts = [(at, value) for at, value in self._counts if now - at <= self._seconds] + [(now, count)]
-        (since, before), span = self._counts[0], now - self._counts[0][0]
-        return (count - before) / span if since < now and span > self._seconds / 4 else None
+        since, before = self._counts[0]
+        return count - before, now - since
 
 
 class Figures:
@@ -161,6 +171,7 @@ class Figures:
     def __init__(self) -> None:
         self.found = LiveStatistics()
         self._bits, self._pictures, self._packets, self._lost = Meter(), Meter(), Meter(), Meter()
+        self._counts = {name: Meter(_COUNTED_SECONDS) for name in _COUNTS}
         self._delays: deque[float] = deque(maxlen=_RECENT)
 
     def seen(self, picture: LivePicture, so_far: LiveStatistics) -> None:
@@ -169,21 +180,25 @@ class Figures:
         self._delays.append(1000 * picture.delay)
 
     def state(self, **rates: float | None) -> dict[str, object]:
-        """Of the last two seconds, all but the settings; call it at a steady pace.
+        """All but the settings: rates of the last two seconds, counts of the last ten; call it at a steady pace.
+
+        `restored` and `fps` are of the frames that the network restored, `fallback` of those that Lanczos enlarged
+        for lack of time.
 
         Args:
             rates: of other streams, in kbit/s.
         """
         found, delays = self.found, sorted(self._delays)
+        counts = {name: getattr(found, name) for name in _COUNTS} | {"restored": found.restored - found.fallback}
         bits = self._bits.rate(8 * found.bytes)
         packets, lost = self._packets.rate(found.packets), self._lost.rate(found.lost_packets)
         return {
             "kbps": {"ours": None if bits is None else bits / 1000, **rates},
-            "fps": self._pictures.rate(found.restored),
+            "fps": self._pictures.rate(counts["restored"]),
             "delay_ms": statistics.median(delays) if delays else None,
             "delay_p95_ms": delays[int(_LOW * (len(delays) - 1))] if delays else None,
             "loss": lost / (packets + lost) if packets is not None and lost is not None and packets + lost else None,
-            "counts": {name: getattr(found, name) for name in _COUNTS},
+            "counts": {name: meter.more(counts[name]) for name, meter in self._counts.items()},
         }
 
 

@@ -29,12 +29,14 @@ class Watch:
     Args:
         host: address to listen at.
         dial: of the receiver: the page turns it.
+        measured: the receiver measures its frames.
     """
 
-    def __init__(self, host: str, dial: LiveDial) -> None:
+    def __init__(self, host: str, dial: LiveDial, *, measured: bool = False) -> None:
         self._dial = dial
         self._server = PageServer(self._set, host)
-        self._screen = Screen(self._server, _RATE, lambda: {"networks": [], "controls": ["temperature"]})
+        about = {"networks": [], "controls": ["temperature"], "figures": ["psnr"] if measured else []}
+        self._screen = Screen(self._server, _RATE, lambda: about)
         self._figures = Figures()
         self._card: StreamCard | None = None
         self._enlarger: tuple[Rescaler, Restoration] | None = None

@@ -84,5 +84,5 @@ def run(clip: Path, seconds: float, loss: float, options: list[str]) -> dict[str
 @model_option("irn-h264-x2")
 def command(clip: Path, seconds: float, loss: float, bitrate: str, model: str) -> None:
     """Send CLIP to this machine live, for some time."""
-    found = run(clip, seconds, loss, ["--bitrate", bitrate, "--model", model, "--no-adapt"])
+    found = run(clip, seconds, loss, ["--bitrate", bitrate, "--model", model, "--no-congestion"])
     click.echo(json.dumps(found, indent=1))

@@ -251,7 +251,7 @@ def test_a_browser_restores_what_the_receiver_does(
     errors: list[str] = []
     requests: list[str] = []
     taken: list[tuple[int, np.ndarray]] = []
-    send = LiveSendOptions(bitrate=300_000, device="cpu", adapt=False)
+    send = LiveSendOptions(bitrate=300_000, device="cpu", congestion=False)
     options = DemoOptions(send=send, temperature=0.0, onnxruntime=onnxruntime_web)
     with demonstration(clip, options) as shown, sync_playwright() as playwright:
         address = shown.address

@@ -159,7 +159,7 @@ def test_full_size_is_found_at_the_same_quality(clips: Any, tmp_path: Path) -> N
     for _ in range(12):
         follower.follow(pictures, statistics.fmean(e for e in errors[len(pictures) :] if e is not None), 400)
     written = 8 * video_bytes(coded) / 1000 / 8
-    assert follower.kbps == pytest.approx(written, rel=0.1)
+    assert follower.under(None) == pytest.approx(written, rel=0.1)
 
 
 def test_recent_things_are_found_and_old_ones_forgotten() -> None:

@@ -6,14 +6,15 @@ import asyncio
 import json
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import ClientSession, WSMsgType, WSServerHandshakeError
 from irn_video.codecs.errors import BadOption, LinkFailed
-from irn_video.pipeline.live.demo import DemoOptions
+from irn_video.pipeline.live.demo import _CONTROLS, _FIGURES, DemoOptions
 from irn_video.pipeline.live.link import LinkConditions
 from irn_video.pipeline.live.server import PageServer
 from irn_video.pipeline.live.thinning import thin_out
@@ -164,6 +165,125 @@ def wait_for(condition: Callable[[], Any], seconds: float = 10) -> None:
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+@pytest.fixture(scope="module")
+def browser(chromium: str) -> Iterator[Any]:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+        yield opened
+        opened.close()
+
+
+# Elements of tiles that do not hold their text, or lie outside of their tile.
+CUT_OFF = """() => [...document.querySelectorAll(".tile")].filter((tile) => tile.checkVisibility()).flatMap((tile) => {
+  const room = tile.getBoundingClientRect();
+  const holds = (part) => {
+    const text = document.createRange();
+    text.selectNodeContents(part);
+    const { left, right, bottom } = text.getBoundingClientRect();
+    return left >= room.left && right <= room.right && bottom <= room.bottom && part.scrollWidth <= part.clientWidth;
+  };
+  const parts = [...tile.querySelectorAll("dt, dd")].filter((part) => !holds(part)).map((part) => part.textContent);
+  return room.right > innerWidth || tile.scrollWidth > tile.clientWidth ? [...parts, tile.textContent] : parts;
+})"""
+SHOWN = """(names) => [...document.querySelectorAll(names)].filter((found) => found.checkVisibility())
+  .map((found) => found.textContent)"""
+DEMO = {"panes": ["source", "lanczos", "ours"], "figures": list(_FIGURES), "controls": list(_CONTROLS)}
+RECEIVER = {"panes": ["lanczos", "ours"], "figures": [], "controls": ["temperature"]}
+
+
+class TestLook:
+    """The page in a browser, told by hand what is to be seen."""
+
+    @contextmanager
+    def opened(self, browser: Any, server: PageServer, start: dict[str, Any], width: int) -> Iterator[Any]:
+        with server.serving(0) as address:
+            server.begin({"mime": "none", "width": 1280, "height": 720, "rate": 25, **start}, b"")
+            page = browser.new_page(viewport={"width": width, "height": 900})
+            page.goto(address)
+            self.wait(page, "1280")
+            yield page
+            page.close()
+
+    def tell(
+        self, server: PageServer, page: Any, mark: str = "told", counts: dict[str, int] | None = None, **changed: Any
+    ) -> None:
+        """The longest figures that there may be, but for what is changed; the mark is shown as the network's name."""
+        state = {"kbps": {"ours": 12_345, "lanczos": 12_345, "full": 23_456}, "fps": 239.6, "delay_ms": 12_345}
+        state |= {"delay_p95_ms": 23_456, "times": 12.3, "loss": 0.125, "settings": {"model": mark}, **changed}
+        names = ("restored", "fallback", "late", "missing", "concealed")
+        server.tell("state", **state, counts={**dict.fromkeys(names, 2400), **(counts or {})})
+        self.wait(page, mark)
+
+    def wait(self, page: Any, text: str) -> None:
+        page.locator("#stream").filter(has_text=text).wait_for(state="attached")
+
+    def text(self, page: Any, name: str) -> str:
+        return str(page.locator(f"#{name}").text_content()).replace("\u00a0", " ")
+
+    @pytest.mark.parametrize("width", [390, 1280, 1400])
+    @pytest.mark.parametrize("start", [DEMO, RECEIVER], ids=["demo", "receiver"])
+    def test_no_tile_is_cut_off(self, start: dict[str, Any], width: int, browser: Any, server: PageServer) -> None:
+        with self.opened(browser, server, start, width) as page:
+            self.tell(server, page)
+            assert "12,345" in self.text(page, "tile-rate")
+            assert page.evaluate(CUT_OFF) == []
+            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+            page.evaluate("document.querySelector('.tile').style.width = '40px'")
+            assert page.evaluate(CUT_OFF) != []
+
+    def test_a_receivers_page_shows_what_a_receiver_knows(self, browser: Any, server: PageServer) -> None:
+        with self.opened(browser, server, RECEIVER, 1400) as page:
+            self.tell(server, page, kbps={"ours": 800})
+            assert page.evaluate(SHOWN, ".tile dt") == ["Bit rate", "Latency on screen", "Packet loss", "Restored"]
+            assert page.evaluate(SHOWN, ".graph h2") == ["Bit rate", "Latency", "Loss and rate"]
+            assert page.evaluate(SHOWN, ".controls :is(h2, label)") == ["Receiver", "Temperature"]
+            assert page.locator("#stream").text_content() == "1280 × 720 · told"
+            assert not any("Lanczos" in text for text in page.evaluate(SHOWN, ".more:not(#more-fps), .graph li"))
+        measured = {**RECEIVER, "figures": ["psnr"]}
+        with self.opened(browser, PageServer(refuse), measured, 1400) as page:
+            assert "PSNR-Y" in page.evaluate(SHOWN, ".graph h2")
+
+    def test_temperature_is_the_receivers_in_the_demo_too(self, browser: Any, server: PageServer) -> None:
+        with self.opened(browser, server, DEMO, 1400) as page:
+            assert page.evaluate(SHOWN, ".controls h2") == ["Sender", "Receiver", "Emulated link"]
+            group = page.locator("[data-control=temperature]").locator("xpath=..")
+            assert group.locator("h2").text_content() == "Receiver"
+
+    def test_full_size_is_blank_in_words_until_measured(self, browser: Any, server: PageServer) -> None:
+        with self.opened(browser, server, DEMO, 1400) as page:
+            rates = {"ours": 300.0, "lanczos": 300.0, "full": None}
+            for mark, changed, words in (
+                ("first", {"loss": 0.0}, "being measured"),
+                ("second", {"loss": 0.02}, "not while packets are lost"),
+                ("third", {"loss": 0.0, "counts": {"restored": 0}}, "no frame restored in time"),
+            ):
+                self.tell(server, page, mark=mark, kbps=rates, **changed)
+                assert (self.text(page, "tile-full"), self.text(page, "more-full")) == ("–", words)
+            self.tell(server, page, mark="fourth", kbps=rates | {"full": 600.0}, times=1.25)
+            assert self.text(page, "tile-full") == "600 kb/s"
+            assert self.text(page, "more-full") == "1.3× the bits of a frame, same PSNR"
+
+    def test_the_gain_is_over_frames_that_the_network_restored(self, browser: Any, server: PageServer) -> None:
+        """Fallbacks are counted apart, no difference has no winner, and a gain needs frames."""
+        with self.opened(browser, server, DEMO, 1400) as page:
+
+            def gained(mark: str, *frames: tuple[float | None, float, bool]) -> tuple[str, str | None]:
+                for index, (ours, lanczos, fallback) in enumerate(frames):
+                    psnr = {"ours": ours, "lanczos": lanczos}
+                    server.tell("frame", index=index, time=0.0, captured=0.0, psnr=psnr, fallback=fallback)
+                self.tell(server, page, mark=mark, counts={"restored": len(frames), "fallback": 7, "late": 3})
+                return self.text(page, "tile-gain"), page.locator("#tile-gain").get_attribute("data-winner")
+
+            assert gained("only fallbacks", (30.0, 25.0, True)) == ("–", "")
+            assert gained("ours", (30.0, 28.0, False), (20.0, 28.0, True), (None, 28.0, False)) == ("+2.0 dB", "ours")
+            assert gained("none", *[(27.9, 30.0, False), (30.1, 30.0, False)]) == ("0.0 dB", "")
+            assert gained("Lanczos", (20.0, 30.0, False)) == ("−2.5 dB", "lanczos")
+            assert self.text(page, "more-fps") == "in 10 s: 7 by Lanczos, 3 late"
+            assert self.text(page, "tile-fps") == "240 fps"
 
 
 def test_a_small_machine_shows_fewer_pictures_and_says_so(

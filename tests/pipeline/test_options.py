@@ -10,13 +10,15 @@ import numpy as np
 import pytest
 from irn_video.codecs.encoders import ENCODERS, EncoderSettings, make_encoder
 from irn_video.codecs.errors import BadOption
+from irn_video.codecs.links.url import LiveUrl
 from irn_video.pipeline.commands import receive as receive_command
 from irn_video.pipeline.commands import send as send_command
 from irn_video.pipeline.commands import stream as stream_command
 from irn_video.pipeline.options import check_types
+from irn_video.receiver.live import receive_live
 from irn_video.receiver.live_options import LiveReceiveOptions
 from irn_video.receiver.receiving import ReceiveOptions, receive
-from irn_video.sender.live import LiveSendOptions
+from irn_video.sender.live import LiveControl, LiveSendOptions
 from irn_video.sender.sending import SendOptions, send
 
 
@@ -64,6 +66,18 @@ def test_the_encoder_is_a_part() -> None:
     assert make_encoder(options).crf == 26
     with pytest.raises(BadOption, match="crf 99"):
         make_encoder(SendOptions(crf=99).encoder)
+
+
+def test_the_live_commands_say_what_the_others_say() -> None:
+    """Congestion control is no tuning, one file is named by its place, and a loop is on or off by one word."""
+    send, receive, demo = stream_command.send, stream_command.receive, stream_command.demo
+    assert parsed(send, "a", "b", "--no-congestion", "--loop", "-y")["congestion"] is False
+    assert [parsed(c, *a)["loop"] for c, a in ((send, ("a", "b")), (demo, ("a",)))] == [False, True]
+    assert parsed(demo, "a", "--no-loop")["loop"] is False
+    assert parsed(receive, "a", "out.mkv", "-y")["output"] == Path("out.mkv")
+    for command, words in ((send, ("a", "b", "--adapt")), (demo, ("a", "--once")), (receive, ("a", "--output", "b"))):
+        with pytest.raises(click.NoSuchOption):
+            parsed(command, *words)
 
 
 @pytest.mark.parametrize(
@@ -133,3 +147,16 @@ def test_numpy_numbers_are_numbers() -> None:
 def test_types_of_the_receiver_too(tmp_path: Path) -> None:
     with pytest.raises(BadOption, match="temperature cannot be '0'"):
         receive(tmp_path / "lr.mp4", tmp_path / "out.mp4", ReceiveOptions(temperature="0"))  # type: ignore[arg-type]
+
+
+def test_types_of_the_live_halves_too() -> None:
+    with pytest.raises(BadOption, match=r"bitrate cannot be '400k'.*a whole number"):
+        LiveControl(LiveSendOptions(bitrate="400k"))  # type: ignore[arg-type]
+    control = LiveControl()
+    with pytest.raises(BadOption, match="bitrate cannot be '400k'"):
+        control.set_bitrate("400k")  # type: ignore[arg-type]
+    with pytest.raises(BadOption, match="congestion cannot be 'off'"):
+        control.set_congestion("off")  # type: ignore[arg-type]
+    assert control.options == LiveSendOptions()
+    with pytest.raises(BadOption, match=r"seconds cannot be '5'.*a number or None"):
+        receive_live(LiveUrl("udp", "127.0.0.1", 9), LiveReceiveOptions(seconds="5"))  # type: ignore[arg-type]

@@ -94,7 +94,7 @@ export class Controls {
     if (name in SLIDERS) this.#putSlider(name, value);
     else if (name === "model") this.#putModel(value);
     else if (name === "scale") for (const radio of this.#radios()) radio.checked = Number(radio.value) === value;
-    else if (name === "adapt") this.#part("adapt").checked = value;
+    else if (name === "congestion") this.#part("congestion").checked = value;
   }
 
   #putSlider(name, value) {
@@ -129,7 +129,7 @@ export class Controls {
 
   #committed({ id, name, value, checked }) {
     if (id === "model") this.#ask("model", value);
-    else if (id === "adapt") this.#ask("adapt", checked);
+    else if (id === "congestion") this.#ask("congestion", checked);
     else if (name === "scale") this.#askScale(Number(value));
     else if (id === "bitrate-number") this.#askNumber(Number(value));
   }

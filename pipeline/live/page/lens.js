@@ -15,6 +15,8 @@ export class Lens {
   point = { x: 0.5, y: 0.5 };
   /** The pane that the pointer is over. */
   pane = "";
+  /** Whether the network had no time for the frame. */
+  fallback = false;
   #zoom = 4;
   #canvas;
   #context;
@@ -96,7 +98,7 @@ export class Lens {
     const context = this.#context;
     context.imageSmoothingEnabled = false;
     context.drawImage(frame, x, top + y, w, h, index * cell, CAPTION_PX, cell, (cell * h) / w);
-    this.#write(paneName(pane), index * cell + 8, "left", "#fff");
+    this.#write(paneName(pane, this.fallback), index * cell + 8, "left", "#fff");
     context.fillStyle = "#16191d";
     if (index) context.fillRect(index * cell - 1, 0, 2, cell + CAPTION_PX);
   }

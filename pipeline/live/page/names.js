@@ -8,9 +8,11 @@ const NUMBERS = [0, 1, 2].map(
 /**
  * How a pane is called.
  * @param {string} pane
+ * @param {boolean} [fallback] whether the network had no time for this frame
  * @returns {string}
  */
-export const paneName = (pane) => NAMES[pane] ?? pane;
+export const paneName = (pane, fallback = false) =>
+  fallback && pane === "ours" ? "Lanczos, no time for ours" : NAMES[pane] ?? pane;
 
 /**
  * A figure with its unit, or a dash where there is none.

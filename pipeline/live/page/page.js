@@ -80,6 +80,7 @@ function start(message) {
   freeze(false);
   controls.offer(message.controls ?? [], message.networks ?? []);
   controls.enabled = true;
+  offerFigures(message.figures ?? []);
   part("browser-link").hidden = !message.browser;
   offerPanes(message.panes, view.format(message));
   describe();
@@ -99,8 +100,9 @@ function frame(message) {
   frames.push(message);
   if (frames.length > FRAMES_KEPT) frames.shift();
   const { ours = null, lanczos = null } = message.psnr ?? {};
-  figures.psnr({ ours, lanczos });
-  if (message.index % Math.ceil(stream.rate / GRAPH_RATE) === 0) graphs.psnr.add({ ours, lanczos });
+  const measured = message.fallback ? { lanczos } : { ours, lanczos }; // Ours is what the network restored.
+  figures.psnr(measured);
+  if (message.index % Math.ceil(stream.rate / GRAPH_RATE) === 0) graphs.psnr.add(measured);
 }
 
 function state(message) {
@@ -165,7 +167,7 @@ function drawn(mediaTime) {
 /** Figures that change with each picture cannot be read, so this is done now and then. */
 function label() {
   labelled = performance.now();
-  view.label(last.psnr ?? {}, last.fallback);
+  view.label(last.psnr ?? {}, Boolean(last.fallback));
 }
 
 /** What was said about the picture at this time; what is older is dropped. */
@@ -191,8 +193,9 @@ function setState(name) {
 }
 
 function describe({ model, scale } = {}) {
-  const { width, height, rate } = stream;
-  const words = [`${width} × ${height}`, figure(rate, "fps", rate % 1 ? 2 : 0)];
+  const { width, height, rate, figures: known = [] } = stream;
+  const words = [`${width} × ${height}`];
+  if (known.includes("rate")) words.push(figure(rate, "fps", rate % 1 ? 2 : 0));
   if (model) words.push(model);
   else if (scale) words.push(`scale ${scale}`);
   const text = words.join(" · ");
@@ -219,6 +222,11 @@ function say(text, action = "", act = null) {
 function hush() {
   part("message").hidden = true;
   part("stage").toggleAttribute("data-message", false);
+}
+
+/** Shows what this server measures. */
+function offerFigures(names) {
+  for (const place of document.querySelectorAll("[data-figure]")) place.hidden = !names.includes(place.dataset.figure);
 }
 
 function offerPanes(panes, sides) {

@@ -132,10 +132,12 @@ export class View {
    * @param {boolean} fallback whether ours is Lanczos for once
    */
   label(psnr, fallback) {
+    this.#lens.fallback = fallback;
     for (const tag of this.#tags.children) {
       const { pane } = tag.dataset;
-      const text = pane === "source" ? "" : figure(psnr[pane], "dB", 1);
-      tag.lastChild.textContent = pane === "ours" && fallback ? `${text} (fallback)` : text;
+      tag.firstChild.textContent = paneName(pane, fallback);
+      tag.lastChild.textContent = Number.isFinite(psnr[pane]) ? figure(psnr[pane], "dB", 1) : "";
+      tag.toggleAttribute("data-fallback", pane === "ours" && fallback);
     }
   }
 
@@ -256,6 +258,7 @@ export class View {
         tag.dataset.pane = pane;
         tag.firstChild.textContent = paneName(pane);
         tag.lastChild.textContent = "";
+        tag.removeAttribute("data-fallback");
       }
       const toRight = this.#split && index === 1;
       const [left, width] = [clip.x / density, clip.w / density];

@@ -30,7 +30,7 @@ class _Report:
     report: LinkReport
 
 
-class Adaptation:
+class CongestionControl:
     """The bit rate for one receiver.
 
     Args:
