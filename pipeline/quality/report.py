@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -30,15 +30,18 @@ class FrameReport:
         index: from 0.
         pts_seconds: presentation time in the restored video.
         error: against the source.
+        scores: other metrics, by name; None where one is undefined.
     """
 
     index: int
     pts_seconds: float
     error: PictureError
+    scores: Mapping[str, float | None] = field(default_factory=dict)
 
     def metrics(self) -> dict[str, Any]:
         """Its part of its entry under `frames`."""
-        return {**self.error.psnr(), "identical": True} if self.error.identical else self.error.psnr()
+        found = {**self.error.psnr(), **self.scores}
+        return {**found, "identical": True} if self.error.identical else found
 
 
 @dataclass(frozen=True)
@@ -174,6 +177,7 @@ class Report:
         tuning: of these in all.
         coded: every frame of the LR stream, measured or not.
         source: what was sent.
+        scored: names of the other metrics that were asked for.
         elapsed_seconds: from the first frame that was read to the finished file, None where nobody has looked.
     """
 
@@ -189,6 +193,7 @@ class Report:
     tuning: Tuning = field(default_factory=Tuning)
     coded: Sequence[CodedFrame] = field(default_factory=tuple)
     source: SourceReport | None = None
+    scored: Sequence[str] = ()
     elapsed_seconds: float | None = None
 
     @property
@@ -215,8 +220,9 @@ class Report:
         return ", ".join(parts)
 
     def summary(self) -> dict[str, dict[str, float | None]]:
-        """See `summary`."""
-        return summary([frame.error for frame in self.frames])
+        """See `summary`; with the other metrics, which have no PSNR of the mean error."""
+        psnr = summary([frame.error for frame in self.frames])
+        return psnr | {name: _statistics([f.scores.get(name) for f in self.frames], None) for name in self.scored}
 
     def as_json(self) -> dict[str, Any]:
         """The whole report."""
@@ -269,7 +275,7 @@ class Report:
                 "index": index,
                 "pts_seconds": round(times[index], 6),
                 **_coding(self.coded[index] if index < len(self.coded) else None),
-                **(measured[index].metrics() if index in measured else dict.fromkeys(PSNR_METRICS)),
+                **(measured[index].metrics() if index in measured else dict.fromkeys((*PSNR_METRICS, *self.scored))),
             }
             for index in sorted(times)
         ]
@@ -280,7 +286,7 @@ class Report:
 
     def _write_csv(self, path: Path) -> None:
         with path.open("w", newline="") as file:
-            writer = csv.DictWriter(file, ["index", "pts_seconds", *_CODING, *PSNR_METRICS, "identical"])
+            writer = csv.DictWriter(file, ["index", "pts_seconds", *_CODING, *PSNR_METRICS, *self.scored, "identical"])
             writer.writeheader()
             writer.writerows(self._all_frames())
 
