@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import click
 from irn_video.codecs.errors import BadOption, IrnError
@@ -55,26 +55,6 @@ def share_cores() -> None:
 def warn(text: str) -> None:
     """Say something on stderr that does not stop the work."""
     click.echo(f"warning: {text}", err=True)
-
-
-def summary_line(summary: Mapping[str, Mapping[str, float | None]]) -> str:
-    """Mean PSNR of each kind that differs at all, in one line; those of other metrics in a second one."""
-    psnr = {
-        name.removeprefix("psnr_").upper(): values["mean"]
-        for name, values in summary.items()
-        if name.startswith("psnr_")
-    }
-    parts = [f"{name} {mean:.2f} dB" for name, mean in psnr.items() if mean is not None]
-    lines = ["mean PSNR: " + (", ".join(parts) or "every frame is identical")] if psnr else []
-    others = [_mean_words(name, values["mean"]) for name, values in summary.items() if not name.startswith("psnr_")]
-    return "\n".join(lines + (["mean " + ", ".join(others)] if others else []))
-
-
-def _mean_words(name: str, mean: float | None) -> str:
-    from irn_video.pipeline.quality.metrics import metric_label
-
-    digits = 4 if name.endswith("ssim") else 2
-    return f"{metric_label(name)} " + ("undefined" if mean is None else f"{mean:.{digits}f}")
 
 
 def explained(error: BaseException) -> str:

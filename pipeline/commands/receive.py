@@ -19,7 +19,7 @@ from irn_video.pipeline.commandline.options import (
     paths_argument,
     video_options,
 )
-from irn_video.pipeline.commandline.running import run_command, summary_line
+from irn_video.pipeline.commandline.running import run_command
 from irn_video.pipeline.commandline.several import Job, Naming, arranged, check_undamaged, jobs_of, unfinished, work_on
 from irn_video.pipeline.commandline.talk import Talk
 
@@ -190,9 +190,7 @@ def _receive(job: Job, options: ReceiveOptions, talk: Talk) -> Report:
     for text in result.report.warnings:
         talk.warn(text)
     talk.tell(f"{job.output}: {result.written.frames} frames restored")
-    wanted = parse_metrics(options.metrics)
-    means = {name: values for name, values in result.report.summary().items() if name in wanted}
-    measured = summary_line(means) if result.report.frames else ""
+    measured = result.report.means(parse_metrics(options.metrics)) if result.report.frames else ""
     talk.tell(measured or f"PSNR not measured: {result.unmeasured}")
     talk.tell(result.report.outcome())
     return result.report

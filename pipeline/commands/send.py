@@ -23,7 +23,7 @@ from irn_video.pipeline.commandline.options import (
     video_options,
 )
 from irn_video.pipeline.commandline.progress import progress
-from irn_video.pipeline.commandline.running import run_command, summary_line, warn
+from irn_video.pipeline.commandline.running import run_command, warn
 from irn_video.pipeline.commandline.several import Job, Naming, arranged, check_undamaged, jobs_of, unfinished, work_on
 from irn_video.pipeline.commandline.talk import Talk
 
@@ -171,7 +171,7 @@ def _tell(result: SendResult, talk: Talk) -> None:
         spent = tuning.untuned or f"in {tuning.bytes} of these bytes, for about {tuning.gained_db:.2f} dB of PSNR"
         talk.tell(f"tuned {tuning.tuned} of {tuning.groups} groups of frames: {spent}")
     if result.report.frames:
-        talk.tell(summary_line(result.report.summary()))
+        talk.tell(result.report.means())
     talk.tell(result.report.outcome())
 
 

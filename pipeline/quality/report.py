@@ -14,7 +14,7 @@ from typing import Any
 from irn_video.codecs.errors import BadOption
 from irn_video.codecs.reading.coded import CodedFrame
 from irn_video.codecs.writing.output import atomic_path
-from irn_video.pipeline.quality.metrics import PSNR_METRICS
+from irn_video.pipeline.quality.metrics import PSNR_METRICS, metric_label
 from irn_video.pipeline.quality.psnr import PictureError, decibels
 
 SCHEMA = 1
@@ -219,6 +219,10 @@ class Report:
             parts.append(f"{self.elapsed_seconds:.1f} s, {self.frames_per_second:.1f} fps")
         return ", ".join(parts)
 
+    def means(self, wanted: Sequence[str] = PSNR_METRICS) -> str:
+        """Means of metrics, for people."""
+        return means_words({name: values for name, values in self.summary().items() if name in wanted})
+
     def summary(self) -> dict[str, dict[str, float | None]]:
         """See `summary`; with the other metrics, which have no PSNR of the mean error."""
         psnr = summary([frame.error for frame in self.frames])
@@ -308,6 +312,24 @@ def summary(errors: Sequence[PictureError]) -> dict[str, dict[str, float | None]
     """
     values = [error.psnr() for error in errors]
     return {name: _statistics([v[name] for v in values], _mean_error(name, errors)) for name in PSNR_METRICS}
+
+
+def means_words(summary: Mapping[str, Mapping[str, float | None]]) -> str:
+    """Mean PSNR of each kind that differs at all, in one line; those of other metrics in a second one."""
+    psnr = {
+        name.removeprefix("psnr_").upper(): values["mean"]
+        for name, values in summary.items()
+        if name.startswith("psnr_")
+    }
+    parts = [f"{name} {mean:.2f} dB" for name, mean in psnr.items() if mean is not None]
+    lines = ["mean PSNR: " + (", ".join(parts) or "every frame is identical")] if psnr else []
+    others = [_mean_words(name, values["mean"]) for name, values in summary.items() if not name.startswith("psnr_")]
+    return "\n".join(lines + (["mean " + ", ".join(others)] if others else []))
+
+
+def _mean_words(name: str, mean: float | None) -> str:
+    digits = 4 if name.endswith("ssim") else 2
+    return f"{metric_label(name)} " + ("undefined" if mean is None else f"{mean:.{digits}f}")
 
 
 def _size(size: int) -> str:
