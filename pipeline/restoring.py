@@ -31,13 +31,20 @@ _OTHER_RATE = 0.01
 _TYPICAL_QUANTISER = 28.0
 
 
+_Measured = tuple[FrameReport, Picture]
+
+
 @dataclass(frozen=True)
 class Restored:
-    """A restored frame, what it was restored from and, if there is a source, its measurement."""
+    """A restored frame, what it was restored from and, if there is a source, its measurement and its original.
+
+    The original has the samples of the restored frame.
+    """
 
     picture: Picture
     lr: Picture
     report: FrameReport | None = None
+    original: Picture | None = None
 
 
 def restoration_of(card: StreamCard, *, temperature: float | None, seed: int | None) -> Restoration:
@@ -129,10 +136,11 @@ class Meter:
         """
         index = -1
         for index, item in enumerate(restored):
-            yield replace(item, report=self._forgiving(partial(self._measure, index, item.picture, originals)))
+            found = self._forgiving(partial(self._measure, index, item.picture, originals))
+            yield replace(item, report=found[0], original=found[1]) if found is not None else item
         self._forgiving(partial(self._finish, index + 1, originals))
 
-    def _forgiving(self, step: Callable[[], FrameReport | None]) -> FrameReport | None:
+    def _forgiving(self, step: Callable[[], _Measured | None]) -> _Measured | None:
         if self.complaint:
             return None
         try:
@@ -143,8 +151,8 @@ class Meter:
             self.complaint = error.what
             return None
 
-    def _measure(self, index: int, restored: Picture, originals: Iterator[Picture]) -> FrameReport | None:
-        """Errors of a frame; None where a damaged stream has one whose source cannot be told."""
+    def _measure(self, index: int, restored: Picture, originals: Iterator[Picture]) -> _Measured | None:
+        """Errors of a frame, and its original; None where a damaged stream has one whose source cannot be told."""
         if self._lr.warnings:
             raise self._mismatch("the LR stream's timestamps jump: which frames of the source follow is not known")
         damaged = bool(self._lr.damage)
@@ -157,7 +165,7 @@ class Meter:
             later = restored.pts_seconds - self._offset - original.pts_seconds
             if abs(later) <= (_EXACT_SECONDS if damaged else self._tolerance()):
                 matched = convert(original, Samples.of(restored))
-                return FrameReport(index, restored.pts_seconds, compare(matched, restored))
+                return FrameReport(index, restored.pts_seconds, compare(matched, restored)), matched
             if not damaged:
                 raise self._mismatch(
                     f"frame {index} comes {abs(later):.3f} s {'later' if later > 0 else 'earlier'} than in the source"

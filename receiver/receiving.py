@@ -25,6 +25,7 @@ from irn_video.codecs.writing.writer import VideoWriter, WriteSummary
 from irn_video.pipeline.engine.rescaler import Rescaler, Restoration
 from irn_video.pipeline.flow import Advance
 from irn_video.pipeline.options import EncoderOptions, RestoringOptions, VideoOptions
+from irn_video.pipeline.quality.metrics import PSNR_METRICS, parse_metrics
 from irn_video.pipeline.quality.report import FrameReport, Report, SourceReport, StreamReport, Tuning
 from irn_video.pipeline.restoring import (
     Meter,
@@ -36,6 +37,7 @@ from irn_video.pipeline.restoring import (
     with_samples,
 )
 from irn_video.pipeline.upscalers import card_for, check_restoring, rescaler_for
+from irn_video.receiver.scoring import Scorer
 
 # The restored file is a second generation, so it should cost little of what was restored; and the encoder must keep up
 # with the network: at a given CRF a faster preset only makes the file larger.
@@ -53,10 +55,13 @@ class ReceiveOptions(VideoOptions, EncoderOptions, RestoringOptions):
     Attributes:
         source: to measure against; None looks for the file the card names, beside the input.
         source_stream: video stream of `source`, from 0; None for the one that a player would show.
+        metrics: what is measured, with commas between: see `parse_metrics`. All but PSNR are computed by FFmpeg on
+            copies without loss of the frames, which lie beside the output meanwhile.
     """
 
     source: Path | str | None = None
     source_stream: int | None = None
+    metrics: str = "psnr"
 
     @property
     def encoder(self) -> EncoderSettings:
@@ -101,6 +106,7 @@ def receive(
     *,
     advance: Advance | None = None,
     say: Callable[[str], None] | None = None,
+    phase: Callable[[str], Advance] | None = None,
 ) -> ReceiveResult:
     """Restore an LR stream at full size, measure it against its source if there is one, and write it.
 
@@ -110,13 +116,14 @@ def receive(
         options: see `ReceiveOptions`.
         advance: see `Advance`.
         say: called with what was chosen, once, before the work starts.
+        phase: called with what else takes its time, `scoring`; returns its `Advance`.
 
     Raises:
         IrnError: see its subclasses; nothing is left under the output's name.
     """
     options = options or ReceiveOptions()
     lr, output = Path(lr), Path(output)
-    _check_options(options)
+    scored = _check_options(options)
     inputs = [Path(path) for path in (lr, options.source, options.weights) if path is not None]
     check_output(output, inputs, options.overwrite)
     with ExitStack() as stack:
@@ -128,18 +135,24 @@ def receive(
         if say is not None:
             against = f"measured against {meter.source.info.path}" if meter else f"not measured: {unmeasured}"
             say(said_stream(reader.info) + f"{rescaler.name} on {rescaler.where}; {against}")
+        scorer = stack.enter_context(Scorer(scored, output))
         started = time.monotonic()
-        written, restored = _write(reader, rescaler, to, meter, card, output, options, advance or _nothing)
+        written, restored = _write(reader, rescaler, to, meter, scorer, card, output, options, advance or _nothing)
         elapsed = time.monotonic() - started
         damage, mended = reader.damage.describe() if reader.damage else "", reader.warnings
         stream = _stream_report(reader.info, card, written)
         coded = _coded(reader, restored)
         tuned = survey(lr, stream=reader.info.stream).tuned_bytes
         origin = _source(card, meter)
+        frames = tuple(item.report for item in restored if item.report is not None)
+        unmeasured = unmeasured or (meter.complaint if meter is not None else "")
+        if unmeasured:
+            frames = ()
+        elif scored:
+            (phase or _unseen)("scoring")(0, None)
+            frames = scorer.scored(frames)
     if meter is not None:
         warnings += tuple(_complaints(meter))
-        unmeasured = meter.complaint
-    frames = () if unmeasured else tuple(item.report for item in restored if item.report is not None)
     report = Report(
         command="irn-receive",
         device=rescaler.where,
@@ -152,16 +165,19 @@ def receive(
         tuning=Tuning(len(tuned), sum(size > 0 for size in tuned), sum(tuned)),
         coded=coded,
         source=origin,
+        scored=scored,
         elapsed_seconds=elapsed,
     )
     return ReceiveResult(written, meter.source.info.path if meter and not unmeasured else None, unmeasured, report)
 
 
-def _check_options(options: ReceiveOptions) -> None:
+def _check_options(options: ReceiveOptions) -> tuple[str, ...]:
+    """Refuse what makes no sense; the metrics besides PSNR."""
     make_encoder(options.encoder)
     check_restoring(options)
     if options.source is not None and not Path(options.source).is_file():
         raise MissingFile("no such source", path=Path(options.source))
+    return tuple(name for name in parse_metrics(options.metrics) if name not in PSNR_METRICS)
 
 
 def _plan(card: StreamCard, options: ReceiveOptions) -> tuple[Restoration, tuple[str, ...]]:
@@ -212,6 +228,7 @@ def _write(
     rescaler: Rescaler,
     to: Restoration,
     meter: Meter | None,
+    scorer: Scorer,
     card: StreamCard,
     output: Path,
     options: ReceiveOptions,
@@ -239,6 +256,7 @@ def _write(
     with opened() as writer, restored_pictures(reader, rescaler, to, meter) as restored:
         for done, item in enumerate(restored, 1):
             writer.write(item.picture)
+            scorer.take(item)
             frames.append(_Done(item.picture.pts_seconds, item.lr.qp, item.report))
             advance(done, total)
         return writer.finish(), frames
@@ -274,6 +292,10 @@ def _stream_report(info: VideoInfo, card: StreamCard, written: WriteSummary) -> 
         seconds=written.seconds,
         hr_pixels=card.width * card.height,
     )
+
+
+def _unseen(_phase: str) -> Advance:
+    return _nothing
 
 
 def _nothing(_done: int, _total: int | None) -> None:

@@ -11,7 +11,15 @@ import pytest
 from irn_video.codecs.errors import BadOption, OutputRefused
 from irn_video.pipeline.quality.metrics import PSNR_METRICS
 from irn_video.pipeline.quality.psnr import PictureError
-from irn_video.pipeline.quality.report import FrameReport, Report, SourceReport, StreamReport, TunedGroup, Tuning
+from irn_video.pipeline.quality.report import (
+    FrameReport,
+    Report,
+    SourceReport,
+    StreamReport,
+    TunedGroup,
+    Tuning,
+    means_words,
+)
 
 STREAM = StreamReport(
     codec="h264",
@@ -118,3 +126,10 @@ def test_refusals(tmp_path: Path) -> None:
     report(*FRAMES).write(tmp_path / "r.json", overwrite=True)
     assert len(json.loads((tmp_path / "r.json").read_text())["frames"]) == 3
     assert [path.name for path in tmp_path.iterdir()] == ["r.json"]
+
+
+def test_means_words() -> None:
+    values = {"psnr_y": {"mean": 34.567}, "psnr_u": {"mean": None}}
+    assert means_words(values) == "mean PSNR: Y 34.57 dB"
+    assert means_words({"psnr_y": {"mean": None}}) == "mean PSNR: every frame is identical"
+    assert means_words({"vmaf_neg": {"mean": 90.125}, "ssim": {"mean": None}}) == "mean VMAF-NEG 90.12, SSIM undefined"

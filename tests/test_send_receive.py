@@ -313,7 +313,8 @@ class TestReport:
         run("receive", sent / "lr.mp4", tmp_path / "out.mp4", "--source", sent / "in.mp4", "--report", report)
         values = json.loads(report.read_text())
         assert values.keys() == {
-            *("schema", "command", "environment", "stream", "frames", "summary", "warnings", "damage")
+            *("schema", "command", "environment", "stream", "frames", "summary", "warnings", "damage"),
+            *("source", "share", "elapsed_seconds", "frames_per_second", "tuning"),
         }
         assert (values["schema"], values["command"], values["damage"]) == (1, "irn-receive", None)
         stream = values["stream"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import click
 from irn_video.codecs.errors import BadOption, IrnError
@@ -55,13 +55,6 @@ def share_cores() -> None:
 def warn(text: str) -> None:
     """Say something on stderr that does not stop the work."""
     click.echo(f"warning: {text}", err=True)
-
-
-def summary_line(summary: Mapping[str, Mapping[str, float | None]]) -> str:
-    """Mean PSNR of each kind that differs at all, in one line."""
-    means = {metric.removeprefix("psnr_").upper(): values["mean"] for metric, values in summary.items()}
-    parts = [f"{name} {mean:.2f} dB" for name, mean in means.items() if mean is not None]
-    return "mean PSNR: " + (", ".join(parts) or "every frame is identical")
 
 
 def explained(error: BaseException) -> str:

@@ -19,7 +19,7 @@ from irn_video.pipeline.commandline.options import (
     paths_argument,
     video_options,
 )
-from irn_video.pipeline.commandline.running import run_command, summary_line
+from irn_video.pipeline.commandline.running import run_command
 from irn_video.pipeline.commandline.several import Job, Naming, arranged, check_undamaged, jobs_of, unfinished, work_on
 from irn_video.pipeline.commandline.talk import Talk
 
@@ -56,6 +56,22 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     metavar="FILE",
     help="Write the PSNR of every frame, .json or .csv.",
+)
+@option(
+    "--metrics",
+    group="Measuring",
+    default="psnr",
+    show_default=True,
+    metavar="A,B",
+    help="psnr, ssim, ms-ssim, vmaf, vmaf-neg, xpsnr. All but psnr are computed by FFmpeg on copies without "
+    "loss, which lie beside OUTPUT meanwhile: some megabytes for a 1080p frame.",
+)
+@option(
+    "--plot",
+    group="Measuring",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Draw the PSNR of every frame over time and the bit rate beneath, .png or .svg.",
 )
 @option(
     "--model",
@@ -98,6 +114,7 @@ def command(
     paths: tuple[Path, ...],
     out: Path | None,
     report: Path | None,
+    plot: Path | None,
     as_json: bool,
     quiet: bool,
     resume: bool,
@@ -113,10 +130,8 @@ def command(
 
     settings = ReceiveOptions(**options)
     paths, out = arranged(paths, out)
-    if out is not None and (report is not None or settings.source is not None):
-        name = "--source" if report is None else "--report"
-        hint = "leave it out: sources beside the inputs are found" if report is None else "--json prints all reports"
-        raise BadOption(f"{name} is for one video", hint=hint)
+    if out is not None:
+        _check_several(report, plot, settings)
     talk = Talk(quiet, as_json)
     jobs = jobs_of(paths, out, Naming(settings.codec, "_restored", instead_of="_lr"))
     if resume:
@@ -124,29 +139,58 @@ def command(
     if out is not None or not jobs:
         work_on(jobs, lambda job: _receive(job, settings, talk), as_json=as_json)
         return
+    inputs = [Path(path) for path in (*paths, settings.source, settings.weights) if path is not None]
     if report is not None:
         check_report_name(report)
-        inputs = [Path(path) for path in (*paths, settings.source, settings.weights) if path is not None]
         check_output(report, inputs, settings.overwrite)
+    if plot is not None:
+        _check_plot(plot, inputs, settings.overwrite)
     received = _receive(jobs[0], settings, talk)
     if report is not None:
         received.write(report, overwrite=settings.overwrite)
+    if plot is not None:
+        _draw(received, plot, jobs[0].output.name, settings.overwrite)
     if as_json:
         click.echo(json.dumps(received.as_json(), indent=1))
     check_undamaged(received, jobs[0].source)
 
 
+def _check_several(report: Path | None, plot: Path | None, options: ReceiveOptions) -> None:
+    """Refuse what is for one video."""
+    for name, value, hint in (
+        ("--report", report, "--json prints all reports"),
+        ("--plot", plot, "receive that video alone"),
+        ("--source", options.source, "leave it out: sources beside the inputs are found"),
+    ):
+        if value is not None:
+            raise BadOption(f"{name} is for one video", hint=hint)
+
+
+def _check_plot(path: Path, inputs: list[Path], overwrite: bool) -> None:
+    from irn_video.pipeline.quality.plot import check_plot_name
+
+    check_plot_name(path)
+    check_output(path, inputs, overwrite)
+
+
+def _draw(report: Report, path: Path, title: str, overwrite: bool) -> None:
+    from irn_video.pipeline.quality.plot import plot
+
+    plot(report, path, title, overwrite=overwrite)
+
+
 def _receive(job: Job, options: ReceiveOptions, talk: Talk) -> Report:
     """Restore one video and say how it went."""
+    from irn_video.pipeline.quality.metrics import parse_metrics
     from irn_video.receiver.receiving import receive
 
     with talk.phases() as phase:
         advance = phase(f"receiving {job.source.name}")
-        result = receive(job.source, job.output, options, advance=advance, say=talk.before(advance))
+        result = receive(job.source, job.output, options, advance=advance, say=talk.before(advance), phase=phase)
     for text in result.report.warnings:
         talk.warn(text)
     talk.tell(f"{job.output}: {result.written.frames} frames restored")
-    measured = summary_line(result.report.summary()) if result.report.frames else ""
+    measured = result.report.means(parse_metrics(options.metrics)) if result.report.frames else ""
     talk.tell(measured or f"PSNR not measured: {result.unmeasured}")
     talk.tell(result.report.outcome())
     return result.report

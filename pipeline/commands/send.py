@@ -20,7 +20,7 @@ from irn_video.pipeline.commandline.options import (
     paths_argument,
     video_options,
 )
-from irn_video.pipeline.commandline.running import run_command, summary_line
+from irn_video.pipeline.commandline.running import run_command
 from irn_video.pipeline.commandline.several import Job, Naming, arranged, check_undamaged, jobs_of, unfinished, work_on
 from irn_video.pipeline.commandline.talk import Talk
 from irn_video.pipeline.commands.send_aims import (
@@ -212,7 +212,7 @@ def _tell(result: SendResult, talk: Talk) -> None:
         spent = tuning.untuned or f"in {tuning.bytes} of these bytes, for about {tuning.gained_db:.2f} dB of PSNR"
         talk.tell(f"tuned {tuning.tuned} of {tuning.groups} groups of frames: {spent}")
     if result.report.frames:
-        talk.tell(summary_line(result.report.summary()))
+        talk.tell(result.report.means())
     if line := reached_line(result.report):
         talk.tell(line)
     for line in peer_lines(result.report):

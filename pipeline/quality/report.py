@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Any
 from irn_video.codecs.errors import BadOption
 from irn_video.codecs.reading.coded import CodedFrame
 from irn_video.codecs.writing.output import atomic_path
-from irn_video.pipeline.quality.metrics import PSNR_METRICS
+from irn_video.pipeline.quality.metrics import PSNR_METRICS, metric_label
 from irn_video.pipeline.quality.psnr import PictureError, decibels
 
 SCHEMA = 1
@@ -30,15 +30,18 @@ class FrameReport:
         index: from 0.
         pts_seconds: presentation time in the restored video.
         error: against the source.
+        scores: other metrics, by name; None where one is undefined.
     """
 
     index: int
     pts_seconds: float
     error: PictureError
+    scores: Mapping[str, float | None] = field(default_factory=dict)
 
     def metrics(self) -> dict[str, Any]:
         """Its part of its entry under `frames`."""
-        return {**self.error.psnr(), "identical": True} if self.error.identical else self.error.psnr()
+        found = {**self.error.psnr(), **self.scores}
+        return {**found, "identical": True} if self.error.identical else found
 
 
 @dataclass(frozen=True)
@@ -224,6 +227,7 @@ class Report:
         tuning: of these in all.
         coded: every frame of the LR stream, measured or not.
         source: what was sent.
+        scored: names of the other metrics that were asked for.
         elapsed_seconds: from the first frame that was read to the finished file, None where nobody has looked.
         search: of what was aimed at, if anything.
         peers: other ways, if they were looked at.
@@ -241,6 +245,7 @@ class Report:
     tuning: Tuning = field(default_factory=Tuning)
     coded: Sequence[CodedFrame] = field(default_factory=tuple)
     source: SourceReport | None = None
+    scored: Sequence[str] = ()
     elapsed_seconds: float | None = None
     search: SearchReport | None = None
     peers: Sequence[Peer] = field(default_factory=tuple)
@@ -268,9 +273,14 @@ class Report:
             parts.append(f"{self.elapsed_seconds:.1f} s, {self.frames_per_second:.1f} fps")
         return ", ".join(parts)
 
+    def means(self, wanted: Sequence[str] = PSNR_METRICS) -> str:
+        """Means of metrics, for people."""
+        return means_words({name: values for name, values in self.summary().items() if name in wanted})
+
     def summary(self) -> dict[str, dict[str, float | None]]:
-        """See `summary`."""
-        return summary([frame.error for frame in self.frames])
+        """See `summary`; with the other metrics, which have no PSNR of the mean error."""
+        psnr = summary([frame.error for frame in self.frames])
+        return psnr | {name: _statistics([f.scores.get(name) for f in self.frames], None) for name in self.scored}
 
     def as_json(self) -> dict[str, Any]:
         """The whole report."""
@@ -325,7 +335,7 @@ class Report:
                 "index": index,
                 "pts_seconds": round(times[index], 6),
                 **_coding(self.coded[index] if index < len(self.coded) else None),
-                **(measured[index].metrics() if index in measured else dict.fromkeys(PSNR_METRICS)),
+                **(measured[index].metrics() if index in measured else dict.fromkeys((*PSNR_METRICS, *self.scored))),
             }
             for index in sorted(times)
         ]
@@ -336,7 +346,7 @@ class Report:
 
     def _write_csv(self, path: Path) -> None:
         with path.open("w", newline="") as file:
-            writer = csv.DictWriter(file, ["index", "pts_seconds", *_CODING, *PSNR_METRICS, "identical"])
+            writer = csv.DictWriter(file, ["index", "pts_seconds", *_CODING, *PSNR_METRICS, *self.scored, "identical"])
             writer.writeheader()
             writer.writerows(self._all_frames())
 
@@ -358,6 +368,24 @@ def summary(errors: Sequence[PictureError]) -> dict[str, dict[str, float | None]
     """
     values = [error.psnr() for error in errors]
     return {name: _statistics([v[name] for v in values], _mean_error(name, errors)) for name in PSNR_METRICS}
+
+
+def means_words(summary: Mapping[str, Mapping[str, float | None]]) -> str:
+    """Mean PSNR of each kind that differs at all, in one line; those of other metrics in a second one."""
+    psnr = {
+        name.removeprefix("psnr_").upper(): values["mean"]
+        for name, values in summary.items()
+        if name.startswith("psnr_")
+    }
+    parts = [f"{name} {mean:.2f} dB" for name, mean in psnr.items() if mean is not None]
+    lines = ["mean PSNR: " + (", ".join(parts) or "every frame is identical")] if psnr else []
+    others = [_mean_words(name, values["mean"]) for name, values in summary.items() if not name.startswith("psnr_")]
+    return "\n".join(lines + (["mean " + ", ".join(others)] if others else []))
+
+
+def _mean_words(name: str, mean: float | None) -> str:
+    digits = 4 if name.endswith("ssim") else 2
+    return f"{metric_label(name)} " + ("undefined" if mean is None else f"{mean:.{digits}f}")
 
 
 def _size(size: int) -> str:

@@ -21,7 +21,7 @@ from irn_video.codecs.errors import BadOption, MissingFile
 from irn_video.pipeline.commandline import interrupts
 from irn_video.pipeline.commandline import progress as progress_module
 from irn_video.pipeline.commandline.progress import phases, progress
-from irn_video.pipeline.commandline.running import PartialResult, run_command, summary_line
+from irn_video.pipeline.commandline.running import PartialResult, run_command
 from irn_video.pipeline.commandline.talk import Talk
 
 
@@ -225,12 +225,6 @@ def test_the_bar_fits_80_columns(monkeypatch: pytest.MonkeyPatch) -> None:
     lines = re.split(r"[\r\n]+", re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", screen.getvalue()))
     assert max(map(len, lines)) <= 80
     assert any("12345/123456" in line and line.rstrip().endswith("left") for line in lines)
-
-
-def test_summary_line() -> None:
-    values = {"psnr_y": {"mean": 34.567}, "psnr_u": {"mean": None}}
-    assert summary_line(values) == "mean PSNR: Y 34.57 dB"
-    assert summary_line({"psnr_y": {"mean": None}}) == "mean PSNR: every frame is identical"
 
 
 @pytest.mark.parametrize("name", ["send", "receive", "info", "irn"])
