@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 from irn_video.codecs.errors import BadOption, OutputRefused
-from irn_video.pipeline.quality.psnr import METRICS, PictureError
+from irn_video.pipeline.quality.metrics import PSNR_METRICS
+from irn_video.pipeline.quality.psnr import PictureError
 from irn_video.pipeline.quality.report import FrameReport, Report, StreamReport
 
 STREAM = StreamReport("h264", "medium", 23, bytes=5000, frames=4, seconds=0.16, hr_pixels=10_000)
@@ -34,7 +35,7 @@ def test_json(tmp_path: Path) -> None:
         **{"index": 0, "pts_seconds": 0.0, "psnr_y": pytest.approx(30), "psnr_u": pytest.approx(40)},
         **{"psnr_v": pytest.approx(40), "psnr_yuv": pytest.approx(32.5), "psnr_rgb": pytest.approx(30)},
     }
-    assert values["frames"][1] == {"index": 1, "pts_seconds": 0.04, **dict.fromkeys(METRICS), "identical": True}
+    assert values["frames"][1] == {"index": 1, "pts_seconds": 0.04, **dict.fromkeys(PSNR_METRICS), "identical": True}
     assert "identical" not in values["frames"][2]
     assert values["frames"][2]["psnr_u"] is values["frames"][2]["psnr_yuv"] is None
     assert (values["warnings"], values["damage"]) == (["careful"], "1 damaged packet")
@@ -47,7 +48,7 @@ def test_summary() -> None:
     assert (y["mean"], y["min"], y["max"]) == (pytest.approx(35), pytest.approx(30), pytest.approx(40))
     assert y["of_mean_mse"] == pytest.approx(34.357, abs=1e-3)  # of (1e-3 + 0 + 1e-4) / 3
     nothing = dict.fromkeys(("mean", "min", "max", "of_mean_mse"))
-    assert report().summary() == report().as_json()["summary"] == dict.fromkeys(METRICS, nothing)
+    assert report().summary() == report().as_json()["summary"] == dict.fromkeys(PSNR_METRICS, nothing)
 
 
 def test_csv(tmp_path: Path) -> None:

@@ -12,9 +12,8 @@ import torch
 from irn_video.codecs.errors import SourceMismatch
 from irn_video.codecs.picture import Layout, Picture
 from irn_video.pipeline.planes import Planes, Samples, rgb_mean_square, to_planes
+from irn_video.pipeline.quality.metrics import PSNR_METRICS
 from torch import Tensor
-
-METRICS = ("psnr_y", "psnr_u", "psnr_v", "psnr_yuv", "psnr_rgb")
 
 
 @dataclass(frozen=True)
@@ -40,7 +39,7 @@ class PictureError:
         """The metrics in dB by name; None where there is no error. YUV is (6·Y + U + V) / 8."""
         y, u, v, rgb = (decibels(e) for e in (self.y, self.u, self.v, self.rgb))
         yuv = (6 * y + u + v) / 8 if y is not None and u is not None and v is not None else None
-        return dict(zip(METRICS, (y, u, v, yuv, rgb), strict=True))
+        return dict(zip(PSNR_METRICS, (y, u, v, yuv, rgb), strict=True))
 
 
 def decibels(error: float) -> float | None:

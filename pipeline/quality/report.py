@@ -13,7 +13,8 @@ from typing import Any
 
 from irn_video.codecs.errors import BadOption
 from irn_video.codecs.writing.output import atomic_path
-from irn_video.pipeline.quality.psnr import METRICS, PictureError, decibels
+from irn_video.pipeline.quality.metrics import PSNR_METRICS
+from irn_video.pipeline.quality.psnr import PictureError, decibels
 
 SCHEMA = 1
 _PACKAGES = ("irn-video", "torch", "av", "numpy")
@@ -159,7 +160,7 @@ class Report:
 
     def _write_csv(self, path: Path) -> None:
         with path.open("w", newline="") as file:
-            writer = csv.DictWriter(file, ["index", "pts_seconds", *METRICS, "identical"])
+            writer = csv.DictWriter(file, ["index", "pts_seconds", *PSNR_METRICS, "identical"])
             writer.writeheader()
             writer.writerows(frame.as_json() for frame in self.frames)
 
@@ -180,7 +181,7 @@ def summary(errors: Sequence[PictureError]) -> dict[str, dict[str, float | None]
     Where nothing was measured, all of them are None.
     """
     values = [error.psnr() for error in errors]
-    return {name: _statistics([v[name] for v in values], _mean_error(name, errors)) for name in METRICS}
+    return {name: _statistics([v[name] for v in values], _mean_error(name, errors)) for name in PSNR_METRICS}
 
 
 def _mean_error(name: str, errors: Sequence[PictureError]) -> float | None:

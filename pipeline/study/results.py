@@ -16,7 +16,7 @@ from typing import Any
 from irn_video.codecs.errors import StudyFailed
 from irn_video.codecs.writing.output import atomic_path
 from irn_video.pipeline.quality.curves import Curve
-from irn_video.pipeline.quality.psnr import METRICS as PSNR
+from irn_video.pipeline.quality.metrics import PSNR_METRICS
 from irn_video.pipeline.study.cells import Measurement
 from irn_video.pipeline.study.crops import source_crop
 from irn_video.pipeline.study.methods import Method, macs_per_pixel
@@ -105,7 +105,7 @@ class Study:
     @classmethod
     def of(cls, config: StudyConfig, outcome: Outcome) -> Study:
         """What came out of running `config`."""
-        names = [name for metric in config.metrics for name in (PSNR if metric == "psnr" else (metric,))]
+        names = [name for metric in config.metrics for name in (PSNR_METRICS if metric == "psnr" else (metric,))]
         settings = {k: v for k, v in asdict(config.encoder()).items() if k not in ("crf", "bitrate", "lossless")}
         study = cls(
             anchors=tuple(method.label for method in config.anchor_methods),
