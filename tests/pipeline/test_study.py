@@ -13,7 +13,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ from irn_video.pipeline.study.crops import source_crops
 from irn_video.pipeline.study.methods import Method, macs_per_pixel
 from irn_video.pipeline.study.plan import Cell, StudyConfig, load_study
 from irn_video.pipeline.study.results import read_results
-from irn_video.pipeline.study.runner import _further, _level, _missing
+from irn_video.pipeline.study.runner import _further, _level, _missing, run_study
 from irn_video.pipeline.study.store import Store
 from irn_video.pipeline.study.workers import Failure, LocalPool
 from irn_video.pipeline.system.opencv import cv2
@@ -46,6 +46,9 @@ class TestPlan:
         config = StudyConfig((moving,), models=("irn-h264-x2", "lanczos"), anchors=("full", "lanczos"))
         assert [str(method) for method in config.methods] == ["full", "lanczos-x2", "irn-h264-x2"]
         assert len(config.cells()) == 18
+        typed = replace(config, metrics=("psnr-y", "VMAF_NEG", "xpsnr"))
+        assert typed.metrics == ("psnr_y", "vmaf_neg", "xpsnr_y")
+        assert typed.cells()[0].metrics == ("vmaf_neg", "xpsnr_y")
         assert config.cells()[0].label == "moving.mp4 full CRF 20"
         rates = replace(config, bitrates=(800_000, 100_000, 200_000, 400_000))
         assert [e.bitrate for e in rates.ladder(Method("full"))] == [100_000, 200_000, 400_000, 800_000]
@@ -54,7 +57,7 @@ class TestPlan:
         ("options", "message"),
         [
             ({"clips": (Path("a/x.mkv"), Path("b/x.mkv"))}, "the same name"),
-            ({"metrics": ("psnr", "vmf")}, "no metric 'vmf'"),
+            ({"metrics": ("psnr", "vmf")}, "no metric 'vmf'.*vmaf-neg"),
             ({"crfs": (20.0, 24.0)}, "at least 4"),
             ({"crfs": (20.0, 24.0, 28.0, 60.0)}, "60 is out of range"),
             ({"crfs": (20.0,), "bitrates": (800_000,)}, "exclude each other"),
@@ -370,6 +373,73 @@ def test_wrong_use_is_one_line(moving: Path, tmp_path: Path, capsys: pytest.Capt
         assert "Traceback" not in error
         assert "this is a bug" not in error
     assert not Path("x").exists()
+
+
+def test_a_study_of_nothing_leaves_no_folder(
+    moving: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken, out = tmp_path / "broken.mkv", tmp_path / "new" / "study"
+    broken.write_bytes(b"no video")
+    options = ["--out", str(out), "--metrics", "psnr-y", "--models", "bicubic", "--crf", LADDER, "--no-extend"]
+    assert main([str(broken), *options]) == 1
+    said = capsys.readouterr().err
+    assert said.count("failed: broken.mkv") == 12
+    assert "nothing could be measured" in said
+    assert main(["recommend", str(broken), "--bitrate", "80k", "--out", str(out)]) == 1
+    assert main([str(moving), *options, "--cluster", "nowhere"]) in (1, 2)
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(LocalPool, "measured", interrupted)
+    assert main([str(moving), *options]) != 0
+    assert not out.parent.exists()
+    out.mkdir(parents=True)
+    assert main([str(moving), *options]) != 0
+    assert list(out.iterdir()) == []  # it was there before, and stays
+
+
+class TestProgress:
+    def test_one_total_however_many_cells_there_are(self, point: Point, moving: Path, tmp_path: Path) -> None:
+        class Made:
+            """Curves that never meet."""
+
+            def measured(self, cells: dict[Cell, str]) -> Iterator[tuple[Cell, Measurement]]:
+                for cell in cells:
+                    crf, full = cell.encoder.crf or 0.0, cell.method.label == "full"
+                    kbps = (1000 if full else 500) * 2 ** ((20 - crf) / 6)
+                    yield cell, point(moving.name, cell.method.label, kbps, (90 if full else 55) - crf)
+
+            def close(self) -> None:
+                pass
+
+        said: list[tuple[int, int]] = []
+        config = StudyConfig((moving,), models=("lanczos",), anchors=("full",), crfs=(24.0, 28.0, 32.0, 36.0))
+        outcome = run_study(config, Store(tmp_path), pool=Made(), advance=lambda *now: said.append(now))
+        assert len(outcome.measurements) > 14  # more than was expected
+        assert {total for _, total in said} == {14}
+        done = [done for done, _ in said]
+        assert done == sorted(done)
+        assert done[-1] == 14 > done[-2]
+
+
+def test_what_takes_long_to_import_waits_until_it_is_needed() -> None:
+    modules = ("quality.curves", "study.report", "study.verdict", "study.drawing", "study.recommend")
+    code = f"import {', '.join(f'irn_video.pipeline.{name}' for name in modules)}, sys\n"
+    code += "print([name for name in ('matplotlib', 'scipy', 'bjontegaard') if name in sys.modules])"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout == "[]\n"
+
+
+def test_what_is_refused_does_not_wait_for_pytorch(tmp_path: Path) -> None:
+    code = "import sys; from irn_video.pipeline.commands.study import main; main(sys.argv[1:]); "
+    code += "print('torch' in sys.modules)"
+    for arguments in (
+        [tmp_path / "no.mkv", "--out", tmp_path / "x"],
+        ["recommend", tmp_path / "no.mkv", "--vmaf", "9"],
+    ):
+        found = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True)
+        assert (found.stdout, "no such clip" in found.stderr) == ("False\n", True)
 
 
 @pytest.mark.slow
