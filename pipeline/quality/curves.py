@@ -10,7 +10,7 @@ import math
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from itertools import groupby, pairwise
+from itertools import pairwise
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 Part = Literal["whole", "lower", "upper"]
 _GRID, _DRAWN = 2001, 20  # qualities, and every how manieth is kept
 _SHORTEST = 0.03  # share of a hull's qualities that a way must be the cheapest at, to be told
+_MATTERS = 0.01  # of logarithms of rates: one per cent, that it must save somewhere
 _LEAST_POINTS = 2
 _EQUAL = 1e-6  # of logarithms of rates
 
@@ -104,8 +105,8 @@ class Hull:
         saving: BD-rate of the hull against the anchor over the hull's qualities, per cent.
         shares: share of these qualities at which each way is the cheapest.
         curve: the hull itself.
-        parts: by rising rate, each beginning where the last one ends; ways that are the cheapest for a moment alone
-            are left out.
+        parts: by rising rate, each beginning where the last one ends; ways that are the cheapest for a moment alone,
+            or save less than one per cent, are left out.
     """
 
     saving: float
@@ -198,9 +199,10 @@ def reach(curves: Mapping[str, Curve], anchor: str) -> tuple[float, float] | Non
     It ends with the anchor, and where the curve ends that is the cheapest there: beyond that nobody knows how cheap the
     hull would be, and it would jump to the next curve. A curve that is dearer than another at its end limits nothing.
     """
-    low, high = curves[anchor].qualities[0], curves[anchor].qualities[-1]
+    reached = curves[anchor]
+    low, high = reached.qualities[0], reached.qualities[-1]
     for curve in curves.values():
-        if len(curve.rates) < _LEAST_POINTS:
+        if _shared(curve, reached) is None:
             continue
         ends = np.array([curve.qualities[0], curve.qualities[-1]])
         cheapest = np.stack([other.log_rates(ends) for other in curves.values()]).min(0)
@@ -227,12 +229,24 @@ def hull(curves: Mapping[str, Curve], anchor: str, within: tuple[float, float] |
     shares = {name: float(np.mean(best == index)) for index, name in enumerate(curves)}
     drawn = slice(None, None, _DRAWN)
     line = Curve(tuple(np.exp(cheapest[drawn]).tolist()), tuple(qualities[drawn].tolist()))
-    return Hull(saving, shares, line, _parts([list(curves)[index] for index in best], np.exp(cheapest)))
+    return Hull(saving, shares, line, _parts(list(curves), rates))
 
 
-def _parts(best: list[str], rates: NDArray[np.float64]) -> tuple[Cheapest, ...]:
-    begins = [0, *(index for index, (one, other) in enumerate(pairwise(best), 1) if one != other), len(best)]
-    long = [begin for begin, end in pairwise(begins) if end - begin >= _SHORTEST * len(best)] or [0]
-    own = [next(group) for _, group in groupby(long, key=lambda begin: best[begin])]
-    bounds = [float(rates[index]) for index in (0, *own[1:], len(best) - 1)]
-    return tuple(Cheapest(best[begin], *ends) for begin, ends in zip(own, pairwise(bounds), strict=True))
+def _parts(names: list[str], rates: NDArray[np.float64]) -> tuple[Cheapest, ...]:
+    """Runs of the cheapest way, without those that are short or better than the one before by next to nothing.
+
+    Args:
+        names: of the ways.
+        rates: logarithms, one row for each way, one column for each quality.
+    """
+    best = rates.argmin(0)
+    begins = [0, *(np.flatnonzero(np.diff(best)) + 1).tolist(), best.size]
+    kept: list[tuple[int, int]] = []  # where it begins, which way
+    for begin, end in pairwise(begins):
+        way = int(best[begin])
+        matters = not kept or bool((rates[kept[-1][1], begin:end] - rates[way, begin:end]).max() > _MATTERS)
+        if matters and end - begin >= _SHORTEST * best.size and way not in [before for _, before in kept[-1:]]:
+            kept.append((begin, way))
+    kept = kept or [(0, int(np.bincount(best).argmax()))]
+    edges = np.exp(rates.min(0))[[0, *(begin for begin, _ in kept[1:]), -1]].tolist()
+    return tuple(Cheapest(names[way], *ends) for (_, way), ends in zip(kept, pairwise(edges), strict=True))

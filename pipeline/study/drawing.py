@@ -42,6 +42,7 @@ def save(plot: Plot, path: Path) -> str:
         UnwritableOutput: the folder cannot be written to.
     """
     drawing = _drawing(plot)
+    plot.figure.set_layout_engine("none")  # it has been found, which takes as long as drawing
     for suffix, data in ((".svg", drawing.encode()), (".png", _bytes(plot, "png"))):
         with atomic_path(path.with_name(path.name + suffix), overwrite=True) as part:
             part.write_bytes(data)

@@ -165,7 +165,7 @@ def settings(study: Study) -> str:
     formats = dict.fromkeys(point.pixel_format for point in study.measurements if point.pixel_format)
     written = {"encoder": "; ".join(builds) or None, "pixel format of the streams": ", ".join(formats) or None}
     pairs = {**study.settings, **written, **study.environment}
-    return table(["", ""], [[name, "the encoder's own" if v is None else str(v)] for name, v in pairs.items()])
+    return table(["", ""], [[name, "the encoder's own" if v is None else str(v)] for name, v in pairs.items()], "facts")
 
 
 def commands(study: Study) -> list[str]:
@@ -200,11 +200,11 @@ def mean(study: Study, model: str, anchor: str, metric: str) -> Mean:
     return mean_of([compare(study, clip, model, anchor, metric).rate for clip in study.clips])
 
 
-def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table of texts."""
+def table(heads: Sequence[str], rows: Iterable[Sequence[str]], kind: str = "figures") -> str:
+    """A table of texts; the last column of `facts` has words."""
     head = "".join(f"<th>{escape(text)}</th>" for text in heads)
     body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
-    return f"<div class=scroll><table><tr>{head}</tr>{body}</table></div>"
+    return f"<div class=scroll><table class={kind}><tr>{head}</tr>{body}</table></div>"
 
 
 def with_margin(mean: Mean) -> str:

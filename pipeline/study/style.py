@@ -25,6 +25,7 @@ table {{ border-collapse: collapse; margin: .8rem 0; font-variant-numeric: tabul
 td, th {{ padding: .25rem .7rem; border-bottom: 1px solid var(--line); text-align: right; white-space: nowrap; }}
 th {{ white-space: normal; vertical-align: bottom; }}
 td:first-child, th:first-child {{ text-align: left; position: sticky; left: 0; background: var(--paper); }}
+table.facts td:last-child {{ white-space: normal; text-align: left; overflow-wrap: anywhere; }}
 tr.mean td {{ font-weight: 600; border-top: 2px solid var(--line); }}
 .good {{ color: var(--good); }} .bad {{ color: var(--bad); }}
 details {{ margin: .4rem 0; }} summary {{ cursor: pointer; }}

@@ -34,15 +34,15 @@ def verdict(study: Study) -> list[str]:
 
 
 def best_there(study: Study, clip: str, kbps: float) -> str:
-    """Which method is the best at a bit rate, and by how much, in a sentence for each metric."""
+    """Which method is the best at a bit rate, and how much the others have less, by each metric."""
     sentences = []
     for metric in _judged(study):
         (best, quality), *others = ranking(study, clip, metric, kbps) or [("", 0.0)]
         if best:
             unit = " dB" if metric.startswith("psnr") else ""
-            less = ", ".join(f"{quality - other:.2f}{unit} above {_way(name)}" for name, other in others)
-            found = f"{quality:.2f}{unit}" + (f", {less}" if less else "")
-            sentences.append(f"by {metric_label(metric)} {_way(best)} is best: {found}")
+            less = ", ".join(f"{_way(name)} \u2212{quality - other:.2f}" for name, other in others)
+            found = f"{quality:.2f}{unit}" + (f" ({less})" if less else "")
+            sentences.append(f"by {metric_label(metric)} {_way(best)} is best, {found}")
     return f"At {kbps:.0f} kb/s, " + "; ".join(sentences) + "."
 
 

@@ -77,10 +77,7 @@ class TestConclusions:
         flat = [point("camel.mkv", "irn", 100 * 2**step, 31 + 2.5 * step) for step in range(5)]
         study = replace(made_up(0), measurements=(*steep, *flat), anchors=("full",), metrics=("psnr_y",))
         assert verdict(study)[0] == "camel: irn below 400 kb/s, full size above (PSNR-Y)"
-        assert (
-            best_there(study, "camel.mkv", 200)
-            == "At 200 kb/s, by PSNR-Y irn is best: 33.50 dB, 1.50 dB above full size."
-        )
+        assert best_there(study, "camel.mkv", 200) == "At 200 kb/s, by PSNR-Y irn is best, 33.50 dB (full size −1.50)."
         below, above = study.levels("camel.mkv")
         assert (below.kbps, above.kbps) == pytest.approx((400 / 1.4, 400 * 1.4), rel=0.01)
         better = verdict(made_up(0.2))[0]
