@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,9 +18,10 @@ if TYPE_CHECKING:
     from irn_video.pipeline.study.plan import StudyConfig
     from irn_video.pipeline.study.recommend import Goal, Metric
     from irn_video.pipeline.study.results import Study
-    from irn_video.pipeline.study.workers import Pool
+    from irn_video.pipeline.study.workers import Failure, Pool
 
 _FOLDER = click.Path(path_type=Path, file_okay=False)
+_QUALITIES = ("vmaf", "vmaf_neg", "psnr_y")
 
 
 class _DefaultRun(Group):
@@ -60,9 +61,14 @@ def _words(_: click.Context, __: click.Parameter, text: str | None) -> tuple[str
     return tuple(part.strip() for part in text.split(",") if part.strip()) if text else ()
 
 
-def _metrics(ctx: click.Context, option: click.Parameter, text: str | None) -> tuple[str, ...]:
-    names = (name.replace("-", "_") for name in _words(ctx, option, text))
-    return tuple("xpsnr_y" if name == "xpsnr" else name for name in names)
+def _metric(_: click.Context, __: click.Parameter, text: str) -> str:
+    from irn_video.codecs.errors import BadOption
+    from irn_video.pipeline.quality.metrics import parse_metrics
+
+    found = parse_metrics(text, _QUALITIES)
+    if len(found) > 1:
+        raise BadOption("one metric is needed", hint="such as --by psnr-y")
+    return found[0]
 
 
 _workers = click.option(
@@ -94,7 +100,10 @@ _workers = click.option(
 @click.option("--crf", "crfs", callback=_numbers, metavar="A,B", help="At least four [default: a ladder by scale].")
 @click.option("--bitrates", callback=_words, metavar="A,B", help="Such as 400k,800k,1.6M,3M instead of --crf.")
 @click.option(
-    "--metrics", callback=_metrics, metavar="A,B", help="psnr,ssim,ms-ssim,vmaf,vmaf-neg,xpsnr [default: all]."
+    "--metrics",
+    callback=_words,
+    metavar="A,B",
+    help="psnr-y,psnr-yuv,ssim,ms-ssim,vmaf,vmaf-neg,xpsnr, or psnr for all PSNRs [default: all].",
 )
 @click.option("--frames", type=click.IntRange(1), metavar="N", help="Only the first N frames of each clip.")
 @click.option(
@@ -111,20 +120,25 @@ _workers = click.option(
 )
 def run(clips: tuple[Path, ...], out: Path, config: Path | None, **options: Any) -> None:
     """Measure CLIPS and report. Every stream is really encoded, decoded and restored."""
+    workers, cluster = options.pop("workers"), options.pop("cluster")
+    study = _config(clips, config, options)
+
+    from irn_video.codecs.errors import StudyFailed
     from irn_video.pipeline.study.report import write_report
     from irn_video.pipeline.study.results import Study, write_results
     from irn_video.pipeline.study.runner import run_study
     from irn_video.pipeline.study.store import Store
 
-    workers, cluster = options.pop("workers"), options.pop("cluster")
-    study = _config(clips, config, options)
-    _make_folder(out)
-    pool = _pool(workers, cluster)
-    with progress("study", "cells") as advance:
-        outcome = run_study(study, Store(out / "cells"), pool=pool, advance=advance)
-    results = Study.of(study, outcome)
-    write_results(out, results)
-    write_report(out, results)
+    with Store.in_study(out) as store:
+        pool = _pool(workers, cluster)
+        with progress("study", "cells") as advance:
+            outcome = run_study(study, store, pool=pool, advance=advance)
+        if not outcome.measurements:
+            _tell(outcome.failures)
+            raise StudyFailed("nothing could be measured", path=out, hint="see above")
+        results = Study.of(study, outcome)
+        write_results(out, results)
+        write_report(out, results)
     _conclude(out, results)
 
 
@@ -156,8 +170,10 @@ def compare(before: Path, after: Path) -> None:
 @click.argument("clip", type=click.Path(path_type=Path))
 @click.option("--bitrate", metavar="RATE", help="Of the video, such as 800k: the best quality at it.")
 @click.option("--vmaf", type=click.FloatRange(0, 100), metavar="V", help="The lowest bit rate for this mean VMAF.")
+@click.option("--vmaf-neg", type=click.FloatRange(0, 100), metavar="V", help="The same for VMAF-NEG.")
 @click.option("--psnr", type=click.FloatRange(10, 70), metavar="DB", help="The lowest bit rate for this mean PSNR-Y.")
-@click.option("--by", type=click.Choice(["vmaf", "psnr_y"]), default="vmaf", show_default=True, help="What quality is.")
+@click.option("--by", callback=_metric, default="vmaf", metavar="METRIC",
+              help="What quality is at a bit rate: vmaf, vmaf-neg or psnr-y [default: vmaf].")  # fmt: skip
 @option(
     "--models", callback=_words, metavar="A,B", help="Candidates besides full size [default: irn-h264-x1, -x2 and -x4]."
 )
@@ -171,29 +187,36 @@ def compare(before: Path, after: Path) -> None:
 @_workers
 @option("--out", type=_FOLDER, metavar="DIR", help="Keep the measurements here, for the next question.")
 def recommend(
-    clip: Path, bitrate: str | None, vmaf: float | None, psnr: float | None, by: Metric, **options: Any
+    clip: Path,
+    bitrate: str | None,
+    vmaf: float | None,
+    vmaf_neg: float | None,
+    psnr: float | None,
+    by: Metric,
+    **options: Any,
 ) -> None:
-    """The method, scale and CRF for CLIP at --bitrate, or for --vmaf or --psnr, and the command that does it."""
+    """The method, scale and CRF for CLIP at --bitrate, or for a quality, and the command that does it."""
+    _check_clips([clip])
+    goal = _goal(bitrate, by, {"vmaf": vmaf, "vmaf_neg": vmaf_neg, "psnr_y": psnr})
+
     from irn_video.codecs.encoders import EncoderSettings
+    from irn_video.pipeline.quality.metrics import metric_label
     from irn_video.pipeline.study.methods import FULL, Method
     from irn_video.pipeline.study.recommend import CANDIDATES, SAMPLED, choose
     from irn_video.pipeline.study.store import Store
     from irn_video.pipeline.study.words import send_command
 
-    goal = _goal(bitrate, vmaf, psnr, by)
-    _check_clips([clip])
     methods = tuple(dict.fromkeys(map(Method.parse, (FULL, *options["models"]) if options["models"] else CANDIDATES)))
     with ExitStack() as stack:
-        if options["out"] is not None:
-            _make_folder(options["out"])
         folder = options["out"] or Path(stack.enter_context(TemporaryDirectory(prefix="irn-study-")))
+        store = stack.enter_context(Store.in_study(folder))
         advance = stack.enter_context(progress("measuring", "cells"))
         found = choose(
             clip,
             goal,
             methods,
             EncoderSettings(),
-            Store(folder / "cells"),
+            store,
             _pool(options["workers"], None),
             pictures=options["frames"] or SAMPLED,
             advance=advance,
@@ -201,24 +224,24 @@ def recommend(
     for failure in found.failures:
         warn(f"{failure.cell}: {failure.error}")
     for way in found.ways:
-        click.echo(
-            f"{way.method.label}: {way.kbps:.0f} kb/s, {goal.metric} {way.quality:.2f} at CRF {way.crf:.1f}, "
-            f"scale {way.method.scale}"
-        )
+        reached = f"{way.kbps:.0f} kb/s, {metric_label(goal.metric)} {way.quality:.2f} at CRF {way.crf:.1f}"
+        click.echo(f"{way.method.label}: {reached}, scale {way.method.scale}")
     best = found.ways[0]
     click.echo(send_command(best.method, str(clip), {}, round(best.crf, 1), output="out_lr.mp4"))
 
 
-def _goal(bitrate: str | None, vmaf: float | None, psnr: float | None, by: Metric) -> Goal:
+def _goal(bitrate: str | None, by: Metric, qualities: Mapping[Metric, float | None]) -> Goal:
     from irn_video.codecs.encoders import parse_bitrate
     from irn_video.codecs.errors import BadOption
+
+    wanted = [(metric, value) for metric, value in qualities.items() if value is not None]
+    if len(wanted) + (bitrate is not None) != 1:
+        raise BadOption("one goal is needed", hint="give --bitrate, --vmaf, --vmaf-neg or --psnr")
+    rate = 0.0 if bitrate is None else parse_bitrate(bitrate) / 1000
+
     from irn_video.pipeline.study.recommend import Goal
 
-    if sum(value is not None for value in (bitrate, vmaf, psnr)) != 1:
-        raise BadOption("one goal is needed", hint="give --bitrate, --vmaf or --psnr")
-    if bitrate is not None:
-        return Goal(parse_bitrate(bitrate) / 1000, "kbps", by)
-    return Goal(vmaf, "vmaf", "vmaf") if vmaf is not None else Goal(psnr or 0.0, "psnr_y", "psnr_y")
+    return Goal(wanted[0][1], wanted[0][0], wanted[0][0]) if wanted else Goal(rate, "kbps", by)
 
 
 def _pool(workers: int | None, cluster: str | None) -> Pool:
@@ -238,6 +261,10 @@ def _config(clips: tuple[Path, ...], path: Path | None, options: dict[str, Any])
     from dataclasses import replace
 
     from irn_video.codecs.encoders import parse_bitrate
+
+    if clips or path is None:
+        _check_clips(clips)  # before what takes seconds to import
+
     from irn_video.pipeline.study.plan import StudyConfig, load_study
 
     given = {name: value for name, value in options.items() if value not in (None, (), False)}
@@ -263,18 +290,9 @@ def _check_clips(clips: Sequence[Path]) -> None:
             raise MissingFile("no such clip", path=clip)
 
 
-def _make_folder(out: Path) -> None:
-    from irn_video.codecs.writing.output import unwritable
-
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise unwritable(out, error) from error
-
-
 def _conclude(out: Path, study: Study) -> None:
     """The verdict on stdout; failures end the command with 1."""
-    from irn_video.pipeline.study.report import verdict
+    from irn_video.pipeline.study.verdict import verdict
 
     for line in verdict(study):
         click.echo(line)
@@ -282,9 +300,13 @@ def _conclude(out: Path, study: Study) -> None:
     for note in study.notes:
         warn(note)
     if study.failures:
-        for failure in study.failures:
-            click.echo(f"failed: {failure.cell}: {failure.error}", err=True)
+        _tell(study.failures)
         raise PartialResult(f"{len(study.failures)} of the cells could not be measured", path=out)
+
+
+def _tell(failures: Iterable[Failure]) -> None:
+    for failure in failures:
+        click.echo(f"failed: {failure.cell}: {failure.error}", err=True)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

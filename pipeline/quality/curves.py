@@ -10,16 +10,20 @@ import math
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from itertools import pairwise
+from typing import TYPE_CHECKING, Literal
 
-import bjontegaard
 import numpy as np
-from numpy.typing import NDArray
-from scipy.interpolate import PchipInterpolator
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 Part = Literal["whole", "lower", "upper"]
 _GRID, _DRAWN = 2001, 20  # qualities, and every how manieth is kept
+_SHORTEST = 0.03  # share of a hull's qualities that a way must be the cheapest at, to be told
+_MATTERS = 0.01  # of logarithms of rates: one per cent, that it must save somewhere
 _LEAST_POINTS = 2
+_EQUAL = 1e-6  # of logarithms of rates
 
 
 @dataclass(frozen=True)
@@ -47,9 +51,19 @@ class Curve:
         """Natural logarithm of the rate for each quality; infinite where the curve does not reach."""
         if len(self.rates) < _LEAST_POINTS:
             return np.full(len(qualities), np.inf)
+        from scipy.interpolate import PchipInterpolator
+
         curve = PchipInterpolator(self.qualities, np.log(self.rates), extrapolate=False)
         values: NDArray[np.float64] = np.nan_to_num(curve(qualities), nan=np.inf)
         return values
+
+    def quality(self, rate: float) -> float | None:
+        """At a rate; None where the curve does not reach."""
+        if len(self.rates) < _LEAST_POINTS or not self.rates[0] <= rate <= self.rates[-1]:
+            return None
+        from scipy.interpolate import PchipInterpolator
+
+        return float(PchipInterpolator(np.log(self.rates), self.qualities)(math.log(rate)))
 
 
 @dataclass(frozen=True)
@@ -70,18 +84,35 @@ class Crossover:
 
 
 @dataclass(frozen=True)
+class Cheapest:
+    """Where one way is the cheapest of several.
+
+    Attributes:
+        name: of the way.
+        low, high: rates.
+    """
+
+    name: str
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
 class Hull:
     """The cheapest of several ways at each quality.
 
     Attributes:
-        saving: BD-rate of the hull against the anchor over all qualities of the anchor, per cent.
+        saving: BD-rate of the hull against the anchor over the hull's qualities, per cent.
         shares: share of these qualities at which each way is the cheapest.
         curve: the hull itself.
+        parts: by rising rate, each beginning where the last one ends; ways that are the cheapest for a moment alone,
+            or save less than one per cent, are left out.
     """
 
     saving: float
     shares: dict[str, float]
     curve: Curve
+    parts: tuple[Cheapest, ...]
 
     def against(self, other: Hull) -> float:
         """BD-rate against another hull over the same anchor, per cent."""
@@ -100,7 +131,7 @@ def bd_rate(
         part: over all qualities that both reach, or over the lower or upper half of these (by PCHIP).
     """
     if part == "whole":
-        return _bjontegaard(bjontegaard.bd_rate, anchor, test, method)
+        return _bjontegaard("bd_rate", anchor, test, method)
     if (shared := _shared(anchor, test)) is None:
         return None
     low, high = shared
@@ -112,7 +143,7 @@ def bd_rate(
 
 def bd_quality(anchor: Curve, test: Curve) -> float | None:
     """Change of the quality, in its unit, at equal rate; None if the curves share no rate or have too few points."""
-    return _bjontegaard(bjontegaard.bd_psnr, anchor, test, "pchip")
+    return _bjontegaard("bd_psnr", anchor, test, "pchip")
 
 
 def overlap(one: Curve, other: Curve) -> float:
@@ -131,7 +162,10 @@ def _shared(one: Curve, other: Curve) -> tuple[float, float] | None:
     return (low, high) if low < high else None
 
 
-def _bjontegaard(delta: Callable[..., float], anchor: Curve, test: Curve, method: str) -> float | None:
+def _bjontegaard(name: str, anchor: Curve, test: Curve, method: str) -> float | None:
+    import bjontegaard  # takes SciPy's and Matplotlib's seconds to import
+
+    delta: Callable[..., float] = getattr(bjontegaard, name)
     columns = (anchor.rates, anchor.qualities, test.rates, test.qualities)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # curves that do not overlap: the NaN says so
@@ -159,10 +193,35 @@ def crossover(large: Curve, small: Curve) -> Crossover | None:
     return Crossover(float(np.exp(rates[last] + part * (rates[last + 1] - rates[last]))), "at")
 
 
-def hull(curves: Mapping[str, Curve], anchor: str) -> Hull:
-    """The hull over all curves, that of the anchor among them, at every quality that the anchor reaches."""
+def reach(curves: Mapping[str, Curve], anchor: str) -> tuple[float, float] | None:
+    """Lowest and highest quality between which a hull over the curves is known; None if there is no such range.
+
+    It ends with the anchor, and where the curve ends that is the cheapest there: beyond that nobody knows how cheap the
+    hull would be, and it would jump to the next curve. A curve that is dearer than another at its end limits nothing.
+    """
+    reached = curves[anchor]
+    low, high = reached.qualities[0], reached.qualities[-1]
+    for curve in curves.values():
+        if _shared(curve, reached) is None:
+            continue
+        ends = np.array([curve.qualities[0], curve.qualities[-1]])
+        cheapest = np.stack([other.log_rates(ends) for other in curves.values()]).min(0)
+        first, last = np.log([curve.rates[0], curve.rates[-1]]) <= cheapest + _EQUAL
+        low = max(low, ends[0]) if first else low
+        high = min(high, ends[1]) if last else high
+    return (float(low), float(high)) if low < high else None
+
+
+def hull(curves: Mapping[str, Curve], anchor: str, within: tuple[float, float] | None = None) -> Hull:
+    """The hull over all curves, that of the anchor among them.
+
+    Args:
+        curves: by name.
+        anchor: one of the names.
+        within: lowest and highest quality, both reached by the anchor; every quality that it reaches without it.
+    """
     reached = curves[anchor].qualities
-    qualities = np.linspace(min(reached), max(reached), _GRID)
+    qualities = np.linspace(*(within or (min(reached), max(reached))), _GRID)
     rates = np.stack([curve.log_rates(qualities) for curve in curves.values()])
     best = rates.argmin(0)
     cheapest = rates.min(0)
@@ -170,4 +229,24 @@ def hull(curves: Mapping[str, Curve], anchor: str) -> Hull:
     shares = {name: float(np.mean(best == index)) for index, name in enumerate(curves)}
     drawn = slice(None, None, _DRAWN)
     line = Curve(tuple(np.exp(cheapest[drawn]).tolist()), tuple(qualities[drawn].tolist()))
-    return Hull(saving, shares, line)
+    return Hull(saving, shares, line, _parts(list(curves), rates))
+
+
+def _parts(names: list[str], rates: NDArray[np.float64]) -> tuple[Cheapest, ...]:
+    """Runs of the cheapest way, without those that are short or better than the one before by next to nothing.
+
+    Args:
+        names: of the ways.
+        rates: logarithms, one row for each way, one column for each quality.
+    """
+    best = rates.argmin(0)
+    begins = [0, *(np.flatnonzero(np.diff(best)) + 1).tolist(), best.size]
+    kept: list[tuple[int, int]] = []  # where it begins, which way
+    for begin, end in pairwise(begins):
+        way = int(best[begin])
+        matters = not kept or bool((rates[kept[-1][1], begin:end] - rates[way, begin:end]).max() > _MATTERS)
+        if matters and end - begin >= _SHORTEST * best.size and way not in [before for _, before in kept[-1:]]:
+            kept.append((begin, way))
+    kept = kept or [(0, int(np.bincount(best).argmax()))]
+    edges = np.exp(rates.min(0))[[0, *(begin for begin, _ in kept[1:]), -1]].tolist()
+    return tuple(Cheapest(names[way], *ends) for (_, way), ends in zip(kept, pairwise(edges), strict=True))

@@ -18,7 +18,7 @@ from irn_video.pipeline.planes import Samples, convert
 from irn_video.pipeline.quality.libvmaf import PERCEPTUAL, Scores, measure_files
 from irn_video.pipeline.quality.psnr import compare
 from irn_video.pipeline.study.cost import Cost, Stage, Watch
-from irn_video.pipeline.study.crops import crop_of
+from irn_video.pipeline.study.crops import crops_of
 from irn_video.pipeline.study.methods import FULL, Method
 from irn_video.pipeline.study.plan import Cell
 from irn_video.receiver import ReceiveOptions, receive
@@ -46,7 +46,7 @@ class Measurement:
         cost: what it took.
         encoder: what the encoder says of itself, see `encoder_words`.
         pixel_format: of the stream, as FFmpeg names it.
-        crop: see `crop_of`; empty where a report does not need it.
+        crops: see `crops_of`; none where a report does not need them.
     """
 
     clip: str
@@ -62,7 +62,7 @@ class Measurement:
     cost: Cost
     encoder: str = ""
     pixel_format: str = ""
-    crop: str = ""
+    crops: tuple[str, ...] = ()
 
     @property
     def kbps(self) -> float:
@@ -86,7 +86,8 @@ class Measurement:
     def from_json(cls, entry: dict[str, Any]) -> Measurement:
         """Undo `as_json`; raises TypeError or KeyError for anything else."""
         cost = Cost(*(Stage(**entry["cost"][name]) for name in ("send", "receive")))
-        return cls(**entry | {"frames": tuple(entry["frames"]), "cost": cost})
+        lists = {name: tuple(entry[name]) for name in ("frames", "crops")}
+        return cls(**entry | lists | {"cost": cost})
 
 
 def measure_cell(cell: Cell, folder: Path) -> Measurement:
@@ -107,7 +108,7 @@ def measure_cell(cell: Cell, folder: Path) -> Measurement:
     shown = stream if full else restored
     if wanted := [name for name in PERCEPTUAL if name in cell.metrics]:
         frames = _with_perceptual(frames, measure_files(shown, cell.clip, folder, wanted), cell)
-    crop = crop_of(shown, cell.clip, len(frames))
+    crops = crops_of(shown, cell.clip, len(frames))
     coded, words = probe(stream), encoder_words(stream)
     restored.unlink(missing_ok=True)
     stream.unlink()
@@ -125,7 +126,7 @@ def measure_cell(cell: Cell, folder: Path) -> Measurement:
         cost=cost,
         encoder=words,
         pixel_format=pixel_format(coded.layout, coded.bit_depth),
-        crop=crop,
+        crops=crops,
     )
 
 

@@ -6,10 +6,20 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from irn_video.pipeline.quality.curves import Crossover, Hull, bd_quality, bd_rate, crossover, hull, overlap
+from irn_video.pipeline.quality.curves import (
+    Cheapest,
+    Crossover,
+    Curve,
+    Hull,
+    bd_quality,
+    bd_rate,
+    crossover,
+    hull,
+    overlap,
+    reach,
+)
 from irn_video.pipeline.study.methods import FULL
 from irn_video.pipeline.study.results import Study
-from scipy.stats import t
 
 CONFIDENCE = 0.95
 _LEAST_CLIPS = 3  # of two the interval is so wide (12.7 standard errors) that it says nothing
@@ -89,6 +99,8 @@ def mean_of(values: Sequence[float | None]) -> Mean:
         return Mean(None, None)
     margin = None
     if len(known) >= _LEAST_CLIPS:
+        from scipy.stats import t
+
         quantile = float(t.ppf((1 + CONFIDENCE) / 2, len(known) - 1))
         margin = quantile * statistics.stdev(known) / len(known) ** 0.5
     return Mean(statistics.fmean(known), margin)
@@ -112,11 +124,57 @@ def resamplers(study: Study) -> list[str]:
     ]
 
 
-def hulls(study: Study, metric: str, methods: Sequence[str]) -> dict[str, Hull]:
-    """By clip: the cheapest of full size and `methods` at each quality that full size reaches."""
+@dataclass(frozen=True)
+class Hulls:
+    """What choosing buys on one clip, over the qualities that both hulls are known at.
+
+    Attributes:
+        ours: the cheapest of full size and our networks.
+        peers: the cheapest of full size and resampling; None if nothing was resampled.
+        qualities: the lowest and the highest, see `reach`.
+    """
+
+    ours: Hull
+    peers: Hull | None
+    qualities: tuple[float, float]
+
+    @property
+    def against_peers(self) -> float | None:
+        """BD-rate of ours against the other hull, per cent."""
+        return None if self.peers is None else self.ours.against(self.peers)
+
+
+def hulls(study: Study, metric: str) -> dict[str, Hulls]:
+    """By clip, where full size and a network were measured and their curves say something of each other."""
     found = {}
-    for clip in study.clips:
-        curves = {name: study.curve(clip, name, metric) for name in dict.fromkeys((FULL, *methods))}
-        if len(curves[FULL].rates) > 1:
-            found[clip] = hull({name: curve for name, curve in curves.items() if curve.rates}, FULL)
+    for clip in study.clips if FULL in study.anchors and study.models else ():
+        curves = study.curves(clip, metric)
+        if FULL not in curves:
+            continue
+        ours, peers = (_with_full(curves, names) for names in (study.models, resamplers(study)))
+        ranges = [reach(ours, FULL), reach(peers, FULL)]
+        lows, highs = zip(*(one or (0.0, 0.0) for one in ranges), strict=True)
+        within = (max(lows), min(highs))
+        if within[0] < within[1]:
+            found[clip] = Hulls(hull(ours, FULL, within), hull(peers, FULL, within) if len(peers) > 1 else None, within)
     return found
+
+
+def _with_full(curves: dict[str, Curve], names: Sequence[str]) -> dict[str, Curve]:
+    return {name: curve for name, curve in curves.items() if name in (FULL, *names)}
+
+
+def cheapest(study: Study, clip: str, metric: str) -> tuple[Cheapest, ...]:
+    """Which of all methods is the cheapest at which rates, kbit/s; nothing where their curves say nothing of it."""
+    curves = study.curves(clip, metric)
+    anchor = FULL if FULL in curves else next(iter(curves), None)
+    if anchor is None or (within := reach(curves, anchor)) is None:
+        return ()
+    return hull(curves, anchor, within).parts
+
+
+def ranking(study: Study, clip: str, metric: str, kbps: float) -> list[tuple[str, float]]:
+    """Methods and the quality that they reach at a bit rate, the best first."""
+    found = {method: curve.quality(kbps) for method, curve in study.curves(clip, metric).items()}
+    known = [(method, quality) for method, quality in found.items() if quality is not None]
+    return sorted(known, key=lambda one: -one[1])

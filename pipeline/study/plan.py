@@ -13,11 +13,11 @@ from irn_video.codecs.encoders import EncoderSettings, make_encoder
 from irn_video.codecs.errors import BadOption
 from irn_video.pipeline.commandline.toml import read_toml
 from irn_video.pipeline.quality.libvmaf import PERCEPTUAL
+from irn_video.pipeline.quality.metrics import METRICS, parse_metrics
 from irn_video.pipeline.restoring import file_digest
 from irn_video.pipeline.study.methods import FULL, Method
 from irn_video.pipeline.system import ffmpeg_binary
 
-METRICS = ("psnr", *PERCEPTUAL)
 # Smaller pictures cost less at the same quantiser, so their ladders begin lower; the runner goes on where they do not
 # meet in quality.
 _LADDERS: dict[int, tuple[float, ...]] = {
@@ -25,7 +25,7 @@ _LADDERS: dict[int, tuple[float, ...]] = {
     2: (14, 18, 22, 26, 30, 34),
     4: (10, 14, 18, 22, 26, 30),
 }
-_SCHEMA = 3  # of a cell's result: a new number makes old ones count no more
+_SCHEMA = 4  # of a cell's result: a new number makes old ones count no more
 _LEAST_POINTS = 4
 
 
@@ -41,9 +41,10 @@ class StudyConfig:
             own preset is medium.
         crfs: quality ladder of every method; empty for one by scale.
         bitrates: bit/s, instead of CRFs.
-        metrics: of `METRICS`.
+        metrics: see `parse_metrics`.
         frames: only the first so many pictures of each clip; None for all.
-        extend: add points until the curves overlap in PSNR-Y, and one of each method at equal bit rate.
+        extend: add points until the curves overlap in PSNR-Y, and of each method at the bit rates that frames are shown
+            at.
 
     Raises:
         BadOption: something unknown, too few rates, or two clips of one name.
@@ -67,8 +68,7 @@ class StudyConfig:
         names = [clip.name for clip in self.clips]
         if len(set(names)) < len(names):
             raise BadOption("two clips have the same name", hint="rename one")
-        if unknown := set(self.metrics) - set(METRICS):
-            raise BadOption(f"no metric {sorted(unknown)[0]!r}", hint="known: " + ", ".join(METRICS))
+        object.__setattr__(self, "metrics", parse_metrics(",".join(self.metrics)))
         if self.crfs and self.bitrates:
             raise BadOption("crfs and bitrates exclude each other", hint="give one of them")
         if 0 < len(set(self.crfs or self.bitrates)) < _LEAST_POINTS:
@@ -110,7 +110,8 @@ class StudyConfig:
 
     def cell(self, clip: Path, method: Method, encoder: EncoderSettings) -> Cell:
         """One measurement."""
-        return Cell(clip, method, encoder, self.frames, self.metrics)
+        perceptual = tuple(name for name in PERCEPTUAL if name in self.metrics)
+        return Cell(clip, method, encoder, self.frames, perceptual)
 
     def cells(self) -> tuple[Cell, ...]:
         """All of the ladders."""
@@ -140,7 +141,7 @@ class Cell:
         method: how it is sent.
         encoder: of the stream.
         frames: only the first so many pictures.
-        metrics: of `METRICS`.
+        metrics: of `PERCEPTUAL`; PSNR is always measured.
     """
 
     clip: Path

@@ -2,118 +2,119 @@
 
 from __future__ import annotations
 
-import io
-import math
 import statistics
-from collections.abc import Iterator, Sequence
-from html import escape
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-import matplotlib as mpl
-import matplotlib.ticker
 import numpy as np
-from irn_video.codecs.writing.output import atomic_path
-from irn_video.pipeline.study.conclusions import compare, hulls, mean_of, resamplers
+from irn_video.pipeline.quality.metrics import metric_label
+from irn_video.pipeline.study.conclusions import compare, hulls, mean_of
 from irn_video.pipeline.study.methods import FULL
-from irn_video.pipeline.study.results import Study
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from irn_video.pipeline.study.results import Level, Study
+
+if TYPE_CHECKING:  # Matplotlib takes a second to import
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 # Colours that people with any colour vision tell apart (Okabe and Ito 2008).
-_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
-_ANCHORS = (("#222222", "--"), ("#777777", "-."), ("#999999", ":"), ("#b0b0b0", (0, (5, 1, 1, 1, 1, 1))))
-LABELS = {
-    "psnr_y": "PSNR-Y, dB",
-    "psnr_u": "PSNR-U, dB",
-    "psnr_v": "PSNR-V, dB",
-    "psnr_yuv": "PSNR-YUV, dB",
-    "psnr_rgb": "PSNR-RGB, dB",
-    "ssim": "SSIM",
-    "ms_ssim": "MS-SSIM",
-    "vmaf": "VMAF",
-    "vmaf_neg": "VMAF-NEG",
-    "xpsnr_y": "XPSNR-Y, dB",
-}
-_POINTS_PER_INCH = 72  # Matplotlib's unit in SVG
-_MOST_TARGETS = 250  # of a line; more would lie on each other
-_TARGET_STYLE = "<style>.value { fill-opacity: 0 } .value:hover { fill-opacity: .3 }</style>\n"
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
+INK = "#222222"
+_ANCHORS = ((INK, "--"), ("#777777", "-."), ("#999999", ":"), ("#909090", (0, (5, 1, 1, 1, 1, 1))))
 # The same results make the same file to the byte.
-_STYLE: dict[Any, Any] = {
+STYLE: dict[Any, Any] = {
     "svg.hashsalt": "irn-study",
-    "font.size": 9,
+    "svg.fonttype": "none",
+    "font.size": 11,
     "axes.grid": True,
     "grid.alpha": 0.3,
-    "svg.fonttype": "path",
+    "axes.titlesize": 10,
+    **dict.fromkeys(("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), INK),
 }
+_SIZE = (5.2, 3.7)  # inches: wide enough for a phone's screen, so that letters keep their size there
 
 
-def rate_quality(study: Study, clip: str, metrics: Sequence[str]) -> Figure:
-    """One panel per metric: each method's curve over kbit/s."""
-    with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(5.2 * len(metrics), 3.6), layout="constrained")
-        axes: list[Axes] = list(figure.subplots(1, len(metrics), squeeze=False)[0])
-        for metric, panel in zip(metrics, axes, strict=True):
-            for method in (*study.anchors, *study.models):
-                curve = study.curve(clip, method, metric)
-                panel.plot(curve.rates, curve.qualities, marker=".", label=method, **_style(study, method))
-            _rate_axis(panel)
-            panel.set_ylabel(LABELS[metric])
-        axes[0].legend(frameon=False)
-        figure.suptitle(clip)
-    return figure
+@dataclass(frozen=True)
+class Plot:
+    """A figure with one panel.
+
+    Attributes:
+        title: says what it shows; the figure has it too.
+        figure: each line has the class of its series as its Matplotlib gid, see `series_class`.
+        series: labels of the lines that can be told apart by name, with their colours and dashes.
+    """
+
+    title: str
+    figure: Figure
+    series: tuple[Series, ...]
 
 
-def over_time(study: Study, clip: str, metric: str) -> Figure:
-    """Each frame's quality, at the middle points."""
-    with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(10.4, 2.6), layout="constrained")
-        panel = figure.subplots()
-        for point in study.middle_points(clip):
+@dataclass(frozen=True)
+class Series:
+    """A line, or a dot.
+
+    Attributes:
+        label: for the legend.
+        colour: `#rrggbb`.
+        dashed: an anchor's.
+    """
+
+    label: str
+    colour: str
+    dashed: bool
+
+
+def rate_quality(study: Study, clip: str, metric: str) -> Plot:
+    """Each method's curve over kbit/s."""
+    with _panel(f"{clip}: {metric_label(metric)} over bit rate") as (figure, panel):
+        for method in _methods(study):
+            curve = study.curve(clip, method, metric)
+            panel.plot(curve.rates, curve.qualities, marker=".", label=method, **_style(study, method))
+        _rate_axis(panel)
+        panel.set_ylabel(metric_label(metric, unit=True))
+        return _finished(figure, panel)
+
+
+def over_time(study: Study, clip: str, level: Level, metric: str) -> Plot:
+    """Each frame's quality at one of the clip's levels."""
+    with _panel(f"{clip}: {metric_label(metric)} of each frame at about {level.kbps:.0f} kb/s") as (figure, panel):
+        for point in level.points:
             values = [frame.get(metric) for frame in point.frames]
             shown = [float("nan") if value is None else value for value in values]
             panel.plot(shown, label=f"{point.method}, {point.kbps:.0f} kb/s", **_style(study, point.method))
         panel.set_xlabel("frame")
-        panel.set_ylabel(LABELS[metric])
-        panel.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
-        panel.set_title(clip)
-    return figure
+        panel.set_ylabel(metric_label(metric, unit=True))
+        return _finished(figure, panel)
 
 
-def hull_plot(study: Study, clip: str, metric: str) -> Figure:
-    """What the hulls with our networks and with resampling spend at each quality, against full size."""
+def hull_plot(study: Study, clip: str, metric: str) -> Plot | None:
+    """What the hulls with our networks and with resampling spend at each quality, against full size; None without."""
+    found = hulls(study, metric).get(clip)
+    if found is None:
+        return None
     full = study.curve(clip, FULL, metric)
-    with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(5.2, 3.4), layout="constrained")
-        panel = figure.subplots()
+    with _panel(f"{clip}: what choosing the scale saves") as (figure, panel):
         ways = (
-            ("full size or resampling", resamplers(study), "#e69f00"),
-            ("full size or our networks", study.models, "#0072b2"),
+            ("full size or resampling", found.peers, COLOURS[5]),
+            ("full size or our networks", found.ours, COLOURS[0]),
         )
-        for label, methods, colour in ways:
-            if methods and (found := hulls(study, metric, methods).get(clip)):
-                qualities, rates = np.array(found.curve.qualities), np.array(found.curve.rates)
+        for label, hull, colour in ways:
+            if hull is not None:
+                qualities, rates = np.array(hull.curve.qualities), np.array(hull.curve.rates)
                 change = 100 * (rates / np.exp(full.log_rates(qualities)) - 1)
-                panel.plot(
-                    qualities,
-                    change,
-                    color=colour,
-                    label=f"the cheapest of {label}: {found.saving:+.1f} %".replace("-", "\u2212"),
-                )
-        panel.axhline(0, color="#222222", linestyle="--", linewidth=1)
-        panel.set_xlabel(LABELS[metric])
+                name = f"the cheapest of {label}: {hull.saving:+.1f} %".replace("-", "\u2212")
+                panel.plot(qualities, change, color=colour, label=name)
+        panel.axhline(0, color=INK, linestyle="--", linewidth=1)
+        panel.set_xlabel(metric_label(metric, unit=True))
         panel.set_ylabel("bit rate against full size, %")
-        panel.legend(frameon=False)
-        panel.set_title(clip)
-    return figure
+        return _finished(figure, panel)
 
 
-def cost_gain(study: Study, anchor: str, metric: str) -> Figure:
+def cost_gain(study: Study, anchor: str, metric: str) -> Plot:
     """Mean BD-rate against processor seconds per frame, one dot per method."""
-    with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(5.2, 3.4), layout="constrained")
-        panel = figure.subplots()
-        for method in (*study.anchors, *study.models):
+    with _panel(f"What each method costs and saves ({metric_label(metric)})") as (figure, panel):
+        for method in _methods(study):
             gain = mean_of([compare(study, clip, method, anchor, metric).rate for clip in study.clips]).mean
             points = [point for point in study.measurements if point.method == method]
             if points and gain is not None:
@@ -121,65 +122,71 @@ def cost_gain(study: Study, anchor: str, metric: str) -> Figure:
                 panel.plot(cost, gain, "o", color=_style(study, method)["color"], label=method)
         panel.set_xlabel("processor seconds a frame, sending and receiving")
         panel.set_ylabel(f"BD-rate against {anchor}, %")
-        if panel.lines:
-            panel.legend(frameon=False)
-    return figure
+        return _finished(figure, panel)
 
 
-def save(figure: Figure, path: Path) -> bytes:
-    """As `path` with .svg and .png; returns the former's content.
+def plots(study: Study, metrics: tuple[str, ...]) -> dict[str, dict[str, Plot]]:
+    """All of a study by clip and file name; what is not of one clip under the empty name.
 
-    Raises:
-        UnwritableOutput: the folder cannot be written to.
+    Args:
+        study: the results.
+        metrics: to draw over the rate; the first one is also drawn over time.
     """
-    drawing = _drawing(figure)
-    for suffix, data in ((".svg", drawing), (".png", _bytes(figure, "png"))):
-        with atomic_path(path.with_name(path.name + suffix), overwrite=True) as part:
-            part.write_bytes(data)
-    return drawing
+    found: dict[str, dict[str, Plot]] = {}
+    for clip in study.clips if metrics else ():
+        own = found[clip] = {f"{clip}-curves-{name}": rate_quality(study, clip, name) for name in metrics}
+        if (hull := hull_plot(study, clip, metrics[0])) is not None:
+            own[f"{clip}-hull"] = hull
+        for number, level in enumerate(study.levels(clip), 1):
+            own[f"{clip}-time-{number}"] = over_time(study, clip, level, metrics[0])
+    if metrics and study.anchors and study.measurements:
+        found[""] = {"cost": cost_gain(study, study.anchors[0], metrics[0])}
+    return found
 
 
-def _drawing(figure: Figure) -> bytes:
-    """SVG in which a browser tells the values that are pointed at."""
-    drawing, end, rest = _bytes(figure, "svg").decode().rpartition("</svg>")
-    return "".join((drawing, _TARGET_STYLE, *_targets(figure), end, rest)).encode()
+@contextmanager
+def _panel(title: str) -> Iterator[tuple[Figure, Axes]]:
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=_SIZE, layout="constrained")
+        panel = figure.subplots()
+        panel.set_title(title, gid="title", wrap=True)
+        yield figure, panel
 
 
-def _targets(figure: Figure) -> Iterator[str]:
-    """A circle around each value of each line, seen only while it is pointed at, whose title tells the value."""
-    points = _POINTS_PER_INCH / figure.dpi
-    for panel in figure.axes:
-        for line in panel.lines:
-            name = str(line.get_label())
-            if name.startswith("_"):  # Matplotlib's own name for a line without one
-                continue
-            values = np.asarray(line.get_xydata())
-            step = max(1, math.ceil(len(values) / _MOST_TARGETS))
-            values = values[np.isfinite(values).all(axis=1)][::step]
-            for value, (left, up) in zip(values, line.get_transform().transform(values) * points, strict=True):
-                top = figure.bbox.height * points - up
-                said = (name, *map(_named, (panel.get_xlabel(), panel.get_ylabel()), value))
-                title = escape("\n".join(said))
-                yield f"<circle class='value' cx='{left:.1f}' cy='{top:.1f}' r='3'><title>{title}</title></circle>\n"
+def _finished(figure: Figure, panel: Axes) -> Plot:
+    from matplotlib.colors import to_hex
+
+    lines = [line for line in panel.lines if not str(line.get_label()).startswith("_")]  # Matplotlib's own names
+    for index, line in enumerate(lines):
+        line.set_gid(series_class(index))
+    if lines:
+        panel.legend(frameon=False, fontsize=8).set_gid("legend")
+    series = [
+        Series(str(line.get_label()), to_hex(line.get_color()), line.get_linestyle() not in ("-", "None"))
+        for line in lines
+    ]
+    return Plot(panel.get_title(), figure, tuple(series))
 
 
-def _named(name: str, value: float) -> str:
-    return f"{name}: {value:.0f}" if abs(value) >= 1000 else f"{name}: {value:.4g}"
+def series_class(index: int) -> str:
+    """Of the elements of a plot's line in SVG."""
+    return f"s{index}"
 
 
-def _bytes(figure: Figure, kind: str) -> bytes:
-    file = io.BytesIO()
-    with mpl.rc_context(_STYLE):
-        metadata = {"Date": None} if kind == "svg" else {"Software": None}
-        figure.savefig(file, format=kind, dpi=110, metadata=metadata)
-    return file.getvalue()
+def _methods(study: Study) -> tuple[str, ...]:
+    return (*study.anchors, *study.models)
 
 
 def _rate_axis(panel: Axes) -> None:
+    from matplotlib import ticker
+
     panel.set_xscale("log")
-    panel.xaxis.set_major_locator(matplotlib.ticker.LogLocator(subs=(1.0, 2.0, 5.0)))
-    panel.xaxis.set_major_formatter(matplotlib.ticker.FormatStrFormatter("%g"))
-    panel.xaxis.set_minor_locator(matplotlib.ticker.NullLocator())
+    panel.xaxis.set_major_locator(ticker.LogLocator(subs=(1.0, 2.0, 5.0)))
+    panel.xaxis.set_major_formatter(ticker.FormatStrFormatter("%g"))
+    panel.xaxis.set_minor_locator(ticker.NullLocator())
     panel.set_xlabel("kbit/s")
 
 
@@ -188,4 +195,4 @@ def _style(study: Study, method: str) -> dict[str, Any]:
     if method in study.anchors:
         colour, dashes = _ANCHORS[study.anchors.index(method) % len(_ANCHORS)]
         return {"color": colour, "linestyle": dashes}
-    return {"color": _COLOURS[study.models.index(method) % len(_COLOURS)]}
+    return {"color": COLOURS[study.models.index(method) % len(COLOURS)]}

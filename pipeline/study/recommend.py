@@ -14,11 +14,12 @@ from typing import Literal
 import numpy as np
 from irn_video.codecs.encoders import EncoderSettings, make_encoder
 from irn_video.codecs.errors import StudyFailed
+from irn_video.pipeline.quality.metrics import metric_label
 from irn_video.pipeline.study.cells import Measurement
 from irn_video.pipeline.study.excerpt import excerpt
 from irn_video.pipeline.study.methods import FULL, Method
 from irn_video.pipeline.study.plan import Cell
-from irn_video.pipeline.study.runner import Advance, measure_cells
+from irn_video.pipeline.study.runner import Advance, Progress, measure_cells
 from irn_video.pipeline.study.store import Store
 from irn_video.pipeline.study.workers import Failure, Pool
 
@@ -31,10 +32,11 @@ _FIRST_CRF, _LEAST_CRF = 26.0, 4.0
 _NEAR = 8.0  # of CRF, between two points that are near enough to interpolate
 _BEYOND = 2.0  # of CRF, so that the next guess lies on the other side
 _ROUNDS = 6
+_EXPECTED = 4  # of these for each method
 _HALVING = 6.0  # of CRF, for half the bit rate
-_SLOPES = {"psnr_y": -0.5, "vmaf": -2.0}  # a first guess, per unit of CRF
+_SLOPES = {"psnr_y": -0.5, "vmaf": -2.0, "vmaf_neg": -2.0}  # a first guess, per unit of CRF
 
-Metric = Literal["psnr_y", "vmaf"]
+Metric = Literal["psnr_y", "vmaf", "vmaf_neg"]
 
 
 @dataclass(frozen=True)
@@ -48,16 +50,16 @@ class Goal:
     """
 
     value: float
-    of: Literal["kbps", "psnr_y", "vmaf"]
+    of: Literal["kbps", "psnr_y", "vmaf", "vmaf_neg"]
     metric: Metric
 
     def __str__(self) -> str:
-        return f"{self.value:g} kb/s" if self.of == "kbps" else f"{self.of} {self.value:g}"
+        return f"{self.value:g} kb/s" if self.of == "kbps" else f"{metric_label(self.of)} {self.value:g}"
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        """To measure, in the words of `Cell`."""
-        return ("psnr",) if self.metric == "psnr_y" else ("psnr", self.metric)
+        """To measure besides PSNR."""
+        return () if self.metric == "psnr_y" else (self.metric,)
 
 
 @dataclass(frozen=True)
@@ -121,11 +123,13 @@ def choose(
         sample = excerpt(clip, store.folder, pictures)
         found: dict[Cell, Measurement | Failure] = {}
         searched = [_Search(method, goal, replace(encoder, bitrate=None, crf=None), sample) for method in methods]
+        progress = Progress(advance, _EXPECTED * len(searched))
         for _ in range(_ROUNDS):
             cells = [cell for search in searched if (cell := search.wanted(found, pictures)) is not None]
             if not cells:
                 break
-            measure_cells(cells, found, store, pool, advance)
+            measure_cells(cells, found, store, pool, progress)
+        progress.finish()
     failures = tuple(result for result in found.values() if isinstance(result, Failure))
     ways = [choice for search in searched if (choice := search.choice(found)) is not None]
     if not ways:
@@ -228,5 +232,5 @@ def _unreached(clip: Path, goal: Goal, found: dict[Cell, Measurement | Failure])
     qualities = [statistics.fmean(point.values(goal.metric)) for point in measured if point.values(goal.metric)]
     hint = f"reached were {min(rates):.0f} to {max(rates):.0f} kb/s"
     if qualities:
-        hint += f" and {goal.metric} {min(qualities):.1f} to {max(qualities):.1f}"
+        hint += f" and {metric_label(goal.metric)} {min(qualities):.1f} to {max(qualities):.1f}"
     return StudyFailed(f"no method reaches {goal}", path=clip, hint=hint)

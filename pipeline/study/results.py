@@ -16,15 +16,15 @@ from typing import Any
 from irn_video.codecs.errors import StudyFailed
 from irn_video.codecs.writing.output import atomic_path
 from irn_video.pipeline.quality.curves import Curve
-from irn_video.pipeline.quality.metrics import PSNR_METRICS
 from irn_video.pipeline.study.cells import Measurement
-from irn_video.pipeline.study.crops import source_crop
+from irn_video.pipeline.study.crops import source_crops
+from irn_video.pipeline.study.levels import shown_rates
 from irn_video.pipeline.study.methods import Method, macs_per_pixel
 from irn_video.pipeline.study.plan import StudyConfig, versions
 from irn_video.pipeline.study.runner import Outcome
 from irn_video.pipeline.study.workers import Failure
 
-SCHEMA = 2
+SCHEMA = 3
 RESULTS, TABLE = "results.json", "results.csv"
 _LOW_SHARE, _DIGITS = 0.05, 4
 
@@ -45,6 +45,19 @@ class Statistics:
     low: float
     harmonic: float | None
     flicker: float
+
+
+@dataclass(frozen=True)
+class Level:
+    """A bit rate at which a clip's frames are shown.
+
+    Attributes:
+        kbps: of the method that is the best there, see `shown_rates`.
+        points: of each method, the one nearest to it.
+    """
+
+    kbps: float
+    points: tuple[Measurement, ...]
 
 
 @dataclass(frozen=True)
@@ -88,7 +101,7 @@ class Study:
         measurements: all points.
         failures: cells without a point.
         notes: where curves overlap less than they should.
-        sources: the square of each clip's source that the crops of its middle points show.
+        sources: the squares of each clip's source that the crops of its levels show.
     """
 
     anchors: tuple[str, ...]
@@ -100,28 +113,28 @@ class Study:
     measurements: tuple[Measurement, ...]
     failures: tuple[Failure, ...]
     notes: tuple[str, ...]
-    sources: Mapping[str, str] = field(default_factory=dict)
+    sources: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, config: StudyConfig, outcome: Outcome) -> Study:
         """What came out of running `config`."""
-        names = [name for metric in config.metrics for name in (PSNR_METRICS if metric == "psnr" else (metric,))]
         settings = {k: v for k, v in asdict(config.encoder()).items() if k not in ("crf", "bitrate", "lossless")}
         study = cls(
             anchors=tuple(method.label for method in config.anchor_methods),
             models=tuple(method.label for method in config.methods if method not in config.anchor_methods),
             methods={method.label: MethodFacts.of(method) for method in config.methods},
-            metrics=tuple(names),
+            metrics=config.metrics,
             settings={**settings, "frames": config.frames or "all"},
             environment={**versions(), "python": platform.python_version(), "machine": platform.machine()},
             measurements=tuple(map(_rounded, outcome.measurements)),
             failures=outcome.failures,
             notes=outcome.notes,
         )
-        shown = {id(point) for clip in study.clips for point in study.middle_points(clip)}
-        points = tuple(p if id(p) in shown else replace(p, crop="") for p in study.measurements)
+        shown = {id(point) for clip in study.clips for level in study.levels(clip) for point in level.points}
+        points = tuple(p if id(p) in shown else replace(p, crops=()) for p in study.measurements)
         paths = {clip.name: clip for clip in config.clips}
-        sources = {clip: source_crop(paths[clip], study.middle_points(clip)[0].pictures) for clip in study.clips}
+        pictures = {clip: study.levels(clip)[0].points[0].pictures for clip in study.clips}
+        sources = {clip: source_crops(paths[clip], count) for clip, count in pictures.items()}
         return replace(study, measurements=points, sources=sources)
 
     @property
@@ -134,16 +147,26 @@ class Study:
         own = [point for point in self.measurements if (point.clip, point.method) == (clip, method)]
         return sorted(own, key=lambda point: point.bytes)
 
-    def middle_points(self, clip: str) -> list[Measurement]:
-        """Of each method, the point nearest in rate to the middle one of the first method."""
+    def levels(self, clip: str) -> tuple[Level, ...]:
+        """The bit rates to show a clip at; the middle one of the first method if its curves say nothing of any."""
         ladders = [found for method in (*self.anchors, *self.models) if (found := self.points(clip, method))]
-        wanted = ladders[0][len(ladders[0]) // 2].kbps
-        return [min(ladder, key=lambda point: abs(math.log(point.kbps / wanted))) for ladder in ladders]
+        scales = {label: facts.scale for label, facts in self.methods.items()}
+        rates = shown_rates(self.curves(clip, "psnr_y"), scales) or (ladders[0][len(ladders[0]) // 2].kbps,)
+        return tuple(Level(rate, tuple(_nearest(ladder, rate) for ladder in ladders)) for rate in rates)
+
+    def curves(self, clip: str, metric: str) -> dict[str, Curve]:
+        """By method, those of at least two points."""
+        found = {method: self.curve(clip, method, metric) for method in dict.fromkeys((*self.anchors, *self.models))}
+        return {method: curve for method, curve in found.items() if len(curve.rates) > 1}
 
     def curve(self, clip: str, method: str, metric: str) -> Curve:
         """Mean of a metric over kbit/s; without points where no picture has a value."""
         pairs = [(p.kbps, statistics.fmean(v)) for p in self.points(clip, method) if (v := p.values(metric))]
         return Curve.through(pairs)
+
+
+def _nearest(ladder: Sequence[Measurement], kbps: float) -> Measurement:
+    return min(ladder, key=lambda point: abs(math.log(point.kbps / kbps)))
 
 
 def statistics_of(values: Sequence[float]) -> Statistics:
@@ -197,7 +220,7 @@ def read_results(folder: Path) -> Study:
             measurements=tuple(Measurement.from_json(_without_derived(point)) for point in entry["points"]),
             failures=tuple(Failure(**failure) for failure in entry["failures"]),
             notes=tuple(entry["notes"]),
-            sources=dict(entry["sources"]),
+            sources={clip: tuple(crops) for clip, crops in entry["sources"].items()},
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         if isinstance(error, StudyFailed):

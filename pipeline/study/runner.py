@@ -14,6 +14,7 @@ from irn_video.codecs.encoders import EncoderSettings, make_encoder
 from irn_video.codecs.errors import IrnError
 from irn_video.pipeline.quality.curves import Curve, overlap
 from irn_video.pipeline.study.cells import Measurement
+from irn_video.pipeline.study.levels import shown_rates
 from irn_video.pipeline.study.methods import Method
 from irn_video.pipeline.study.plan import Cell, StudyConfig
 from irn_video.pipeline.study.store import Store
@@ -24,10 +25,42 @@ OVERLAP = 0.75
 SAME_RATE = 0.02
 """Bit rates that differ by no more, in their natural logarithm, are equal: two per cent."""
 _STEP, _ROUNDS = 4.0, 5
+_MORE_EXPECTED = 3  # cells of each clip and method beyond the ladder: one for the overlap, two to be shown
 _LEAST_SLOPE = 0.02  # dB per unit of CRF
 
 Advance = Callable[[int, int], None]
-"""Called when something is finished: how many cells are done, and how many there are."""
+"""Called when something is finished: how many cells are done, and how many there are.
+
+How many there will be is an estimate until all are done, but one that stays: it never rises, and neither number starts
+over. When more cells turn out to be needed than were expected, those that are done count less.
+"""
+
+
+class Progress:
+    """Tells an `Advance` of the whole of several rounds, each of which knows only its own cells.
+
+    Args:
+        advance: what to tell, or None.
+        expected: how many cells all rounds will probably have.
+    """
+
+    def __init__(self, advance: Advance | None, expected: int) -> None:
+        self._advance, self._expected, self._done = advance, max(1, expected), 0
+
+    def __call__(self, done: int, known: int) -> None:
+        """`done` of all cells that are `known` so far."""
+        shown = self._expected * done // max(known, self._expected)
+        self._done = max(self._done, min(shown, self._expected - 1))
+        self._tell()
+
+    def finish(self) -> None:
+        """There are no more rounds."""
+        self._done = self._expected
+        self._tell()
+
+    def _tell(self) -> None:
+        if self._advance is not None:
+            self._advance(self._done, self._expected)
 
 
 @dataclass(frozen=True)
@@ -48,7 +81,7 @@ class Outcome:
 def run_study(
     config: StudyConfig, store: Store, *, pool: Pool | None = None, advance: Advance | None = None
 ) -> Outcome:
-    """Measure every cell that the store does not hold, then add rates until the curves overlap, and one for pictures.
+    """Measure every cell that the store does not hold, then add rates until the curves overlap, and some for pictures.
 
     Args:
         config: what to measure.
@@ -61,18 +94,22 @@ def run_study(
     """
     cells = list(config.cells())
     found: dict[Cell, Measurement | Failure] = {}
+    extends = config.extend and not config.bitrates
+    more_expected = _MORE_EXPECTED * len(config.clips) * len(config.methods) if extends else 0
+    progress = Progress(advance, len(cells) + more_expected)
     with closing(pool or LocalPool(1)) as pool:
-        measure_cells(cells, found, store, pool, advance)
+        measure_cells(cells, found, store, pool, progress)
         notes: tuple[str, ...] = ()
-        for _ in range(_ROUNDS if config.extend and not config.bitrates else 0):
+        for _ in range(_ROUNDS if extends else 0):
             more, notes = _missing(config, found)
             if not more:
                 break
             cells += more
-            measure_cells(more, found, store, pool, advance)
-        if config.extend and not config.bitrates and (more := _level(config, found)):
+            measure_cells(more, found, store, pool, progress)
+        if extends and (more := _level(config, found)):
             cells += more
-            measure_cells(more, found, store, pool, advance)
+            measure_cells(more, found, store, pool, progress)
+    progress.finish()
     ordered = sorted(cells, key=lambda cell: _order(config, cell))
     results = [found[cell] for cell in ordered]
     measured = tuple(result for result in results if isinstance(result, Measurement))
@@ -89,7 +126,7 @@ def measure_cells(
     found: dict[Cell, Measurement | Failure],
     store: Store,
     pool: Pool,
-    advance: Advance | None,
+    progress: Progress,
 ) -> None:
     """Fill in `found` for all `cells`, from the store or by measuring.
 
@@ -108,14 +145,12 @@ def measure_cells(
         else:
             open_cells[cell] = digest
     total = len(set(found) | set(open_cells))
-    if advance is not None:
-        advance(len(found), total)
+    progress(len(found), total)
     for cell, result in pool.measured(open_cells):
         if isinstance(result, Measurement):
             store.put(open_cells[cell], result)
         found[cell] = result
-        if advance is not None:
-            advance(len(found), total)
+        progress(len(found), total)
 
 
 def _missing(config: StudyConfig, found: dict[Cell, Measurement | Failure]) -> tuple[list[Cell], tuple[str, ...]]:
@@ -143,22 +178,21 @@ def _missing(config: StudyConfig, found: dict[Cell, Measurement | Failure]) -> t
 
 
 def _level(config: StudyConfig, found: dict[Cell, Measurement | Failure]) -> list[Cell]:
-    """One cell of each method at the bit rate of the first one's middle point, so that pictures can be compared."""
+    """Cells of each method at the bit rates that the clip's frames are shown at, so that they can be compared."""
     more: list[Cell] = []
+    scales = {method.label: method.scale for method in config.methods}
     for clip in config.clips:
-        first, *others = (
-            sorted(
-                (math.log(result.kbps), cell.encoder.crf or 0.0) for cell, result, _ in _measured(clip, method, found)
-            )
-            for method in config.methods
-        )
-        wanted = first[len(first) // 2][0] if first else math.inf
-        for method, points in zip(config.methods[1:], others, strict=True):
-            rates, crfs = [rate for rate, _ in points], [crf for _, crf in points]
-            if points and rates[0] < wanted < rates[-1] and min(abs(rate - wanted) for rate in rates) > SAME_RATE:
-                crf = round(float(np.interp(wanted, rates, crfs)), 1)
-                more.append(config.cell(clip, method, config.encoder(crf=crf)))
-    return [cell for cell in more if cell not in found]
+        curves = {method.label: Curve.through(_points(clip, method, found)) for method in config.methods}
+        for wanted in map(math.log, shown_rates(curves, scales)):
+            for method in config.methods:
+                points = sorted(
+                    (math.log(one.kbps), cell.encoder.crf or 0.0) for cell, one, _ in _measured(clip, method, found)
+                )
+                rates, crfs = [rate for rate, _ in points], [crf for _, crf in points]
+                if points and rates[0] < wanted < rates[-1] and min(abs(rate - wanted) for rate in rates) > SAME_RATE:
+                    crf = round(float(np.interp(wanted, rates, crfs)), 1)
+                    more.append(config.cell(clip, method, config.encoder(crf=crf)))
+    return [cell for cell in dict.fromkeys(more) if cell not in found]
 
 
 def _measured(

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import base64
-import math
-import statistics
 from collections.abc import Iterable, Sequence
 from html import escape
 
-from irn_video.pipeline.study import plots
+from irn_video.pipeline.quality.metrics import metric_label
 from irn_video.pipeline.study.cells import Measurement
-from irn_video.pipeline.study.conclusions import Comparison, Mean, compare, crossovers, hulls, mean_of, resamplers
+from irn_video.pipeline.study.conclusions import Comparison, Mean, compare, crossovers, hulls, mean_of
 from irn_video.pipeline.study.cost import Stage
 from irn_video.pipeline.study.methods import FULL
 from irn_video.pipeline.study.results import Study, statistics_of
-from irn_video.pipeline.study.runner import OVERLAP, SAME_RATE
+from irn_video.pipeline.study.runner import OVERLAP
 from irn_video.pipeline.study.words import measure_command, receive_command, send_command
 
 _DISAGREEMENT = 2.0  # per cent between PCHIP and Akima above which a figure is marked
-_FILL = "preserveAspectRatio='xMinYMin slice' style='image-rendering: pixelated'"
-_MOVE = "this.parentNode.style.setProperty('--x', this.value + '%')"
 
 
 def pairs(study: Study) -> list[tuple[str, str]]:
@@ -34,7 +29,7 @@ def matrix(study: Study, metric: str) -> str:
     for model in (*study.models, *study.anchors):
         means = ["" if model == one else with_margin(mean(study, model, one, metric)) for one in study.anchors]
         rows.append([model, *means])
-    title = f"<h3>{metric_name(metric)}, mean over the clips</h3>"
+    title = f"<h3>{metric_label(metric)}, mean over the clips</h3>"
     return title + table(["", *(f"against {anchor}" for anchor in study.anchors)], rows)
 
 
@@ -46,7 +41,7 @@ def comparison(study: Study, model: str, anchor: str, metrics: Sequence[str]) ->
         rows.append(f"<tr><td>{escape(clip)}</td>{cells}</tr>")
     means = "".join(f"<td>{escape(with_margin(mean(study, model, anchor, metric)))}</td>" for metric in metrics)
     rows.append(f"<tr class=mean><td>mean</td>{means}</tr>")
-    heads = "".join(f"<th>{escape(metric_name(metric))}</th>" for metric in metrics)
+    heads = "".join(f"<th>{escape(metric_label(metric))}</th>" for metric in metrics)
     title = f"<summary>{escape(model)} against {escape(anchor)}, by clip</summary>"
     found = f"<div class=scroll><table><tr><th>clip</th>{heads}</tr>{''.join(rows)}</table></div>"
     return f"<details>{title}{found}</details>"
@@ -71,90 +66,59 @@ def crossings(study: Study, metric: str) -> list[str]:
     rows = [
         [clip, *(f"{place} kb/s" if (place := found[clip, model]) else "–" for model in models)] for clip in study.clips
     ]
-    intro = f"<p>Bit rate below which each is better than full size in {metric_name(metric)}.</p>"
+    intro = f"<p>Bit rate below which each is better than full size in {metric_label(metric)}.</p>"
     return ["<h2>Crossovers</h2>", intro, table(["clip", *models], rows)]
 
 
 def hull_table(study: Study, metric: str) -> list[str]:
     """What the cheapest way at each quality saves."""
-    if FULL not in study.anchors or not study.models:
+    found = hulls(study, metric)
+    if not found:
         return []
-    found = hulls(study, metric, study.models)
-    peers = hulls(study, metric, resamplers(study)) if resamplers(study) else {}
+    name, resampled = metric_label(metric, unit=True), any(one.peers for one in found.values())
     rows = []
     for clip, one in found.items():
-        shares = ", ".join(f"{name} {share:.0%}" for name, share in one.shares.items() if share)
-        against = [percent(one.against(peers[clip]))] if clip in peers else []
-        rows.append([clip, percent(one.saving), *against, shares])
-    means = [hull_mean([one.saving for one in found.values()])]
-    means += [hull_mean([one.against(peers[clip]) for clip, one in found.items()])] if peers else []
-    rows.append(["mean", *means, ""])
-    heads = ["clip", "against full size", *(["against the hull with resampling"] if peers else []), "cheapest"]
+        shares = ", ".join(f"{name} {share:.0%}" for name, share in one.ours.shares.items() if share)
+        against = [percent(one.against_peers)] if resampled else []
+        rows.append([clip, percent(one.ours.saving), *against, shares, "{:.1f} to {:.1f}".format(*one.qualities)])
+    means = [hull_mean([one.ours.saving for one in found.values()])]
+    means += [hull_mean([one.against_peers for one in found.values()])] if resampled else []
+    rows.append(["mean", *means, "", ""])
+    heads = [
+        "clip",
+        "against full size",
+        *(["against the hull with resampling"] if resampled else []),
+        "cheapest",
+        name,
+    ]
     intro = (
-        f"<p>The cheapest of full size and our networks at each {metric_name(metric)} that full size reaches: its bit "
-        "rate against full size alone, and against the cheapest of full size and resampling.</p>"
+        f"<p>The cheapest of full size and our networks at each {metric_label(metric)}: its bit rate against full size "
+        "alone, and against the cheapest of full size and resampling; over the qualities in the last column, where it "
+        "is known: no curve ends inside that is the cheapest at its end.</p>"
     )
     return ["<h2>Hull</h2>", intro, table(heads, rows)]
 
 
-def hull_mean(values: Sequence[float]) -> str:
+def hull_mean(values: Sequence[float | None]) -> str:
     """Mean and margin of percentages."""
     return with_margin(mean_of(values))
 
 
-def crops(study: Study) -> list[str]:
-    """The middle points' crops over the source's, each with the border between them where the slider of its clip is."""
-    blocks = []
-    for index, clip in enumerate(study.clips):
-        source = study.sources.get(clip)
-        shown = [point for point in study.middle_points(clip) if point.crop]
-        if not source or not shown:
-            continue
-        figures = []
-        for point in shown:
-            values = point.values("psnr_y")
-            quality = f", {statistics.fmean(values):.2f} dB" if values else ""
-            pair = f"<svg class=source><use href='#source{index}'/></svg>" + _png(point.crop, point.method)
-            rate = f"{point.kbps:.0f} kb/s{_apart(point, shown[0])}"
-            caption = f"<figcaption>{escape(point.method)}<br>{rate}{quality}</figcaption>"
-            figures.append(f"<figure><div class=pair>{pair}</div>{caption}</figure>")
-        slider = f"<input type=range value=50 aria-label='border' oninput=\"{_MOVE}\">"
-        title = f"<h3>{escape(clip)}</h3>"
-        image = f"<image id='source{index}' width=256 height=256 href='{_data(source)}' {_FILL}/>"
-        shared = f"<svg width=0 height=0><defs>{image}</defs></svg>"
-        row = f"<div class=row>{''.join(figures)}</div>"
-        blocks.append(f"{shared}<div class=crops style='--x:50%'>{title}{slider}{row}</div>")
-    if not blocks:
-        return []
-    intro = (
-        "<p>The middle frame's most detailed square: the source left of the border, each method right of it, at the "
-        "bit rate that was measured nearest to the first one's; in brackets, how much more or less it is.</p>"
-    )
-    return ["<h2>What it looks like</h2>", intro, *blocks]
-
-
-def _apart(point: Measurement, first: Measurement) -> str:
-    """How far a point's bit rate is from that of the first one, which needs no mention; marked if not equal."""
-    if point is first:
-        return ""
-    kind = "" if abs(math.log(point.kbps / first.kbps)) <= SAME_RATE else " class=bad"
-    return f" (<span{kind}>{percent(100 * (point.kbps / first.kbps - 1))}</span>)"
-
-
 def steadiness(study: Study) -> list[str]:
-    """Each middle point's quality over its frames."""
-    shown = [metric for metric in ("psnr_y", "vmaf") if metric in study.metrics]
+    """Quality over the frames at each clip's levels."""
+    shown = [metric for metric in ("psnr_y", "vmaf_neg") if metric in study.metrics]
     rows = [
         [clip, point.method, f"{point.kbps:.0f}", f"{point.bpp:.3f}", *(n for m in shown for n in _spread(point, m))]
         for clip in study.clips
-        for point in study.middle_points(clip)
+        for level in study.levels(clip)
+        for point in level.points
     ]
     heads = ["clip", "method", "kb/s", "bits a pixel"]
     for metric in shown:
-        heads += [metric_name(metric), "harmonic mean", "5th percentile", "least", "flicker"]
+        heads += [metric_label(metric), "harmonic mean", "5th percentile", "least", "flicker"]
     intro = (
-        "<p>The middle points over their frames; flicker is the standard deviation of the change from one frame to "
-        "the next.</p>"
+        "<p>The streams that are shown above, over their frames; flicker is the standard deviation of the change from "
+        "one frame to the next.</p>"
     )
     return ["<h2>Steadiness</h2>", intro, table(heads, rows)] if shown else []
 
@@ -166,14 +130,6 @@ def _spread(point: Measurement, metric: str) -> list[str]:
     found = statistics_of(values)
     numbers = (found.mean, found.harmonic, found.low, found.min, found.flicker)
     return ["–" if number is None else f"{number:.2f}" for number in numbers]
-
-
-def _png(data: str, name: str) -> str:
-    return f"<img alt='{escape(name)}' src='{_data(data)}'>"
-
-
-def _data(png: str) -> str:
-    return f"data:image/png;base64,{escape(png)}"
 
 
 def costs(study: Study) -> str:
@@ -209,15 +165,15 @@ def settings(study: Study) -> str:
     formats = dict.fromkeys(point.pixel_format for point in study.measurements if point.pixel_format)
     written = {"encoder": "; ".join(builds) or None, "pixel format of the streams": ", ".join(formats) or None}
     pairs = {**study.settings, **written, **study.environment}
-    return table(["", ""], [[name, "the encoder's own" if v is None else str(v)] for name, v in pairs.items()])
+    return table(["", ""], [[name, "the encoder's own" if v is None else str(v)] for name, v in pairs.items()], "facts")
 
 
 def commands(study: Study) -> list[str]:
-    """What makes the middle point of the first clip by each method, and what each encoder says it did."""
+    """What makes the first clip's lower level by each method, and what each encoder says it did."""
     if not study.clips:
         return []
     lines, words = [], []
-    for point in study.middle_points(study.clips[0]):
+    for point in study.levels(study.clips[0])[0].points:
         method = study.methods[point.method].method
         lines.append(f"# {point.method}")
         lines.append(send_command(method, point.clip, study.settings, point.crf, point.bitrate))
@@ -230,7 +186,7 @@ def commands(study: Study) -> list[str]:
     blocks = [f"<pre>{escape(chr(10).join(lines))}</pre>"]
     if words:
         blocks += ["<p>What the encoders say of these streams:</p>", f"<pre>{escape(chr(10).join(words))}</pre>"]
-    return ["<h2>Commands</h2>", "<p>The middle point of the first clip, by hand:</p>", *blocks]
+    return ["<h2>Commands</h2>", "<p>The first clip at the lower of its rates, by hand:</p>", *blocks]
 
 
 def failures(study: Study) -> list[str]:
@@ -244,22 +200,11 @@ def mean(study: Study, model: str, anchor: str, metric: str) -> Mean:
     return mean_of([compare(study, clip, model, anchor, metric).rate for clip in study.clips])
 
 
-def metric_name(metric: str) -> str:
-    """Of a metric, for people, without unit."""
-    return plots.LABELS[metric].removesuffix(", dB")
-
-
-def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table of texts."""
+def table(heads: Sequence[str], rows: Iterable[Sequence[str]], kind: str = "figures") -> str:
+    """A table of texts; the last column of `facts` has words."""
     head = "".join(f"<th>{escape(text)}</th>" for text in heads)
     body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
-    return f"<div class=scroll><table><tr>{head}</tr>{body}</table></div>"
-
-
-def image(drawing: bytes, name: str) -> str:
-    """A plot, an SVG file's content, inside the page; as an object, because an image would not show its titles."""
-    data = f"data:image/svg+xml;base64,{base64.b64encode(drawing).decode()}"
-    return f"<p><object type='image/svg+xml' role=img aria-label='{escape(name)}' data='{data}'></object></p>"
+    return f"<div class=scroll><table class={kind}><tr>{head}</tr>{body}</table></div>"
 
 
 def with_margin(mean: Mean) -> str:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import bjontegaard
 import pytest
-from irn_video.pipeline.quality.curves import Crossover, Curve, bd_rate, crossover, hull, overlap
+from irn_video.pipeline.quality.curves import Crossover, Curve, bd_rate, crossover, hull, overlap, reach
 
 RATES = (100.0, 200.0, 400.0, 800.0, 1600.0)
 CURVE = Curve((125, 250, 500, 1000, 2000), (28.0, 32.0, 35.5, 38.5, 41.0))
@@ -81,6 +81,36 @@ class TestHull:
         found = hull({"full": straight(), "x2": straight(0.2, (30, 31, 32, 33, 34))}, "full")
         assert found.shares["x2"] == pytest.approx(0.5, abs=0.01)
         assert found.saving == pytest.approx(100 * (0.8**0.5 - 1), abs=0.1)
+
+    def test_its_range_ends_with_the_cheapest_curve_alone(self) -> None:
+        full, cheap, dear = straight(), straight(0.2, (31, 33, 35)), straight(-0.2, (32, 34))
+        assert reach({"full": full, "dear": dear}, "full") == (30, 38)
+        assert reach({"full": full, "cheap": cheap, "dear": dear}, "full") == (31, 35)
+        assert reach({"full": full, "cheap": straight(0.2, (20, 25))}, "full") == (30, 38)
+        found = hull({"full": full, "cheap": cheap}, "full", (31, 35))
+        assert found.saving == pytest.approx(-20, abs=1e-6)
+        assert (found.curve.qualities[0], found.curve.qualities[-1]) == (31, 35)
+
+    def test_parts_leave_out_what_does_not_matter(self) -> None:
+        full = straight()
+        small = Curve((50, 150, 450, 1400), (30, 32, 34, 36))  # cheaper than full size at first
+        nearly = straight(0.005)
+        first, last = hull({"full": full, "small": small}, "full").parts
+        assert (first.name, last.name) == ("small", "full")
+        assert first.low == pytest.approx(50)
+        place = crossover(full, small)
+        assert place is not None
+        assert first.high == last.low == pytest.approx(place.rate, rel=0.01)
+        assert last.high == pytest.approx(1600)
+        assert [part.name for part in hull({"full": full, "nearly": nearly}, "full").parts] == ["nearly"]
+        assert [part.name for part in hull({"full": full, "small": small, "nearly": nearly}, "full").parts] == [
+            "small",
+            "nearly",
+        ]
+
+    def test_quality_at_a_rate(self) -> None:
+        assert straight().quality(200 * 2**0.5) == pytest.approx(33)
+        assert straight().quality(99) is None
 
 
 def test_overlap_is_a_share_of_the_smaller_range() -> None:

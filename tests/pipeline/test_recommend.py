@@ -75,13 +75,13 @@ class TestSearch:
 
     @pytest.mark.parametrize(
         ("goal", "reached"),
-        [(Goal(1.0, "kbps", "psnr_y"), "no method reaches 1 kb/s"), (Goal(60, "psnr_y", "psnr_y"), "psnr_y 60")],
+        [(Goal(1.0, "kbps", "psnr_y"), "no method reaches 1 kb/s"), (Goal(60, "psnr_y", "psnr_y"), "PSNR-Y 60")],
     )
     def test_what_no_method_reaches(self, goal: Goal, reached: str, moving: Path, point: Point, tmp_path: Path) -> None:
         pool = Made(point)
         with pytest.raises(StudyFailed, match=reached) as caught:
             chosen(goal, pool, moving, tmp_path)
-        assert "kb/s and psnr_y" in str(caught.value)
+        assert "kb/s and PSNR-Y" in str(caught.value)
         assert pool.closed
         assert len(pool.cells) <= 18
 
@@ -104,6 +104,23 @@ class TestSearch:
         one = chosen(Goal(250, "kbps", "psnr_y"), first, moving, tmp_path)
         assert chosen(Goal(250, "kbps", "psnr_y"), again, moving, tmp_path) == one
         assert not again.cells
+
+    @pytest.mark.parametrize("kbps", [250, 9])
+    def test_one_total_over_all_rounds(self, kbps: float, moving: Path, point: Point, tmp_path: Path) -> None:
+        said: list[tuple[int, int]] = []
+        methods, store = [Method(name) for name in METHODS], Store(tmp_path / "cells")
+        goal, pool = Goal(kbps, "kbps", "psnr_y"), Made(point)
+        choose(moving, goal, methods, EncoderSettings(), store, pool, advance=lambda *now: said.append(now))
+        assert {total for _, total in said} == {12}
+        done = [done for done, _ in said]
+        assert done == sorted(done)
+        assert done[-1] == 12 > done[-2]
+
+    def test_vmaf_neg_is_a_goal(self, moving: Path, point: Point, tmp_path: Path) -> None:
+        pool = Made(point)
+        with pytest.raises(StudyFailed, match="no method reaches VMAF-NEG 90"):  # the made-up points have none
+            chosen(Goal(90, "vmaf_neg", "vmaf_neg"), pool, moving, tmp_path)
+        assert {cell.metrics for cell in pool.cells} == {("vmaf_neg",)}
 
 
 class TestExcerpt:
@@ -134,14 +151,16 @@ def test_the_command(moving: Path, tmp_path: Path, run: Any, capfd: pytest.Captu
     options = ["--models", "lanczos-x2", "--frames", "8", "--out", str(tmp_path / "kept")]
     assert main(["recommend", str(moving), "--psnr", "30", *options]) == 0
     *ways, command = capfd.readouterr().out.splitlines()
-    rates = [float(re.search(r": (\d+) kb/s, psnr_y 30.00", line)[1]) for line in ways]  # type: ignore[index]
+    rates = [float(re.search(r": (\d+) kb/s, PSNR-Y 30.00", line)[1]) for line in ways]  # type: ignore[index]
     assert rates == sorted(rates)
     assert main(["recommend", str(moving), "--psnr", "30", "--models", "lanczos-x2", *options[2:]]) == 0
     assert capfd.readouterr().out.splitlines()[-1] == command
     words = shlex.split(command)
     assert words[0] in ("ffmpeg", "irn-send")
     assert main(["recommend", str(moving)]) == 2
-    assert "--bitrate, --vmaf or --psnr" in capfd.readouterr().err
+    assert "--bitrate, --vmaf, --vmaf-neg or --psnr" in capfd.readouterr().err
+    assert main(["recommend", str(moving), "--bitrate", "80k", "--by", "vmfa"]) == 2
+    assert "known: vmaf, vmaf-neg, psnr-y" in capfd.readouterr().err
 
 
 class TestScaleAuto:

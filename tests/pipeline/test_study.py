@@ -13,7 +13,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,11 +27,11 @@ from irn_video.codecs.errors import BadConfig, BadOption, MissingFile, UnknownMo
 from irn_video.pipeline.commands.study import main
 from irn_video.pipeline.quality.libvmaf import PERCEPTUAL, measure_files
 from irn_video.pipeline.study.cells import Measurement, encode_full_size, measure_cell
-from irn_video.pipeline.study.crops import source_crop
+from irn_video.pipeline.study.crops import source_crops
 from irn_video.pipeline.study.methods import Method, macs_per_pixel
 from irn_video.pipeline.study.plan import Cell, StudyConfig, load_study
 from irn_video.pipeline.study.results import read_results
-from irn_video.pipeline.study.runner import _further, _level, _missing
+from irn_video.pipeline.study.runner import _further, _level, _missing, run_study
 from irn_video.pipeline.study.store import Store
 from irn_video.pipeline.study.workers import Failure, LocalPool
 from irn_video.pipeline.system.opencv import cv2
@@ -46,6 +46,9 @@ class TestPlan:
         config = StudyConfig((moving,), models=("irn-h264-x2", "lanczos"), anchors=("full", "lanczos"))
         assert [str(method) for method in config.methods] == ["full", "lanczos-x2", "irn-h264-x2"]
         assert len(config.cells()) == 18
+        typed = replace(config, metrics=("psnr-y", "VMAF_NEG", "xpsnr"))
+        assert typed.metrics == ("psnr_y", "vmaf_neg", "xpsnr_y")
+        assert typed.cells()[0].metrics == ("vmaf_neg", "xpsnr_y")
         assert config.cells()[0].label == "moving.mp4 full CRF 20"
         rates = replace(config, bitrates=(800_000, 100_000, 200_000, 400_000))
         assert [e.bitrate for e in rates.ladder(Method("full"))] == [100_000, 200_000, 400_000, 800_000]
@@ -54,7 +57,7 @@ class TestPlan:
         ("options", "message"),
         [
             ({"clips": (Path("a/x.mkv"), Path("b/x.mkv"))}, "the same name"),
-            ({"metrics": ("psnr", "vmf")}, "no metric 'vmf'"),
+            ({"metrics": ("psnr", "vmf")}, "no metric 'vmf'.*vmaf-neg"),
             ({"crfs": (20.0, 24.0)}, "at least 4"),
             ({"crfs": (20.0, 24.0, 28.0, 60.0)}, "60 is out of range"),
             ({"crfs": (20.0,), "bitrates": (800_000,)}, "exclude each other"),
@@ -180,20 +183,25 @@ class TestRates:
             "x.mkv: lanczos-x2 has no higher quality to offer",
         )
 
-    def test_one_more_for_the_pictures(self, point: Point) -> None:
+    def test_more_for_the_pictures_at_two_rates(self, point: Point) -> None:
         config = StudyConfig((Path("x.mkv"),), models=("lanczos",), anchors=("full",))
         found: dict[Cell, Measurement | Failure] = {}
-        for method, factor in (("full", 1.0), ("lanczos-x2", 0.5)):
-            for crf in (20, 26, 32):
-                measured = point("x.mkv", method, factor * 1000 * 2 ** ((20 - crf) / 6), 40 - crf / 2)
-                found[config.cell(Path("x.mkv"), Method(method), config.encoder(crf=crf))] = measured
-        assert _level(config, found) == []  # at CRF 20, as it happens
-        del found[config.cell(Path("x.mkv"), Method("lanczos-x2"), config.encoder(crf=20))]
-        found[config.cell(Path("x.mkv"), Method("lanczos-x2"), config.encoder(crf=14))] = point(
-            "x.mkv", "lanczos-x2", 1000, 42
-        )
-        (cell,) = _level(config, found)
-        assert (cell.method.label, cell.encoder.crf) == ("lanczos-x2", 20)
+
+        def add(method: str, crf: float, quality: float) -> None:
+            kbps = (1000 if method == "full" else 500) * 2 ** ((20 - crf) / 6)
+            encoder = config.encoder(crf=crf)
+            found[config.cell(Path("x.mkv"), Method(method), encoder)] = point("x.mkv", method, kbps, quality)
+
+        for crf in (18, 24, 30, 36, 42):
+            add("full", crf, 52 - crf / 2)
+        for crf, quality in ((15, 37.2), (21, 36.9), (27, 36.0), (33, 33.5), (39, 30.0)):  # better up to 273 kb/s
+            add("lanczos-x2", crf, quality)
+        more = sorted((cell.method.label, cell.encoder.crf) for cell in _level(config, found))
+        # Below, lanczos-x2 was measured nearby: full size gets its rate. Above, both get one.
+        assert more == [("full", 28.3), ("full", 33.0), ("lanczos-x2", 22.3)]
+        for method, crf in more:
+            add(method, crf or 0.0, 52 - (crf or 0.0) / 2 if method == "full" else 36.75)
+        assert _level(config, found) == []
 
     def test_ladders_go_on_at_either_end_until_nothing_is_gained(self) -> None:
         rising = [(20.0, 40.0), (26.0, 36.0), (32.0, 33.0)]
@@ -310,14 +318,15 @@ def test_studies_go_on_and_note_failures(moving: Path, tmp_path: Path, capsys: p
     assert "bicubic-x2 against full" in capsys.readouterr().out
     study = read_results(out)
     assert len(study.measurements) == 15
-    shown = [point for point in study.measurements if point.crop]
+    shown = [point for point in study.measurements if point.crops]
     assert {point.method for point in shown} == {"full", "lanczos-x2", "bicubic-x2"}
-    assert len(shown) == 3
-    pictures = [png(point.crop) for point in shown] + [png(study.sources[moving.name])]
+    assert {id(point) for point in shown} == {id(p) for level in study.levels(moving.name) for p in level.points}
+    pictures = [png(point.crops[0]) for point in shown] + [png(study.sources[moving.name][0])]
     assert {picture.shape for picture in pictures} == {(64, 96, 3)}  # the clip is smaller than a crop
     assert all(np.abs(pictures[-1].astype(int) - p).mean() < 25 for p in pictures)
     page = (out / "report.html").read_text()
-    assert page.count("data:image/png") == 3 + 1  # the source once
+    # The source once, and each method at each rate.
+    assert page.count("data:image/png") == 1 + sum(len(level.points) for level in study.levels(moving.name))
 
 
 def png(data: str) -> np.ndarray[Any, Any]:
@@ -326,14 +335,17 @@ def png(data: str) -> np.ndarray[Any, Any]:
 
 def test_crops_lie_where_the_detail_is(tmp_path: Path) -> None:
     noise = np.full((400, 600, 3), 128, np.uint8)
-    noise[160:352, 320:512] = np.random.default_rng(0).integers(0, 255, (192, 192, 3))
+    noise[160:288, 320:448] = np.random.default_rng(0).integers(0, 255, (128, 128, 3))
     for index in range(3):
         cv2().imwrite(str(tmp_path / f"{index}.png"), noise)
     clip = tmp_path / "clip.mkv"
     ffmpeg.input(str(tmp_path / "%d.png")).output(str(clip), vcodec="ffv1", pix_fmt="yuv444p").run(
         imageio_ffmpeg.get_ffmpeg_exe(), quiet=True
     )
-    assert np.abs(png(source_crop(clip, 3)).astype(int) - noise[160:352, 320:512]).mean() < 1.5
+    first, *others = map(png, source_crops(clip, 3))
+    assert np.abs(first.astype(int) - noise[160:288, 320:448]).mean() < 1.5
+    assert len(others) == 2
+    assert all(np.ptp(other) < 4 for other in others)  # elsewhere, where nothing of the first one is
 
 
 def test_a_damaged_cell_is_measured_again(tmp_path: Path, point: Point) -> None:
@@ -361,6 +373,73 @@ def test_wrong_use_is_one_line(moving: Path, tmp_path: Path, capsys: pytest.Capt
         assert "Traceback" not in error
         assert "this is a bug" not in error
     assert not Path("x").exists()
+
+
+def test_a_study_of_nothing_leaves_no_folder(
+    moving: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken, out = tmp_path / "broken.mkv", tmp_path / "new" / "study"
+    broken.write_bytes(b"no video")
+    options = ["--out", str(out), "--metrics", "psnr-y", "--models", "bicubic", "--crf", LADDER, "--no-extend"]
+    assert main([str(broken), *options]) == 1
+    said = capsys.readouterr().err
+    assert said.count("failed: broken.mkv") == 12
+    assert "nothing could be measured" in said
+    assert main(["recommend", str(broken), "--bitrate", "80k", "--out", str(out)]) == 1
+    assert main([str(moving), *options, "--cluster", "nowhere"]) in (1, 2)
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(LocalPool, "measured", interrupted)
+    assert main([str(moving), *options]) != 0
+    assert not out.parent.exists()
+    out.mkdir(parents=True)
+    assert main([str(moving), *options]) != 0
+    assert list(out.iterdir()) == []  # it was there before, and stays
+
+
+class TestProgress:
+    def test_one_total_however_many_cells_there_are(self, point: Point, moving: Path, tmp_path: Path) -> None:
+        class Made:
+            """Curves that never meet."""
+
+            def measured(self, cells: dict[Cell, str]) -> Iterator[tuple[Cell, Measurement]]:
+                for cell in cells:
+                    crf, full = cell.encoder.crf or 0.0, cell.method.label == "full"
+                    kbps = (1000 if full else 500) * 2 ** ((20 - crf) / 6)
+                    yield cell, point(moving.name, cell.method.label, kbps, (90 if full else 55) - crf)
+
+            def close(self) -> None:
+                pass
+
+        said: list[tuple[int, int]] = []
+        config = StudyConfig((moving,), models=("lanczos",), anchors=("full",), crfs=(24.0, 28.0, 32.0, 36.0))
+        outcome = run_study(config, Store(tmp_path), pool=Made(), advance=lambda *now: said.append(now))
+        assert len(outcome.measurements) > 14  # more than was expected
+        assert {total for _, total in said} == {14}
+        done = [done for done, _ in said]
+        assert done == sorted(done)
+        assert done[-1] == 14 > done[-2]
+
+
+def test_what_takes_long_to_import_waits_until_it_is_needed() -> None:
+    modules = ("quality.curves", "study.report", "study.verdict", "study.drawing", "study.recommend")
+    code = f"import {', '.join(f'irn_video.pipeline.{name}' for name in modules)}, sys\n"
+    code += "print([name for name in ('matplotlib', 'scipy', 'bjontegaard') if name in sys.modules])"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout == "[]\n"
+
+
+def test_what_is_refused_does_not_wait_for_pytorch(tmp_path: Path) -> None:
+    code = "import sys; from irn_video.pipeline.commands.study import main; main(sys.argv[1:]); "
+    code += "print('torch' in sys.modules)"
+    for arguments in (
+        [tmp_path / "no.mkv", "--out", tmp_path / "x"],
+        ["recommend", tmp_path / "no.mkv", "--vmaf", "9"],
+    ):
+        found = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True)
+        assert (found.stdout, "no such clip" in found.stderr) == ("False\n", True)
 
 
 @pytest.mark.slow

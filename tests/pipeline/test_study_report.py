@@ -6,6 +6,7 @@ import re
 import statistics
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -15,18 +16,23 @@ from irn_video.codecs.errors import StudyFailed
 from irn_video.pipeline.commands.study import main
 from irn_video.pipeline.study.cells import Measurement
 from irn_video.pipeline.study.conclusions import Mean, compare, hulls, mean_of
-from irn_video.pipeline.study.report import verdict, write_report
+from irn_video.pipeline.study.report import write_report
 from irn_video.pipeline.study.results import Study, read_results, statistics_of, write_results
-from irn_video.pipeline.study.sections import crops
+from irn_video.pipeline.study.showing import crops
+from irn_video.pipeline.study.verdict import best_there, verdict
 from irn_video.pipeline.study.workers import Failure
 
 Point = Callable[[str, str, float, float], Measurement]
 MadeUp = Callable[..., Study]
 
 
+SVG = "{http://www.w3.org/2000/svg}"
+
+
 def values(plot: Path) -> list[str]:
     """What a plot tells whoever points at its values, in its order."""
-    return [title.text or "" for title in ElementTree.parse(plot).getroot().iter("{http://www.w3.org/2000/svg}title")]
+    groups = [g for g in ElementTree.parse(plot).getroot().iter(SVG + "g") if "value" in (g.get("class") or "").split()]
+    return ["\n".join(row.text or "" for row in list(group.iter(SVG + "tspan"))[::-1]) for group in groups]
 
 
 class TestConclusions:
@@ -38,11 +44,44 @@ class TestConclusions:
         assert found.quality is not None
         assert found.quality > 0.5
         assert found.overlap == pytest.approx(1)
-        ours = hulls(study, "psnr_y", ["irn"])["clip0.mkv"]
+        ours = hulls(study, "psnr_y")["clip0.mkv"].ours
         assert ours.saving == pytest.approx(-20, abs=1e-6)
         assert ours.against(replace(ours, saving=-10.0)) == pytest.approx(100 * (0.8 / 0.9 - 1))
         middle = len(ours.curve.rates) // 2
         assert (ours.curve.rates[middle], ours.curve.qualities[middle]) == pytest.approx((320, 36), rel=1e-3)
+
+    def test_hulls_end_where_the_cheapest_curve_does(self, made_up: MadeUp) -> None:
+        """No cliff, and nothing is averaged that was not measured; who is dearer at its end shortens nothing."""
+        study = made_up(0.2)
+
+        def without(method: str, *qualities: float) -> Study:
+            kept = [p for p in study.measurements if p.method != method or p.frames[2]["psnr_y"] not in qualities]
+            return replace(study, measurements=tuple(kept))
+
+        for shorter, reached in (
+            (study, (30, 42)),
+            (without("irn", 30, 33), (36, 42)),
+            (without("irn", 42), (30, 39)),
+            (without("lanczos-x2", 30, 42), (30, 42)),
+        ):
+            found = hulls(shorter, "psnr_y")["clip0.mkv"]
+            assert found.qualities == pytest.approx(reached)
+            for hull in (found.ours, found.peers):
+                assert hull is not None
+                assert (hull.curve.qualities[0], hull.curve.qualities[-1]) == pytest.approx(reached)
+            assert found.ours.saving == pytest.approx(-20, abs=1e-6)
+            assert max(abs(b / a - 1) for a, b in pairwise(found.ours.curve.rates)) < 0.03  # no jump
+
+    def test_words_say_which_is_best_at_which_rate(self, point: Point, made_up: MadeUp) -> None:
+        steep = [point("camel.mkv", "full", 100 * 2**step, 28 + 4 * step) for step in range(5)]
+        flat = [point("camel.mkv", "irn", 100 * 2**step, 31 + 2.5 * step) for step in range(5)]
+        study = replace(made_up(0), measurements=(*steep, *flat), anchors=("full",), metrics=("psnr_y",))
+        assert verdict(study)[0] == "camel: irn below 400 kb/s, full size above (PSNR-Y)"
+        assert best_there(study, "camel.mkv", 200) == "At 200 kb/s, by PSNR-Y irn is best, 33.50 dB (full size −1.50)."
+        below, above = study.levels("camel.mkv")
+        assert (below.kbps, above.kbps) == pytest.approx((400 / 1.4, 400 * 1.4), rel=0.01)
+        better = verdict(made_up(0.2))[0]
+        assert better.startswith("clip0: irn at every rate, 80 to 1280 kb/s (PSNR-Y)")
 
     def test_means_have_students_margin(self) -> None:
         found = mean_of([-10.0, -20.0, -30.0])
@@ -73,7 +112,8 @@ class TestReport:
         assert len(lines) == 2 * 2 * (2 + 2)  # clips, metrics; the network and each anchor against the other anchors
 
     def test_the_verdict_comes_first(self, made_up: MadeUp) -> None:
-        hull, first, lanczos = verdict(made_up(0.2))
+        *clips, hull, first, lanczos = verdict(made_up(0.2))
+        assert [line.partition(":")[0] for line in clips] == ["clip0", "clip1", "clip2"]
         assert first.startswith("irn against full, bit rate at equal quality: PSNR-Y −20.0 % ± 0.0, VMAF −20.0 %")
         assert lanczos.startswith("irn against lanczos-x2, bit rate at equal quality: PSNR-Y −36.0 %")
         assert "−20.0 % ± 0.0 against full size, −20.0 % ± 0.0 against the hull of full size and lanczos-x2" in hull
@@ -84,33 +124,37 @@ class TestReport:
         write_report(tmp_path, replace(study, notes=(evil,), settings={"codec": evil}))
         page = (tmp_path / "report.html").read_text()
         assert "<script" not in page
-        assert not re.search(r"(src|href|data)=(?!'data:|'#)", page)
-        assert "url(" not in page
-        assert "data:image/svg+xml" in page
+        assert not re.search(r"(src|href|data)=(?!['\"]data:|['\"]#)", page)
+        assert "url(" not in page.replace("url(#", "")
+        assert page.count("<svg") >= 6
 
-    def test_crops_say_how_far_apart_their_bit_rates_are(self, made_up: MadeUp) -> None:
+    def test_crops_say_how_far_apart_their_bit_rates_are_and_which_is_best(self, made_up: MadeUp) -> None:
         study = made_up(0.2, clips=1)
         rates = {"full": 400.0, "lanczos-x2": 404.0, "irn": 380.0}
-        points = [replace(p, crop="x", bytes=round(rates[p.method] * 125)) for p in study.middle_points("clip0.mkv")]
-        section = "".join(crops(replace(study, measurements=tuple(points), sources={"clip0.mkv": "x"})))
+        level = study.levels("clip0.mkv")[0]
+        near = [replace(p, crops=("x", "y"), bytes=round(rates[p.method] * 125)) for p in level.points]
+        shown = replace(study, measurements=(*near, *study.measurements), sources={"clip0.mkv": ("x", "y")})
+        section = "".join(crops(replace(shown, measurements=tuple(near)), "clip0.mkv"))
         found = dict(re.findall(r"<figcaption>(\S+)<br>(.*?)</figcaption>", section))
-        assert found == {
-            "full": "400 kb/s, 36.00 dB",
-            "lanczos-x2": "404 kb/s (<span>+1.0 %</span>), 36.00 dB",
-            "irn": "380 kb/s (<span class=bad>−5.0 %</span>), 36.00 dB",
-        }
+        assert [re.sub(r", \d+\.\d\d dB", "", text) for text in found.values()] == [
+            "400 kb/s",
+            "404 kb/s (<span>+1.0 %</span>)",
+            "380 kb/s (<span class=bad>−5.0 %</span>)",
+        ]
+        assert section.count("<img") == 6
 
     def test_plots_tell_their_values(self, made_up: MadeUp, tmp_path: Path) -> None:
         study = made_up(0.2, clips=1)
         named = [replace(p, method="<irn>") if p.method == "irn" else p for p in study.measurements]
         facts = {**study.methods, "<irn>": study.methods["irn"]}
         write_report(tmp_path, replace(study, models=("<irn>",), methods=facts, measurements=tuple(named)))
-        curves = values(tmp_path / "plots" / "clip0.mkv-curves.svg")
-        assert len(curves) == 2 * 3 * 5  # metrics, methods, rates
+        curves = values(tmp_path / "plots" / "clip0.mkv-curves-psnr_y.svg")
+        assert len(curves) == 3 * 5  # methods, rates
         assert curves[:2] == ["full\nkbit/s: 100\nPSNR-Y, dB: 30", "full\nkbit/s: 200\nPSNR-Y, dB: 33"]
-        assert curves[-1] == "<irn>\nkbit/s: 1280\nVMAF: 84"
-        over_time = values(tmp_path / "plots" / "clip0.mkv-time.svg")
-        assert over_time[:2] == [f"full, 400 kb/s\nframe: {n}\nPSNR-Y, dB: {q}" for n, q in ((0, 35.5), (1, 36.5))]
+        assert values(tmp_path / "plots" / "clip0.mkv-curves-vmaf.svg")[-1] == "<irn>\nkbit/s: 1280\nVMAF: 84"
+        name, *rest = values(tmp_path / "plots" / "clip0.mkv-time-1.svg")[0].splitlines()
+        assert name.startswith("full, ")
+        assert rest[0] == "frame: 0"
 
     def test_it_speaks_of_frames(self, made_up: MadeUp, tmp_path: Path) -> None:
         write_report(tmp_path, made_up(0.2, clips=1))
@@ -140,11 +184,6 @@ def test_two_studies_are_compared(
     write_results(tmp_path / "b", renamed)
     assert main(["compare", str(tmp_path / "a"), str(tmp_path / "b")]) == 1
     assert "no clip and method in common" in capsys.readouterr().err
-
-
-def plots(page: Any) -> list[Any]:
-    """The documents of a report's plots."""
-    return [frame for frame in page.frames if frame.url.startswith("data:image/svg+xml")]
 
 
 class TestBrowser:
@@ -181,25 +220,63 @@ class TestBrowser:
         assert not errors
         assert [url for url in requests if not url.startswith(("file:", "data:"))] == []
         pictures = page.evaluate("[...document.images].map(i => i.complete && i.naturalWidth)")
-        assert len(pictures) == 3  # the crops
+        assert len(pictures) in (3, 6)  # the crops, at one rate or two
         assert all(pictures)
-        assert len(plots(page)) == 4  # curves, time, hull, cost
+        titles = page.evaluate("[...document.querySelectorAll('.plot figcaption')].map(title => title.textContent)")
+        assert titles[:2] == ["moving.mp4: PSNR-Y over bit rate", "moving.mp4: what choosing the scale saves"]
+        assert len(titles) == 3 + len(pictures) // 3  # curves, hull, cost; over time at each rate
         headings = page.evaluate("[...document.querySelectorAll('h2')].map(h => h.textContent)")
-        assert headings[:3] == ["Bit rate at equal quality", "Crossovers", "Hull"]
+        assert headings[:4] == ["Clip by clip", "Bit rate at equal quality", "Crossovers", "Hull"]
+
+    @pytest.mark.slow
+    @pytest.mark.parametrize(("width", "scheme"), [(1400, "light"), (390, "dark"), (390, "light")])
+    def test_it_fits_the_screen(self, width: int, scheme: Any, browser: Any, folder: Path) -> None:
+        page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
+        page.goto((folder / "report.html").as_uri())
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
-        page.set_viewport_size({"width": 390, "height": 800})
-        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")  # a phone
+        widths = page.evaluate("[...document.querySelectorAll('.plot svg')].map(e => e.getBoundingClientRect().width)")
+        assert min(widths) > 0.4 * min(width, 1100)
+        wide = "[...document.querySelectorAll('.scroll')].filter(e => e.scrollWidth > e.clientWidth).length"
+        assert (page.evaluate(wide) > 0) == (width == 390)  # tables scroll in their own boxes
+        letters = page.evaluate("Math.min(...[...document.querySelectorAll('.plot svg text')]"
+                                ".map(e => e.getBoundingClientRect().height).filter(h => h))")  # fmt: skip
+        assert letters > 9
+        # Ink stands out from paper, in the plots too.
+        colours = page.evaluate("""() => {
+            const light = text => text.match(/[\\d.]+/g).slice(0, 3).map(Number).reduce((a, b) => a + b) / 3;
+            return [light(getComputedStyle(document.body).backgroundColor),
+                    ...[...document.querySelectorAll('.plot svg text')].map(e => light(getComputedStyle(e).fill))];
+        }""")
+        paper, *inks = colours
+        assert (paper > 200) == (scheme == "light")
+        assert all(abs(paper - ink) > 120 for ink in inks)
 
     @pytest.mark.slow
     def test_a_value_is_seen_while_it_is_pointed_at(self, browser: Any, folder: Path) -> None:
         page = browser.new_page(viewport={"width": 1200, "height": 900})
         page.goto((folder / "report.html").as_uri())
-        firsts = [plot.locator(".value").first for plot in plots(page)]
-        circle = next(first for first in firsts if "kbit/s" in first.text_content())
-        opacity = "e => getComputedStyle(e).fillOpacity"
-        assert circle.evaluate(opacity) == "0"
-        circle.hover()
-        assert circle.evaluate(opacity) == "0.3"
+        value = page.locator(".plot").first.locator(".value").last
+        said = value.locator("text")
+        assert not said.is_visible()
+        value.locator("circle").hover()
+        assert said.is_visible()
+        assert "kbit/s: " in said.text_content()
+
+    @pytest.mark.slow
+    def test_a_curve_is_switched_off_and_on(self, browser: Any, folder: Path) -> None:
+        page = browser.new_page(viewport={"width": 390, "height": 800})
+        page.goto((folder / "report.html").as_uri())
+        plot = page.locator(".plot").first
+        assert plot.locator("label").all_text_contents() == ["full", "lanczos-x2", "bicubic-x2"]
+        shown = "es => es.map(e => getComputedStyle(e).display)"
+        before = plot.locator("svg .s0, svg .s1").evaluate_all(shown)
+        assert set(before) == {"inline"}
+        plot.locator("label").nth(1).click()
+        assert set(plot.locator("svg .s1").evaluate_all(shown)) == {"none"}
+        assert set(plot.locator("svg .s0").evaluate_all(shown)) == {"inline"}
+        assert set(page.locator(".plot").nth(2).locator("svg .s1").evaluate_all(shown)) == {"inline"}  # another plot
+        plot.locator("label").nth(1).click()
+        assert plot.locator("svg .s0, svg .s1").evaluate_all(shown) == before
 
     @pytest.mark.slow
     def test_the_slider_moves_the_border(self, browser: Any, folder: Path) -> None:

@@ -1,0 +1,80 @@
+"""What a study found, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from irn_video.pipeline.quality.curves import Cheapest
+from irn_video.pipeline.quality.metrics import metric_label
+from irn_video.pipeline.study.conclusions import cheapest, hulls, ranking, resamplers
+from irn_video.pipeline.study.methods import FULL
+from irn_video.pipeline.study.results import Study
+from irn_video.pipeline.study.sections import hull_mean, mean, with_margin
+
+_BEST_BY = ("psnr_y", "vmaf_neg")
+_MEANS = ("psnr_y", "psnr_yuv", "vmaf", "vmaf_neg")
+
+
+def verdict(study: Study) -> list[str]:
+    """The findings, one line each: what is best for each clip, the hull, then each model against its peers.
+
+    A model's peers are full size and the anchors of its own scale.
+    """
+    lines = [line for clip in study.clips if (line := _clip_line(study, clip))]
+    lines += _hull_line(study)
+    metrics = [metric for metric in _MEANS if metric in study.metrics]
+    for model in study.models:
+        scale = study.methods[model].scale
+        for anchor in study.anchors:
+            if anchor == FULL or study.methods[anchor].scale == scale:
+                found = [f"{metric_label(m)} {with_margin(mean(study, model, anchor, m))}" for m in metrics]
+                lines.append(f"{model} against {anchor}, bit rate at equal quality: " + ", ".join(found))
+    return lines
+
+
+def best_there(study: Study, clip: str, kbps: float) -> str:
+    """Which method is the best at a bit rate, and how much the others have less, by each metric."""
+    sentences = []
+    for metric in _judged(study):
+        (best, quality), *others = ranking(study, clip, metric, kbps) or [("", 0.0)]
+        if best:
+            unit = " dB" if metric.startswith("psnr") else ""
+            less = ", ".join(f"{_way(name)} \u2212{quality - other:.2f}" for name, other in others)
+            found = f"{quality:.2f}{unit}" + (f" ({less})" if less else "")
+            sentences.append(f"by {metric_label(metric)} {_way(best)} is best, {found}")
+    return f"At {kbps:.0f} kb/s, " + "; ".join(sentences) + "."
+
+
+def _clip_line(study: Study, clip: str) -> str:
+    found = {metric: parts for metric in _judged(study) if (parts := cheapest(study, clip, metric))}
+    words = "; ".join(f"{_in_words(parts)} ({metric_label(metric)})" for metric, parts in found.items())
+    return f"{Path(clip).stem}: {words}" if words else ""
+
+
+def _judged(study: Study) -> list[str]:
+    return [metric for metric in _BEST_BY if metric in study.metrics]
+
+
+def _in_words(parts: Sequence[Cheapest]) -> str:
+    first, *others = parts
+    if not others:
+        return f"{_way(first.name)} at every rate, {first.low:.0f} to {first.high:.0f} kb/s"
+    middle = [f"{_way(part.name)} from {part.low:.0f} to {part.high:.0f}" for part in others[:-1]]
+    return ", ".join([f"{_way(first.name)} below {first.high:.0f} kb/s", *middle, f"{_way(parts[-1].name)} above"])
+
+
+def _way(method: str) -> str:
+    return "full size" if method == FULL else method
+
+
+def _hull_line(study: Study) -> list[str]:
+    found = hulls(study, "psnr_y")
+    if not found:
+        return []
+    saved = hull_mean([one.ours.saving for one in found.values()])
+    line = f"hull of full size and our networks, PSNR-Y: {saved} against full size"
+    if not resamplers(study):
+        return [line]
+    against = hull_mean([one.against_peers for one in found.values()])
+    return [f"{line}, {against} against the hull of full size and {', '.join(resamplers(study))}"]
