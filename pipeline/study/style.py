@@ -51,7 +51,7 @@ figure {{ margin: 0; min-width: 0; }}
 .pair .source {{ z-index: 1; clip-path: inset(0 calc(100% - var(--x)) 0 0); }}
 @media (max-width: 600px) {{
   td, th {{ padding: .25rem .4rem; font-size: .85rem; }}
-  td:first-child {{ white-space: normal; max-width: 8rem; overflow-wrap: anywhere; }}
+  td:first-child {{ white-space: normal; min-width: 7.5rem; max-width: 9rem; overflow-wrap: anywhere; }}
 }}
 {_SWITCHES}
 """
