@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from typing import Literal, cast
+from typing import cast
 
 import av
 import numpy as np
 from av.video.reformatter import VideoReformatter
+from irn_video.codecs.kernels import Kernel
 from irn_video.codecs.picture import Plane
 
-Kernel = Literal["lanczos", "bicubic"]
-RESAMPLERS: dict[str, tuple[Kernel, int]] = {
-    f"{kernel}-x{scale}": (kernel, scale) for kernel in ("lanczos", "bicubic") for scale in (1, 2, 4)
-}
-"""Kernel and scale by the name that stands where a network's might."""
 _KEPT = 8  # geometries
 _PIXEL_FORMATS = {1: "gray", 2: "gray16le"}
 

@@ -7,12 +7,21 @@ from irn_video.codecs.hdr import HdrMetadata
 from irn_video.codecs.picture import Layout
 
 from .av1 import Av1Nvenc, SvtAv1
-from .base import Encoder, EncoderSettings, parse_bitrate, suggestion
+from .base import CODEC_ALIASES, Encoder, EncoderSettings, canonical_codec, parse_bitrate, suggestion
 from .ffv1 import Ffv1
 from .h264 import X264, H264Nvenc
 from .h265 import X265, H265Nvenc
 
-__all__ = ["ENCODERS", "Encoder", "EncoderSettings", "choose_samples", "make_encoder", "parse_bitrate"]
+__all__ = [
+    "CODEC_ALIASES",
+    "ENCODERS",
+    "Encoder",
+    "EncoderSettings",
+    "canonical_codec",
+    "choose_samples",
+    "make_encoder",
+    "parse_bitrate",
+]
 
 ENCODERS: dict[str, type[Encoder]] = {
     "h264": X264,

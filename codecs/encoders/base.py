@@ -21,12 +21,25 @@ _MAX_BUFFER_SECONDS = 60
 MIN_BITRATE, MAX_BITRATE = 1000, 10_000_000_000
 
 
+CODEC_ALIASES = {
+    **dict.fromkeys(("avc", "x264", "libx264"), "h264"),
+    **dict.fromkeys(("hevc", "x265", "libx265"), "h265"),
+    **dict.fromkeys(("svtav1", "libsvtav1"), "av1"),
+}
+"""Other names of codecs that are understood, and the one that is stored and shown."""
+
+
+def canonical_codec(name: str) -> str:
+    """The name in `ENCODERS` of a codec: `x265` → `h265`; an unknown name stays as it is."""
+    return CODEC_ALIASES.get(name.lower(), name)
+
+
 @dataclass(frozen=True, kw_only=True)
 class EncoderSettings:
     """How to encode; checked when an encoder is made of it.
 
     Attributes:
-        codec: a name in `ENCODERS`.
+        codec: a name in `ENCODERS`; that of `canonical_codec` where another was given.
         crf: constant quality, smaller is better; None for the codec's default. Not together with `bitrate`.
         bitrate: mean bit/s.
         preset: speed against compression, in the words of the codec; None for its default.
@@ -47,6 +60,10 @@ class EncoderSettings:
     pixel_format: str | None = None
     lossless: bool = False
     buffer_seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.codec, str):  # what else it may be is refused elsewhere
+            object.__setattr__(self, "codec", canonical_codec(self.codec))
 
 
 class Encoder(ABC):

@@ -10,6 +10,7 @@ from itertools import groupby
 from typing import Any
 
 import click
+from irn_video.pipeline.commandline.completion import COMPLETED
 
 SETTINGS: dict[str, Any] = {"max_content_width": 100, "help_option_names": ["-h", "--help"]}
 """What all commands have of click's settings of a context."""
@@ -19,7 +20,7 @@ _OTHER = "Other"
 
 
 class Option(click.Option):
-    """An option that knows its place in the help, and its short name.
+    """An option that knows its place in the help, its short name, and the words that the shell completes it with.
 
     Its help's first sentence says what it does; further ones are shown by `--help-all` alone.
 
@@ -31,7 +32,8 @@ class Option(click.Option):
 
     def __init__(self, names: Sequence[str], *, group: str = _OTHER, rare: bool = False, **attributes: Any) -> None:
         short = [_SHORT[name] for name in names if name in _SHORT]
-        super().__init__([*names, *short], **attributes)
+        complete = next((COMPLETED[name] for name in names if name in COMPLETED), None)
+        super().__init__([*names, *short], **{"shell_complete": complete, **attributes})
         self.group, self.rare = group, rare
 
     def brief_record(self, ctx: click.Context) -> tuple[str, str] | None:
@@ -90,6 +92,14 @@ class Command(click.Command):
         name = ctx.find_root().info_name or ""
         variable = f"_{name.replace('-', '_').upper()}_COMPLETE"
         formatter.write_text(f'Completion of words in bash: eval "$({variable}=bash_source {name})"')
+
+
+class Group(click.Group):
+    """A group of commands; those without this help have at least its width and its `-h`."""
+
+    def __init__(self, *args: Any, **attributes: Any) -> None:
+        attributes["context_settings"] = {**SETTINGS, **attributes.get("context_settings", {})}
+        super().__init__(*args, **attributes)
 
 
 def _everything(ctx: click.Context) -> bool:

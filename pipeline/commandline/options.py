@@ -18,11 +18,13 @@ _MOMENT = re.compile(r"(?:(?:([0-9]{1,4}):)?([0-9]{1,4}):)?([0-9]{1,9}(?:\.[0-9]
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-def bitrate(_context: click.Context, _parameter: click.Parameter, value: str | None) -> int | None:
+def bitrate(context: click.Context, _parameter: click.Parameter, value: str | None) -> int | None:
     """What click's `callback` makes of `800k`: bit/s, see `parse_bitrate`."""
+    if value is None or context.resilient_parsing:  # the shell completes a word, and should not wait
+        return None
     from irn_video.codecs.encoders import parse_bitrate
 
-    return parse_bitrate(value) if value is not None else None
+    return parse_bitrate(value)
 
 
 def moment(_context: click.Context, parameter: click.Parameter, value: str | None) -> float | None:
@@ -100,7 +102,8 @@ def encoder_options(*, group: str, crf_help: str, preset_help: str) -> Callable[
             default="h264",
             show_default=True,
             metavar="NAME",
-            help="h264, h265, av1 or ffv1 (lossless). h264_nvenc, hevc_nvenc, av1_nvenc with an NVIDIA GPU.",
+            help="h264, h265, av1 or ffv1 (lossless). h264_nvenc, hevc_nvenc, av1_nvenc with an NVIDIA GPU. avc, x264, "
+            "hevc, x265 and svtav1 are understood too.",
         ),
         here("--lossless", rare=True, is_flag=True, help="Keep every sample. Large files."),
         here("--tune", rare=True, metavar="NAME", help="The codec's tuning, such as film or zerolatency."),

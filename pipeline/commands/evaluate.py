@@ -15,6 +15,7 @@ from irn_video.pipeline.commandline.help import Command, option
 from irn_video.pipeline.commandline.options import device_options, latent_options
 from irn_video.pipeline.commandline.progress import progress
 from irn_video.pipeline.commandline.running import run_command, warn
+from irn_video.pipeline.quality.metrics import metric_label
 
 if TYPE_CHECKING:
     from irn_video.pipeline.evaluation.complexity import Complexity
@@ -70,14 +71,14 @@ _CELL = 11
     seed_help="Of the latents.",
 )
 @option(
-    "--save",
+    "--out",
     group="Output",
     type=click.Path(path_type=Path),
     metavar="DIR",
     help="Write NAME_lr.png, NAME_lr_bicubic.png and NAME_restored.png (first latent) there; one folder per DIR "
     "where there are several.",
 )
-@option("--overwrite", group="Output", is_flag=True, help="Replace existing images of --save.")
+@option("--overwrite", group="Output", is_flag=True, help="Replace existing images of --out.")
 @option("--json", "as_json", group="Output", is_flag=True, help="Print the report on stdout as JSON.")
 @option(
     "--complexity",
@@ -97,11 +98,11 @@ _CELL = 11
 def command(folders: tuple[Path, ...], model: str, complexity: bool, size: str | None, **options: Any) -> None:
     """Measure a network on folders of HR images, as in the papers.
 
-    PSNR in dB and SSIM between the 8-bit restored image and the HR image, over R, G and B and on Y (ITU-R BT.601),
-    per image and their mean. HR images are cropped to a multiple of the scale, SCALE samples are cut off at every
-    border, the LR image has 8 bits; SSIM has a Gaussian window of 11x11, sigma 1.5. Grey images count as three
-    equal channels, so their PSNR on Y is 1.3 dB above that of tables that take grey itself for Y. Bicubic resampling is
-    MATLAB's; lanczos is swscale's.
+    PSNR-RGB and PSNR-Y in dB, SSIM-RGB and SSIM-Y, between the 8-bit restored image and the HR image: over R, G and
+    B, and on Y (ITU-R BT.601), per image and their mean; LR- is that of the LR image against the bicubic one. HR
+    images are cropped to a multiple of the scale, SCALE samples are cut off at every border, the LR image has 8 bits;
+    SSIM has a Gaussian window of 11x11, sigma 1.5. Grey images count as three equal channels, so their PSNR on Y is
+    1.3 dB above that of tables that take grey itself for Y. Bicubic resampling is MATLAB's; lanczos is swscale's.
 
     Codec-aware networks (made for video) send Y'CbCr 4:2:0 and are measured so: their LR image is 8-bit 4:2:0,
     carried without loss. Their figures are for comparison with themselves, not for the tables of RGB networks, which
@@ -117,7 +118,7 @@ def command(folders: tuple[Path, ...], model: str, complexity: bool, size: str |
     from irn_video.pipeline.evaluation.evaluate import EvalOptions, evaluate
     from irn_video.pipeline.evaluation.rescalers import load_stills
 
-    names = ("mode", "lr", "draws", "temperature", "seed", "save", "overwrite")
+    names = ("mode", "lr", "draws", "temperature", "seed", "out", "overwrite")
     settings = EvalOptions(**{name: options[name] for name in names})
     rescaler = load_stills(model, device=options["device"], precision=options["precision"])
     click.echo(f"{rescaler.name} on {rescaler.where}", err=True)
@@ -167,7 +168,7 @@ def _print(report: EvalReport) -> None:
         rows = [*((image.name, image.as_json()) for image in images), ("mean", means)]
         width = max(len(name) for name, _ in rows)
         click.echo(f"{folder}: {len(images)} images, {report.options.mode}, x{report.rescaler.scale}")
-        click.echo(" ".join(["".ljust(width), *(name.rjust(_CELL) for name in means)]))
+        click.echo(" ".join(["".ljust(width), *(metric_label(name).rjust(_CELL) for name in means)]))
         for name, row in rows:
             click.echo(" ".join([name.ljust(width), *(_cell(row.get(metric)) for metric in means)]))
 

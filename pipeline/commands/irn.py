@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 import click
+from irn_video.pipeline.commandline.help import Group
 from irn_video.pipeline.commandline.running import run_command
 
 COMMANDS = {
@@ -23,7 +24,7 @@ COMMANDS = {
 """Name of each command, and of its module here: `irn send` is `irn-send`."""
 
 
-class _Lazy(click.Group):
+class _Lazy(Group):
     """A group whose commands are imported when they are named."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -38,7 +39,7 @@ class _Lazy(click.Group):
         return found
 
 
-@click.group(name="irn", cls=_Lazy, context_settings={"max_content_width": 100})
+@click.group(name="irn", cls=_Lazy)
 @click.version_option(package_name="irn-video")
 def command() -> None:
     """Send video as a small H.264 stream and restore it at full size.

@@ -3,26 +3,38 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
+import textwrap
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import click
+from irn_video.pipeline.commandline.completion import complete_models
+from irn_video.pipeline.commandline.help import Group, option
 from irn_video.pipeline.commandline.running import run_command
 
+_LEAST_ROOM = 20  # of the last column
+_HEADS = ("NAME", "SCALE", "FROM", "WHAT")
+_name_argument = click.argument("name", metavar="NAME|FILE", shell_complete=complete_models)
 
-@click.group(name="irn-models", context_settings={"max_content_width": 100})
+
+@click.group(name="irn-models", cls=Group)
 @click.version_option(package_name="irn-video")
 def command() -> None:
     """List, show, import and export networks."""
 
 
 @command.command("list")
-@click.option("--json", "as_json", is_flag=True, help="Print the cards on stdout as JSON.")
+@option("--json", "as_json", is_flag=True, help="Print the cards of the networks on stdout as JSON.")
 def list_command(as_json: bool) -> None:
-    """List the networks that can be named."""
-    from irn_video.codecs.resample import RESAMPLERS
+    """List what can be named: networks, and ordinary resampling.
+
+    A line each; where stdout is a terminal, as wide as it.
+    """
+    from irn_video.codecs.kernels import RESAMPLERS
     from irn_video.pipeline.zoo import DEFAULT_MODEL, list_models
 
     entries = list_models()
@@ -31,23 +43,20 @@ def list_command(as_json: bool) -> None:
             json.dumps([{**asdict(e.card), "path": str(e.path), "shipped": e.shipped} for e in entries], indent=1)
         )
         return
+    rows = [_HEADS]
     for entry in entries:
-        mark = " (default)" if entry.card.name == DEFAULT_MODEL else "" if entry.shipped else " (imported)"
-        click.echo(f"{entry.path.stem}{mark}: x{entry.card.network.scale}, {entry.card.summary}")
-    click.echo(f"{', '.join(RESAMPLERS)}: ordinary resampling, for comparison")
+        origin = "default" if entry.path.stem == DEFAULT_MODEL else "shipped" if entry.shipped else "imported"
+        rows.append((entry.path.stem, f"x{entry.card.network.scale}", origin, entry.card.summary))
+    rows += [(name, f"x{scale}", "built in", _resampling(kernel)) for name, (kernel, scale) in RESAMPLERS.items()]
+    _print(rows)
 
 
 @command.command("show")
-@click.argument("name", metavar="NAME|FILE")
-@click.option("--json", "as_json", is_flag=True, help="Print the card on stdout as JSON.")
+@_name_argument
+@option("--json", "as_json", is_flag=True, help="Print the card on stdout as JSON.")
 def show_command(name: str, as_json: bool) -> None:
-    """Show the model card of a network."""
-    from irn_video.pipeline.zoo import find_model, read_model
-
-    path = find_model(name)
-    model = read_model(path)
-    parameters = sum(p.numel() for p in model.network.parameters())
-    values = {**asdict(model.card), "parameters": parameters, "sha256": model.sha256, "path": str(path)}
+    """Show the model card of a network, or what a name of ordinary resampling means."""
+    values = _card(name)
     if as_json:
         click.echo(json.dumps(values, indent=1))
         return
@@ -58,8 +67,8 @@ def show_command(name: str, as_json: bool) -> None:
 
 @command.command("import")
 @click.argument("checkpoint", metavar="FILE", type=click.Path(path_type=Path))
-@click.option("--name", required=True, metavar="NAME", help="What to call it.")
-@click.option("--overwrite", is_flag=True, help="Replace an imported network of this name.")
+@option("--name", required=True, metavar="NAME", help="What to call it.")
+@option("--overwrite", is_flag=True, help="Replace an imported network of this name.")
 def import_command(checkpoint: Path, name: str, overwrite: bool) -> None:
     """Import an official IRN checkpoint (.pth, x2 or x4) under a name of your choice."""
     from irn_video.pipeline.zoo import import_model
@@ -69,12 +78,10 @@ def import_command(checkpoint: Path, name: str, overwrite: bool) -> None:
 
 
 @command.command("export")
-@click.argument("name", metavar="NAME|FILE")
-@click.option(
-    "--onnx", "path", required=True, metavar="FILE", type=click.Path(path_type=Path), help="The ONNX file to write."
-)
-@click.option("--overwrite", is_flag=True, help="Replace an existing file.")
-def export_command(name: str, path: Path, overwrite: bool) -> None:
+@_name_argument
+@click.argument("output", metavar="OUTPUT.onnx", type=click.Path(path_type=Path))
+@option("--overwrite", is_flag=True, help="Replace an existing file.")
+def export_command(name: str, output: Path, overwrite: bool) -> None:
     """Write the receiver of a network for H.264 as an ONNX file, for programs without PyTorch.
 
     \b
@@ -89,8 +96,8 @@ def export_command(name: str, path: Path, overwrite: bool) -> None:
     """
     from irn_video.pipeline.zoo.onnx_export import INPUTS, OUTPUTS, export_onnx
 
-    size = export_onnx(name, path, overwrite=overwrite)
-    click.echo(f"{path}: {', '.join(INPUTS)} to {', '.join(OUTPUTS)}, {size / 1e6:.1f} MB")
+    size = export_onnx(name, output, overwrite=overwrite)
+    click.echo(f"{output}: {', '.join(INPUTS)} to {', '.join(OUTPUTS)}, {size / 1e6:.1f} MB")
 
 
 @command.command("score")
@@ -102,6 +109,36 @@ def score_command(file: Path, scores: str) -> None:
 
     write_scores(file, scores)
     click.echo(f"{file}: {scores}")
+
+
+def _card(name: str) -> dict[str, Any]:
+    """What there is to say of a name or file."""
+    from irn_video.codecs.kernels import RESAMPLERS
+
+    if name in RESAMPLERS:
+        kernel, scale = RESAMPLERS[name]
+        return {"name": name, "scale": scale, "summary": _resampling(kernel), "parameters": 0}
+    from irn_video.pipeline.zoo import find_model, read_model
+
+    path = find_model(name, also=tuple(RESAMPLERS))
+    model = read_model(path)
+    parameters = sum(p.numel() for p in model.network.parameters())
+    return {**asdict(model.card), "parameters": parameters, "sha256": model.sha256, "path": str(path)}
+
+
+def _resampling(kernel: str) -> str:
+    return f"ordinary {kernel} resampling, no network, for comparison"
+
+
+def _print(rows: Sequence[tuple[str, ...]]) -> None:
+    """Columns; the last one is wrapped on a terminal, so that the others stay columns."""
+    *widths, _ = (max(map(len, column)) for column in zip(*rows, strict=True))
+    indent = sum(widths) + 2 * len(widths)
+    room = shutil.get_terminal_size().columns - indent if sys.stdout.isatty() else sys.maxsize
+    for *cells, text in rows:
+        start = "".join(cell.ljust(width + 2) for cell, width in zip(cells, widths, strict=True))
+        lines = textwrap.wrap(text, max(_LEAST_ROOM, room)) if room < len(text) else [text]
+        click.echo("\n".join((start + lines[0], *(" " * indent + line for line in lines[1:]))))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

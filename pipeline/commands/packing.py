@@ -1,6 +1,6 @@
 """Pack training for a machine that has PyTorch alone, and bring its checkpoints back; see `training.packing`.
 
-python -m irn_video.pipeline.commands.packing pack CONFIG --images DIR --clips DIR --out packed.tar
+python -m irn_video.pipeline.commands.packing pack CONFIG packed.tar --images DIR --clips DIR
 python -m irn_video.pipeline.commands.packing unpack run.tar --out runs/mine
 """
 
@@ -11,33 +11,34 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import click
+from irn_video.pipeline.commandline.help import Group, option
 from irn_video.pipeline.commandline.running import run_command
 
 _PATH = click.Path(path_type=Path)
 
 
-@click.group(context_settings={"max_content_width": 100})
+@click.group(cls=Group)
 def command() -> None:
     """Pack data and code for a machine that has PyTorch alone, and bring checkpoints back."""
 
 
 @command.command("pack")
 @click.argument("config", type=_PATH)
-@click.option("--images", multiple=True, type=_PATH, metavar="DIR", help="Folder of photographs.")
-@click.option("--clips", multiple=True, type=_PATH, metavar="DIR", help="Folder of videos.")
-@click.option("--out", required=True, type=_PATH, metavar="FILE.tar", help="The archive.")
-@click.option("--batches", type=click.IntRange(1), default=2000, show_default=True, help="How many to prepare.")
-def pack_command(config: Path, images: tuple[Path, ...], clips: tuple[Path, ...], out: Path, batches: int) -> None:
-    """Prepare data for CONFIG (TOML) and pack it with the code that trains on it."""
+@click.argument("output", metavar="OUTPUT.tar", type=_PATH)
+@option("--images", multiple=True, type=_PATH, metavar="DIR", help="Folder of photographs.")
+@option("--clips", multiple=True, type=_PATH, metavar="DIR", help="Folder of videos.")
+@option("--batches", type=click.IntRange(1), default=2000, show_default=True, help="How many to prepare.")
+def pack_command(config: Path, output: Path, images: tuple[Path, ...], clips: tuple[Path, ...], batches: int) -> None:
+    """Prepare data for CONFIG (TOML) and pack it into OUTPUT.tar with the code that trains on it."""
     from irn_video.pipeline.training.packing import pack
 
-    pack(config, images, clips, out, batches, say=lambda line: click.echo(line, err=True))
+    pack(config, images, clips, output, batches, say=lambda line: click.echo(line, err=True))
 
 
 @command.command("unpack")
 @click.argument("result", type=_PATH)
-@click.option("--out", required=True, type=_PATH, metavar="DIR", help="Folder of the run.")
-@click.option("--overwrite", is_flag=True, help="Replace a checkpoint that has taken as many steps or more.")
+@option("--out", required=True, type=_PATH, metavar="DIR", help="Folder of the run.")
+@option("--overwrite", is_flag=True, help="Replace a checkpoint that has taken as many steps or more.")
 def unpack_command(result: Path, out: Path, overwrite: bool) -> None:
     """Put checkpoint and log of RESULT (run.tar, or a folder) where irn-train goes on from them."""
     from irn_video.pipeline.training.packing import unpack

@@ -6,13 +6,14 @@ import sys
 from collections.abc import Sequence
 
 import click
+from irn_video.pipeline.commandline.help import Group
 from irn_video.pipeline.commandline.running import run_command
 from irn_video.pipeline.commands.stream_demo import demo
 from irn_video.pipeline.commands.stream_receive import receive
 from irn_video.pipeline.commands.stream_send import send
 
 
-@click.group(name="irn-stream", context_settings={"max_content_width": 100})
+@click.group(name="irn-stream", cls=Group)
 @click.version_option(package_name="irn-video")
 def command() -> None:
     """Video live over a network.

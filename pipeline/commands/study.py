@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import click
+from irn_video.pipeline.commandline.help import Group, option
 from irn_video.pipeline.commandline.progress import progress
 from irn_video.pipeline.commandline.running import PartialResult, run_command, warn
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 _FOLDER = click.Path(path_type=Path, file_okay=False)
 
 
-class _DefaultRun(click.Group):
+class _DefaultRun(Group):
     """`irn-study CLIP…` is `irn-study run CLIP…`."""
 
     def resolve_command(
@@ -33,12 +34,12 @@ class _DefaultRun(click.Group):
         return super().resolve_command(ctx, args)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        if args and args[0].startswith("-") and args[0] not in ("--help", "--version"):
+        if args and args[0].startswith("-") and args[0] not in ("-h", "--help", "--version"):
             args = ["run", *args]
         return super().parse_args(ctx, args)
 
 
-@click.group(name="irn-study", cls=_DefaultRun, context_settings={"max_content_width": 100})
+@click.group(name="irn-study", cls=_DefaultRun)
 @click.version_option(package_name="irn-video")
 def command() -> None:
     """Bandwidth against quality.
@@ -74,21 +75,21 @@ _workers = click.option(
 
 @command.command()
 @click.argument("clips", nargs=-1, type=click.Path(path_type=Path))
-@click.option("--out", required=True, type=_FOLDER, metavar="DIR", help="Folder of the study; made if missing.")
+@option("--out", required=True, type=_FOLDER, metavar="DIR", help="Folder of the study; made if missing.")
 @click.option(
     "--config", type=click.Path(path_type=Path), metavar="FILE", help="A study file (TOML); options win over it."
 )
-@click.option(
+@option(
     "--models",
     callback=_words,
     metavar="A,B",
     help="Networks, weights files, or SENDER+UPSCALER: lanczos, bicubic or RCAN's checkpoint enlarges what SENDER "
     "has made, as in bicubic-x2+RCAN_BIX2.pt [default: irn-h264-x2].",
 )
-@click.option("--anchors", callback=_words, metavar="A,B", help="full, lanczos, bicubic, … [default: full,lanczos].")
-@click.option("--codec", metavar="NAME", help="h264, h265 or av1 [default: h264].")
-@click.option("--preset", metavar="NAME", help="Of the encoder [default: its own, medium for h264].")
-@click.option("--tune", metavar="NAME", help="Of the encoder [default: none].")
+@option("--anchors", callback=_words, metavar="A,B", help="full, lanczos, bicubic, … [default: full,lanczos].")
+@option("--codec", metavar="NAME", help="h264, h265 or av1 [default: h264].")
+@option("--preset", metavar="NAME", help="Of the encoder [default: its own, medium for h264].")
+@option("--tune", metavar="NAME", help="Of the encoder [default: none].")
 @click.option("--keyint", type=int, metavar="N", help="Largest distance of keyframes [default: the codec's].")
 @click.option("--crf", "crfs", callback=_numbers, metavar="A,B", help="At least four [default: a ladder by scale].")
 @click.option("--bitrates", callback=_words, metavar="A,B", help="Such as 400k,800k,1.6M,3M instead of --crf.")
@@ -157,7 +158,7 @@ def compare(before: Path, after: Path) -> None:
 @click.option("--vmaf", type=click.FloatRange(0, 100), metavar="V", help="The lowest bit rate for this mean VMAF.")
 @click.option("--psnr", type=click.FloatRange(10, 70), metavar="DB", help="The lowest bit rate for this mean PSNR-Y.")
 @click.option("--by", type=click.Choice(["vmaf", "psnr_y"]), default="vmaf", show_default=True, help="What quality is.")
-@click.option(
+@option(
     "--models", callback=_words, metavar="A,B", help="Candidates besides full size [default: irn-h264-x1, -x2 and -x4]."
 )
 @click.option(
@@ -168,7 +169,7 @@ def compare(before: Path, after: Path) -> None:
     "more bit rate than it [default: 48].",
 )
 @_workers
-@click.option("--out", type=_FOLDER, metavar="DIR", help="Keep the measurements here, for the next question.")
+@option("--out", type=_FOLDER, metavar="DIR", help="Keep the measurements here, for the next question.")
 def recommend(
     clip: Path, bitrate: str | None, vmaf: float | None, psnr: float | None, by: Metric, **options: Any
 ) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from irn_video.pipeline.commandline.help import SETTINGS, option
 from irn_video.pipeline.commandline.options import device_options
 from irn_video.pipeline.commandline.running import run_command, warn
 
@@ -44,48 +45,46 @@ class _Arguments:
     validate_every: float
 
 
-@click.command(name="irn-train", context_settings={"max_content_width": 100})
+@click.command(name="irn-train", context_settings=SETTINGS)
 @click.version_option(package_name="irn-video")
 @click.argument("config", type=_FOLDER)
-@click.option(
+@option(
     "--images",
     multiple=True,
     type=_FOLDER,
     metavar="DIR",
     help="Folder of photographs, searched below too; may be given more than once.",
 )
-@click.option("--clips", multiple=True, type=_FOLDER, metavar="DIR", help="Folder of videos, likewise.")
-@click.option(
+@option("--clips", multiple=True, type=_FOLDER, metavar="DIR", help="Folder of videos, likewise.")
+@option(
     "--data",
     type=_FOLDER,
     metavar="DIR",
     help="Prepared data instead of both; python -m irn_video.pipeline.commands.packing --help tells more.",
 )
-@click.option(
-    "--out", required=True, type=_FOLDER, metavar="DIR", help="Folder of this run; a run found there is continued."
-)
-@click.option(
+@option("--out", required=True, type=_FOLDER, metavar="DIR", help="Folder of this run; a run found there is continued.")
+@option(
     "--minutes",
     type=click.FloatRange(0.05),
     metavar="M",
     help="Time budget, earlier runs included; a cosine schedule follows it where there are no steps [default: 60, or "
     "none where the number of steps is limited].",
 )
-@click.option(
+@option(
     "--steps",
     type=click.IntRange(1),
     metavar="N",
     help="Budget in steps, earlier runs included; a run stopped and continued then equals one that was not [default: "
     "as CONFIG says].",
 )
-@click.option(
+@option(
     "--init",
     metavar="NAME|FILE",
     help="Start from these weights; those of the paper's networks may have fewer blocks [default: untrained].",
 )
 @device_options
-@click.option("--compile", "compiled", is_flag=True, help="Use torch.compile: minutes at the start, quicker steps.")
-@click.option(
+@option("--compile", "compiled", is_flag=True, help="Use torch.compile: minutes at the start, quicker steps.")
+@option(
     "--save-every",
     type=click.FloatRange(0),
     default=60,
@@ -93,7 +92,7 @@ class _Arguments:
     metavar="S",
     help="Seconds between checkpoints.",
 )
-@click.option(
+@option(
     "--log-every",
     type=click.IntRange(1),
     default=50,
@@ -101,7 +100,7 @@ class _Arguments:
     metavar="N",
     help="Steps between lines of the log.",
 )
-@click.option(
+@option(
     "--validate",
     multiple=True,
     type=_FOLDER,
@@ -109,7 +108,7 @@ class _Arguments:
     help="Folder of clips (codec-aware networks: real encodes, BD-rate against Lanczos) or of images (the paper's "
     "networks: PSNR) that are not trained on.",
 )
-@click.option(
+@option(
     "--validate-every",
     type=click.FloatRange(0),
     default=20,
@@ -117,7 +116,7 @@ class _Arguments:
     metavar="M",
     help="Minutes between validations; there is one at the end too.",
 )
-@click.option("--nice", "polite", is_flag=True, help="Let everything else on this machine go first.")
+@option("--nice", "polite", is_flag=True, help="Let everything else on this machine go first.")
 def command(**options: Any) -> None:
     """Train the network that CONFIG (TOML) describes.
 

@@ -8,8 +8,9 @@ from typing import cast
 
 import torch
 from irn_video.codecs.errors import BadOption, BadUpdate
+from irn_video.codecs.kernels import RESAMPLERS
 from irn_video.codecs.picture import ColorSpec, Layout, Picture, Plane
-from irn_video.codecs.resample import RESAMPLERS, Resampler
+from irn_video.codecs.resample import Resampler
 from irn_video.pipeline.engine.device import Device, choose_device
 from irn_video.pipeline.network import CodecAwareRescaler, Prediction
 from irn_video.pipeline.network.codec_aware import pack, unpack

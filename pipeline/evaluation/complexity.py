@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 from irn_video.codecs.errors import BadOption, UnknownModel
-from irn_video.codecs.resample import RESAMPLERS
+from irn_video.codecs.kernels import RESAMPLERS
 from irn_video.pipeline.engine.upscaling import load_rcan
 from irn_video.pipeline.evaluation.rescalers import CHECKPOINT_SUFFIXES, RCAN_SCALES
 from irn_video.pipeline.network import InvertibleRescaler

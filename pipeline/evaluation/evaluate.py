@@ -84,7 +84,7 @@ class EvalOptions:
         draws: latents per image, whose metrics are averaged.
         temperature: of the latents; None takes the network's.
         seed: of the latents.
-        save: folder for LR, bicubic LR and restored images (of the first latent).
+        out: folder for LR, bicubic LR and restored images (of the first latent).
         overwrite: replace images there.
 
     Raises:
@@ -96,7 +96,7 @@ class EvalOptions:
     draws: int = 1
     temperature: float | None = None
     seed: int = 0
-    save: Path | None = None
+    out: Path | None = None
     overwrite: bool = False
 
     def __post_init__(self) -> None:
@@ -292,9 +292,9 @@ def _plan(rescaler: StillRescaler, folders: Sequence[Path], options: EvalOptions
 
 
 def _saved(folder: Path, path: Path, folders: Sequence[Path], options: EvalOptions) -> Path | None:
-    if options.save is None:
+    if options.out is None:
         return None
-    return (options.save / folder.resolve().name if len(folders) > 1 else options.save) / path.stem
+    return (options.out / folder.resolve().name if len(folders) > 1 else options.out) / path.stem
 
 
 def _find_lr(hr: Path, folder: Path, scale: int) -> Path:

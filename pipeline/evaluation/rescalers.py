@@ -13,8 +13,9 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from irn_video.codecs.errors import UnknownModel
+from irn_video.codecs.kernels import RESAMPLERS
 from irn_video.codecs.picture import Layout, Picture
-from irn_video.codecs.resample import RESAMPLERS, Resampler
+from irn_video.codecs.resample import Resampler
 from irn_video.pipeline.engine.device import Device, choose_device
 from irn_video.pipeline.engine.rescaler import Rescaler, Restoration, RgbRescaler, network_rescaler
 from irn_video.pipeline.engine.upscaling import RcanRescaler, load_rcan

@@ -1,14 +1,17 @@
-"""What network a weights file holds: the few numbers from which it can be built."""
+"""What network a weights file holds: the few numbers from which it can be built.
+
+This module must not import PyTorch, so that networks are listed quickly.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from irn_video.codecs.errors import BadWeights
-from irn_video.pipeline.network.codec_aware import CodecAwareRescaler
-from irn_video.pipeline.network.paper import PaperRescaler
-from irn_video.pipeline.network.rescaler import InvertibleRescaler
+
+if TYPE_CHECKING:
+    from irn_video.pipeline.network.rescaler import InvertibleRescaler
 
 # Sanity limits, since a spec may come from a file that somebody else made.
 _MAX_WIDTH, _MAX_DEPTH, _MAX_BLOCKS, _MAX_CORING = 512, 64, 32, 4.0
@@ -57,6 +60,9 @@ class NetworkSpec:
 
     def build(self) -> InvertibleRescaler:
         """A new network with untrained weights, in evaluation mode."""
+        from irn_video.pipeline.network.codec_aware import CodecAwareRescaler
+        from irn_video.pipeline.network.paper import PaperRescaler
+
         network: InvertibleRescaler
         if self.family == "paper":
             network = PaperRescaler(self.scale, self.blocks, self.latent_std)

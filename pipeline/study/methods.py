@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 
 from irn_video.codecs.errors import BadOption, MissingFile
-from irn_video.codecs.resample import RESAMPLERS
+from irn_video.codecs.kernels import RESAMPLERS
 from irn_video.pipeline.adaptation.effort import EFFORTS
 from irn_video.pipeline.evaluation.complexity import complexity_of
 from irn_video.pipeline.restoring import file_digest

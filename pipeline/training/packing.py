@@ -1,6 +1,6 @@
 """Training on a machine that has PyTorch and nothing else: no network, no PyAV, no OpenCV.
 
-    python -m irn_video.pipeline.commands.packing pack CONFIG --images DIR --clips DIR --out packed.tar [--batches 2000]
+    python -m irn_video.pipeline.commands.packing pack CONFIG packed.tar --images DIR --clips DIR [--batches 2000]
     (there)  tar xf packed.tar && cd packed && ./train.sh --steps 20000
     python -m irn_video.pipeline.commands.packing unpack run.tar --out runs/mine
     irn-train CONFIG --images DIR --clips DIR --out runs/mine --steps 20000

@@ -1,4 +1,7 @@
-"""Model cards and weights files: safetensors, with the card in the header."""
+"""Model cards and weights files: safetensors, with the card in the header.
+
+PyTorch is imported where weights are read or written, so that cards are listed quickly.
+"""
 
 from __future__ import annotations
 
@@ -7,16 +10,16 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
 from irn_video.codecs.errors import BadWeights, MissingFile
 from irn_video.codecs.writing.output import atomic_path
-from irn_video.pipeline.network import InvertibleRescaler
 from irn_video.pipeline.network.spec import NetworkSpec
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
-from torch import Tensor
+
+if TYPE_CHECKING:
+    from irn_video.pipeline.network import InvertibleRescaler
+    from torch import Tensor
 
 _CARD_KEY = "irn_video_card"
 _CARD_VERSION = 1
@@ -80,7 +83,7 @@ def read_card(path: Path) -> ModelCard:
     """
     _check_file(path)
     try:
-        with safe_open(path, "pt") as file:
+        with safe_open(path, "np") as file:
             metadata = file.metadata() or {}
     except (SafetensorError, OSError, ValueError) as error:
         raise BadWeights(f"not a readable safetensors file: {error}", path=path, hint="fetch it again") from error
@@ -126,6 +129,8 @@ def write_model(path: Path, card: ModelCard, state: dict[str, Tensor], *, overwr
     Raises:
         OutputRefused, UnwritableOutput: see `atomic_path`.
     """
+    from safetensors.torch import save
+
     whole = {name: value.detach().contiguous().cpu() for name, value in state.items()}
     text = json.dumps({"version": _CARD_VERSION, **asdict(card)}, sort_keys=True)
     with atomic_path(path, overwrite=overwrite) as temporary:
@@ -135,6 +140,8 @@ def write_model(path: Path, card: ModelCard, state: dict[str, Tensor], *, overwr
 
 def digest(state: dict[str, Tensor]) -> str:
     """SHA-256 over names, types, shapes and bytes of the tensors, in order of their names."""
+    import torch
+
     sha = hashlib.sha256()
     for name in sorted(state):
         tensor = state[name].detach().contiguous().cpu()
@@ -149,6 +156,8 @@ def load_strictly(network: InvertibleRescaler, state: dict[str, Tensor], path: P
     Raises:
         BadWeights: names the first tensors that are missing, unknown, of another shape or not finite.
     """
+    import torch
+
     expected = network.state_dict()
     missing, unknown = sorted(expected.keys() - state.keys()), sorted(state.keys() - expected.keys())
     if missing or unknown:

@@ -11,7 +11,6 @@ from pathlib import Path
 
 from irn_video.codecs.errors import BadOption, UnknownModel, UnwritableOutput
 from irn_video.pipeline.zoo.card import LoadedModel, ModelCard, read_card, read_model, write_model
-from irn_video.pipeline.zoo.official import read_official
 
 NETWORKS = {1: "irn-h264-x1", 2: "irn-h264-x2", 4: "irn-h264-x4"}
 """The network of each scale, where only the scale is chosen."""
@@ -52,8 +51,15 @@ def list_models() -> list[ModelEntry]:
     return list(entries.values())
 
 
-def find_model(name_or_path: str) -> Path:
-    """The weights file of a network given by name or by path.
+def model_names() -> list[str]:
+    """Names of all networks, without looking into their files."""
+    folders = (_shipped_folder(), user_folder())
+    names = [path.stem for folder in folders if folder.is_dir() for path in sorted(folder.glob("*" + _SUFFIX))]
+    return list(dict.fromkeys(names))
+
+
+def find_model(name_or_path: str, also: tuple[str, ...] = ()) -> Path:
+    """The weights file of a network given by name or by path; `also` are other names that the error may suggest.
 
     Raises:
         UnknownModel: no such name, and no such file; names the nearest.
@@ -65,14 +71,12 @@ def find_model(name_or_path: str) -> Path:
         path = folder / (name_or_path + _SUFFIX)
         if path.is_file():
             return path
-    raise unknown_model(name_or_path)
+    raise unknown_model(name_or_path, also)
 
 
 def unknown_model(name: str, also: tuple[str, ...] = ()) -> UnknownModel:
     """The error for a name that is not there, naming the nearest or all."""
-    folders = (_shipped_folder(), user_folder())
-    names = [path.stem for folder in folders if folder.is_dir() for path in sorted(folder.glob("*" + _SUFFIX))]
-    names += also
+    names = [*model_names(), *also]
     near = difflib.get_close_matches(name, names, 1)
     hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(names)}"
     return UnknownModel(f"no network is called {name!r}", hint=hint)
@@ -95,6 +99,8 @@ def import_model(checkpoint: Path, name: str, *, overwrite: bool = False) -> Mod
         MissingFile, BadWeights: see `read_official`.
         OutputRefused: the name is taken and `overwrite` is False.
     """
+    from irn_video.pipeline.zoo.official import read_official
+
     if not _NAME.fullmatch(name):
         raise BadOption(f"{name!r} is not a usable name", hint="letters, digits, dots and dashes, at most 64")
     if (_shipped_folder() / (name + _SUFFIX)).exists():

@@ -17,7 +17,7 @@ from typing import Any
 
 import click
 from irn_video.codecs.errors import BadOption
-from irn_video.codecs.resample import RESAMPLERS
+from irn_video.codecs.kernels import RESAMPLERS
 from irn_video.codecs.writing.output import check_output
 from irn_video.pipeline.quality.curves import Crossover, Curve, bd_rate, crossover
 from irn_video.pipeline.zoo import find_model

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import click
 from irn_video.codecs.writing.output import atomic_path
+from irn_video.pipeline.commandline.help import option
 from irn_video.pipeline.zoo import DEFAULT_MODEL
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -40,12 +41,12 @@ markdown_option = click.option("--markdown", is_flag=True, help="Print tables as
 
 def model_option(default: str = DEFAULT_MODEL) -> Callable[[Function], Function]:
     """`--model`, one."""
-    return click.option("--model", default=default, show_default=True, help="A network or weights file.")
+    return option("--model", default=default, show_default=True, help="A network or weights file.")
 
 
 def models_option(function: Function) -> Function:
     """`--model`, any number."""
-    return click.option(
+    return option(
         *("--model", "models"),
         multiple=True,
         default=[DEFAULT_MODEL],
@@ -56,7 +57,7 @@ def models_option(function: Function) -> Function:
 
 def json_options(function: Function) -> Function:
     """`--json` and `--overwrite`, for `write_json`."""
-    function = click.option("--overwrite", is_flag=True, help="Replace an existing JSON file.")(function)
+    function = option("--overwrite", is_flag=True, help="Replace an existing JSON file.")(function)
     path = click.Path(path_type=Path)
     return click.option("--json", "json_path", type=path, help="Write all figures here.")(function)
 

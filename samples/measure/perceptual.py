@@ -41,7 +41,7 @@ def score(model: str, folders: tuple[Path, ...], temperature: float | None = Non
     with tempfile.TemporaryDirectory(prefix="perceptual-") as saved:
         found = {}
         for folder in folders:
-            options = EvalOptions(temperature=temperature, save=Path(saved) / folder.resolve().name)
+            options = EvalOptions(temperature=temperature, out=Path(saved) / folder.resolve().name)
             images = evaluate(load_stills(model), [folder], options).images
             values = [_vmaf(image, Path(saved) / folder.resolve().name) for image in images]
             psnr = [image.quality.psnr_y for image in images if image.quality.psnr_y is not None]

@@ -1,6 +1,6 @@
 """One place of one frame at equal bits, beside its source: full-size H.264, the Lanczos pair, a network.
 
-python samples/measure picture CLIP --crf 34 --out PICTURE.png [--frame 12] [--place 100,80,96,72] [--model NAME]
+python samples/measure picture CLIP PICTURE.png --crf 34 [--frame 12] [--place 100,80,96,72] [--model NAME]
 
 The network's stream has this CRF; those of the other two are searched until all three videos have the same size within
 1 %. Figures are means over all frames. Frames are shown as they were before anything encoded them again.
@@ -17,6 +17,7 @@ import click
 from irn_video.codecs.errors import BadOption
 from irn_video.codecs.reading.reader import probe
 from irn_video.codecs.writing.output import check_output
+from irn_video.pipeline.commandline.help import option
 from irn_video.pipeline.quality.libvmaf import measure_files
 from irn_video.pipeline.study.crops import picture_at
 from irn_video.pipeline.zoo import find_model
@@ -101,6 +102,7 @@ def _check_shown(clip: Path, frame: int | None, place: Place | None) -> None:
 
 @click.command()
 @click.argument("clip", type=VIDEO)
+@click.argument("output", required=False, metavar="[OUTPUT.png]", type=click.Path(path_type=Path))
 @model_option()
 @click.option("--crf", type=click.FloatRange(1, 50), default=34, show_default=True, help="Of the network's stream.")
 @frames_option
@@ -108,27 +110,29 @@ def _check_shown(clip: Path, frame: int | None, place: Place | None) -> None:
 @click.option("--place", callback=_place, metavar="LEFT,TOP,WIDTH,HEIGHT",
               help="What of it is shown [default: where the Lanczos pair is furthest from the source].")  # fmt: skip
 @click.option("--zoom", type=click.IntRange(1, 16), default=3, show_default=True, help="Enlarged so many times.")
-@click.option("--out", type=click.Path(path_type=Path), metavar="PICTURE.png", help="Write the frame here.")
-@click.option("--overwrite", is_flag=True, help="Replace an existing picture.")
+@option("--overwrite", is_flag=True, help="Replace an existing picture.")
 def command(
     clip: Path,
+    output: Path | None,
     model: str,
     crf: float,
     frames: int | None,
     frame: int | None,
     place: Place | None,
     zoom: int,
-    out: Path | None,
     overwrite: bool,
 ) -> None:
-    """One place of CLIP at equal bits: full-size H.264, the Lanczos pair, a network; and the figures of all frames."""
+    """One place of CLIP at equal bits: full-size H.264, the Lanczos pair, a network; and the figures of all frames.
+
+    OUTPUT.png shows the frame.
+    """
     _check_shown(clip, frame, place)
-    if out is not None:
-        check_output(out, [clip], overwrite)
+    if output is not None:
+        check_output(output, [clip], overwrite)
     with tempfile.TemporaryDirectory(prefix="frame-") as folder:
         ways = at_equal_bits(clip, model, crf, Path(folder), frames)
         click.echo(figures(ways))
-        if out is None:
+        if output is None:
             return
         info = probe(ways["H.264"].video)
         index = frame if frame is not None else (info.frames or 1) // 2
@@ -136,5 +140,5 @@ def command(
         source = picture_at(clip, index)
         place = place or worst_place(source, pictures["Lanczos"], *_SIZE)
         labels = {f"{name}, {ways[name].point.kbps:.0f} kb/s": shown for name, shown in pictures.items()}
-        write_panels(out, {"source": source, **labels}, place, zoom, overwrite=overwrite)
-        click.echo(f"{out}: frame {index}, {place.width}x{place.height} at {place.left},{place.top}")
+        write_panels(output, {"source": source, **labels}, place, zoom, overwrite=overwrite)
+        click.echo(f"{output}: frame {index}, {place.width}x{place.height} at {place.left},{place.top}")

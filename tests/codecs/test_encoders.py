@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,14 @@ import av
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from irn_video.codecs.encoders import ENCODERS, EncoderSettings, choose_samples, make_encoder, parse_bitrate
+from irn_video.codecs.encoders import (
+    ENCODERS,
+    EncoderSettings,
+    canonical_codec,
+    choose_samples,
+    make_encoder,
+    parse_bitrate,
+)
 from irn_video.codecs.errors import BadOption, UnavailableEncoder
 from irn_video.codecs.picture import Layout
 from irn_video.codecs.reading.pixels import samples_of
@@ -231,3 +239,19 @@ def test_av1_leaves_the_threads_priority_as_it_was(tools: Any, tmp_path: Path) -
     before = os.sched_getscheduler(0)
     tools.write(tmp_path / "x.mkv", tools.draw(2, 64, 64), EncoderSettings(codec="av1", preset="12"))
     assert os.sched_getscheduler(0) == before
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        *((name, "h265") for name in ("hevc", "x265", "libx265", "HEVC")),
+        *((name, "h264") for name in ("avc", "x264", "libx264")),
+        *((name, "av1") for name in ("svtav1", "libsvtav1")),
+        *((name, name) for name in (*ENCODERS, "nothing")),
+    ],
+)
+def test_other_names_of_codecs(given: str, meant: str) -> None:
+    """Settings have the one name from the start, so that cards, reports and file names do."""
+    assert canonical_codec(given) == meant
+    assert EncoderSettings(codec=given) == EncoderSettings(codec=meant)
+    assert replace(EncoderSettings(), codec=given).codec == meant

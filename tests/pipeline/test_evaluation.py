@@ -158,7 +158,7 @@ class TestProtocol:
 
     def test_network_of_the_paper(self, evaluate: Eval, hr: Path, irn: Path, tmp_path: Path) -> None:
         """Forward pass, 8 bits, reverse pass with latent 0, with the network alone; sizes that 4 does not divide."""
-        code, _, _ = evaluate(hr, "--model", irn, "--device", "cpu", "--save", tmp_path / "out", "--temperature", 0)
+        code, _, _ = evaluate(hr, "--model", irn, "--device", "cpu", "--out", tmp_path / "out", "--temperature", 0)
         assert code == 0
         truth = load(hr / "b.png")[:50, :44]
         network = paper_network(2)
@@ -271,7 +271,7 @@ class TestModes:
 
     def test_codec_aware_networks_send_420(self, evaluate: Eval, hr: Path, tmp_path: Path) -> None:
         how = ("--model", "irn-h264-x2", "--device", "cpu", "--precision", "fp32")
-        code, out, _ = evaluate(hr, *how, "--json", "--save", tmp_path / "out")
+        code, out, _ = evaluate(hr, *how, "--json", "--out", tmp_path / "out")
         assert code == 0
         assert all(image["psnr_y"] > 20 for image in json.loads(out)["images"])
         assert load(tmp_path / "out" / "b_lr.png").shape == (25, 22, 3)
@@ -281,7 +281,7 @@ class TestModes:
 class TestSaving:
     def test_pictures(self, evaluate: Eval, hr: Path, tmp_path: Path) -> None:
         out = tmp_path / "new" / "out"
-        arguments = (hr, "--model", "bicubic-x2", "--save", out)
+        arguments = (hr, "--model", "bicubic-x2", "--out", out)
         assert evaluate(*arguments)[0] == 0
         kinds = ("lr", "lr_bicubic", "restored")
         assert sorted(p.name for p in out.iterdir()) == sorted(f"{n}_{k}.png" for n in "ab" for k in kinds)
@@ -293,13 +293,13 @@ class TestSaving:
 
     def test_folders_do_not_mix(self, evaluate: Eval, hr: Path, tmp_path: Path) -> None:
         save(tmp_path / "other" / "a.png", scene(32, 32))
-        assert evaluate(hr, tmp_path / "other", "--model", "bicubic-x2", "--save", tmp_path / "out")[0] == 0
+        assert evaluate(hr, tmp_path / "other", "--model", "bicubic-x2", "--out", tmp_path / "out")[0] == 0
         assert (tmp_path / "out" / "hr" / "a_lr.png").is_file()
         assert (tmp_path / "out" / "other" / "a_lr.png").is_file()
 
     def test_two_of_one_name(self, evaluate: Eval, hr: Path, tmp_path: Path) -> None:
         save(hr / "a.jpg", scene(32, 32))
-        code, _, err = evaluate(hr, "--model", "bicubic-x2", "--save", tmp_path / "out")
+        code, _, err = evaluate(hr, "--model", "bicubic-x2", "--out", tmp_path / "out")
         assert code == 2
         assert "two images would be saved" in err
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import shlex
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +14,7 @@ import pytest
 from click.shell_completion import BashComplete
 from click.testing import CliRunner
 from irn_video.pipeline.commandline.help import Command, Option
-from irn_video.pipeline.commands import irn, stream
+from irn_video.pipeline.commands import irn, packing, stream
 
 ROOT = Path(__file__).parents[2]
 
@@ -56,7 +58,7 @@ def test_nothing_is_kept_back(name: str) -> None:
     for option in command.params:
         if isinstance(option, click.Option):
             assert isinstance(option, Option) or option.expose_value is False
-            flag = re.compile(rf"^  {option.opts[0]}\b", re.MULTILINE)
+            flag = re.compile(rf"^  (-\w, )?{option.opts[0]}\b", re.MULTILINE)
             assert flag.search(whole)
             assert bool(flag.search(brief)) == (isinstance(option, Option) and not option.rare)
             assert "".join((option.help or "").split()) in words
@@ -111,14 +113,87 @@ def test_every_command_is_installed() -> None:
     assert 'irn = "irn_video.pipeline.commands.irn:main"' in scripts
 
 
+@pytest.mark.parametrize("name", [*COMMANDS, "irn", "irn stream", "irn study", "irn models"])
+def test_h_is_help(name: str) -> None:
+    assert said(*name.split()[1:], "-h") == said(*name.split()[1:], "--help")
+
+
+def test_each_command_alone_knows_h() -> None:
+    """Not through `irn`, which would hand it down."""
+    context = click.Context(irn.command)
+    for one in (packing.command, irn.command, *(irn.command.get_command(context, name) for name in irn.COMMANDS)):
+        assert one is not None
+        assert CliRunner().invoke(one, ["-h"]).output.startswith("Usage: ")
+
+
+SHORT = {"--out": "-o", "--overwrite": "-y", "--quiet": "-q"}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_options_of_one_name_have_one_short_name(name: str) -> None:
+    for option in COMMANDS[name].params:
+        for long in SHORT.keys() & option.opts:
+            if isinstance(option, Option):
+                assert SHORT[long] in option.opts
+
+
+def test_short_names_are_there() -> None:
+    found = {word for command in COMMANDS.values() for option in command.params for word in option.opts}
+    assert {"-o", "-y"} <= found
+
+
 @pytest.mark.parametrize(
-    ("words", "wanted"),
-    [(["send"], "--adapt"), (["models"], "list"), ([], "receive"), (["stream"], "demo")],
+    ("words", "begun", "wanted"),
+    [
+        (["send"], "--ad", {"--adapt", "--adapt-budget"}),
+        (["models"], "li", {"list"}),
+        ([], "rec", {"receive"}),
+        (["stream"], "de", {"demo"}),
+        (["send", "--model"], "irn-h264-x2", {"irn-h264-x2", "irn-h264-x2-base"}),
+        (["receive", "--model"], "bicubic-x", {"bicubic-x1", "bicubic-x2", "bicubic-x4"}),
+        (["stream", "demo", "--model"], "lanczos-x4", {"lanczos-x4"}),
+        (["rescale", "--model"], "irn-p", {"irn-plus-x4"}),
+        (["eval", "--model"], "irn-p", {"irn-plus-x4"}),
+        (["train", "--init"], "irn-p", {"irn-plus-x4"}),
+        (["models", "show"], "irn-p", {"irn-plus-x4"}),
+        (["models", "export"], "irn-p", {"irn-plus-x4"}),
+        (["study", "run", "--models"], "irn-x2,irn-p", {"irn-x2,irn-plus-x4"}),
+        (["study", "run", "--anchors"], "full,lanczos-x", {f"full,lanczos-x{scale}" for scale in (1, 2, 4)}),
+        (["send", "--codec"], "h26", {"h264", "h265", "h264_nvenc"}),
+        (["receive", "--codec"], "x", {"x264", "x265"}),
+        (["send", "--preset"], "very", {"veryfast", "veryslow"}),
+        (["send", "--codec", "svtav1", "--preset"], "1", {"1", "10", "11", "12", "13"}),
+        (["stream", "send", "--preset"], "ultra", {"ultrafast"}),
+        (["study", "run", "--codec", "h264_nvenc", "--preset"], "", {f"p{number}" for number in range(1, 8)}),
+        (["send", "--codec", "nothing", "--preset"], "", set()),
+        (["send", "--tune"], "zero", {"zerolatency"}),
+    ],
 )
-def test_words_are_completed(words: list[str], wanted: str) -> None:
+def test_words_are_completed(words: list[str], begun: str, wanted: set[str]) -> None:
     completion = BashComplete(irn.command, {}, "irn", "_IRN_COMPLETE")
-    found = [item.value for item in completion.get_completions(words, wanted[:4])]
-    assert wanted in found
+    assert {item.value for item in completion.get_completions(words, begun) if item.type == "plain"} == wanted
+
+
+def test_files_of_weights_are_completed_too() -> None:
+    completion = BashComplete(irn.command, {}, "irn", "_IRN_COMPLETE")
+    found = completion.get_completions(["send", "--model"], "my/")
+    assert [(item.type, item.value) for item in found] == [("file", "my/")]
+
+
+def test_metrics_are_completed() -> None:
+    option = Option(["--metrics"])
+    found = option.shell_complete(click.Context(click.Command("c")), "psnr-y,vmaf")
+    assert [item.value for item in found] == ["psnr-y,vmaf", "psnr-y,vmaf-neg"]
+
+
+def test_completing_a_network_is_quick() -> None:
+    code = (
+        "import sys; from irn_video.pipeline.commands.irn import command; "
+        "from click.shell_completion import BashComplete; "
+        "print(BashComplete(command, {}, 'irn', '_').get_completions(['send', '--model'], 'irn-x')[0].value, "
+        "[name for name in ('torch', 'av', 'numpy', 'cv2') if name in sys.modules])"
+    )
+    assert subprocess.check_output([sys.executable, "-c", code], text=True) == "irn-x2 []\n"
 
 
 def test_completion_is_documented() -> None:

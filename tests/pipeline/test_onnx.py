@@ -128,7 +128,7 @@ def test_smallest_picture(name: str) -> None:
 
 def test_file_says_what_it_is(run: Any, tmp_path: Path) -> None:
     model, path = load_model(), tmp_path / "x2.onnx"
-    done = run("models", "export", "irn-h264-x2", "--onnx", path)
+    done = run("models", "export", "irn-h264-x2", path)
     assert done.code == 0
     assert str(path) in done.out
     proto = onnx.load(path)
@@ -157,17 +157,17 @@ def test_refusals(run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     for name in shipped("paper"):
         with pytest.raises(BadOption, match="name a codec-aware network"):
             export_onnx(name, path)
-    assert "such as irn-h264-x2" in run("models", "export", "irn-x2", "--onnx", path).error
-    assert run("models", "export", "irn-h264-x2", "--onnx", tmp_path / "no" / "where.onnx").code == 1
+    assert "such as irn-h264-x2" in run("models", "export", "irn-x2", path).error
+    assert run("models", "export", "irn-h264-x2", tmp_path / "no" / "where.onnx").code == 1
     assert list(tmp_path.iterdir()) == []
     with monkeypatch.context() as patch:
         patch.setitem(sys.modules, "onnx", None)
-        assert "pip install 'irn-video[onnx]'" in run("models", "export", "irn-h264-x2", "--onnx", path).error
+        assert "pip install 'irn-video[onnx]'" in run("models", "export", "irn-h264-x2", path).error
     path.write_text("mine")
     with pytest.raises(OutputRefused, match="--overwrite"):
         export_onnx("irn-h264-x2", path)
     assert path.read_text() == "mine"
-    assert run("models", "export", "irn-h264-x2", "--onnx", path, "--overwrite").code == 0
+    assert run("models", "export", "irn-h264-x2", path, "--overwrite").code == 0
     assert onnx.load(path).graph.name == "receiver"
     assert [entry.name for entry in tmp_path.iterdir()] == ["out.onnx"]
 

@@ -39,8 +39,8 @@ def packed(family: str, photos: Path, folder: Path, pools: int) -> Path:
     config = folder / "config.toml"
     config.write_text(f'name = "x"\ncrop = 32\nbatch = 2\nwarmup = 5\n[network]\n{NETWORKS[family]}')
     archive = folder / "packed.tar"
-    options = ["--images", str(photos), "--out", str(archive), "--batches", str(pools * POOL_BATCHES)]
-    assert packing(["pack", str(config), *options]) == 0
+    options = ["--images", str(photos), "--batches", str(pools * POOL_BATCHES)]
+    assert packing(["pack", str(config), str(archive), *options]) == 0
     with tarfile.open(archive) as tar:
         tar.extractall(folder)  # without a filter, which Python 3.11.2 has not
     return folder / "packed"

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import torch
 from irn_video.codecs.errors import BadOption, BadWeights, MissingFile, UnavailableDevice, UnknownModel
+from irn_video.codecs.kernels import RESAMPLERS
 from irn_video.codecs.picture import ColorSpec, Layout, Picture
-from irn_video.codecs.resample import RESAMPLERS
 from irn_video.pipeline import Rescaler, Restoration
 from irn_video.pipeline.engine.device import choose_device
 from irn_video.pipeline.engine.rescaler import network_rescaler

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -204,10 +206,12 @@ def test_cards_are_checked(tmp_path: Path) -> None:
 
 def test_commands(checkpoint: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["import", str(checkpoint), "--name", "mine"]) == 0
+    capsys.readouterr()
     assert main(["list"]) == 0
-    listed = capsys.readouterr().out
-    assert "irn-h264-x2 (default)" in listed
-    assert "mine (imported)" in listed
+    rows = [line.split(maxsplit=3) for line in capsys.readouterr().out.splitlines()]
+    assert rows[0] == ["NAME", "SCALE", "FROM", "WHAT"]
+    assert [row[1:3] for row in rows if row[0] == "irn-h264-x2"] == [["x2", "default"]]
+    assert [row[1:3] for row in rows if row[0] == "mine"] == [["x2", "imported"]]
     assert main(["list", "--json"]) == 0
     assert {"irn-h264-x2", "mine"} <= {card["name"] for card in json.loads(capsys.readouterr().out)}
     assert main(["show", "irn-h264-x2", "--json"]) == 0
@@ -215,6 +219,45 @@ def test_commands(checkpoint: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert shown["sha256"] == load_model().sha256
     assert main(["show", "nothing"]) == 1
     assert capsys.readouterr().err.startswith("error: no network is called 'nothing'")
+
+
+def test_every_listed_name_can_be_shown(checkpoint: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    import_model(checkpoint, "mine")
+    assert main(["list"]) == 0
+    names = [line.split()[0] for line in capsys.readouterr().out.splitlines()[1:]]
+    assert {"irn-x2", "mine", "lanczos-x4", "bicubic-x1"} <= set(names)
+    for name in names:
+        assert main(["show", name, "--json"]) == 0
+        shown = json.loads(capsys.readouterr().out)
+        assert shown["name"] == name
+        assert (shown["parameters"] > 0) == name.startswith(("irn-", "mine"))
+    assert main(["show", "lanczos-x3"]) == 1
+    assert "did you mean lanczos-x" in capsys.readouterr().err
+
+
+def test_the_list_has_columns(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a terminal the last column is wrapped within itself; elsewhere each name has one line."""
+    assert main(["list"]) == 0
+    plain = capsys.readouterr().out.splitlines()
+    start = plain[0].index("WHAT")
+    assert all(line[start - 1] == " " != line[start] for line in plain)
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main(["list"]) == 0
+    wrapped = capsys.readouterr().out.splitlines()
+    assert len(wrapped) > len(plain)
+    assert max(map(len, wrapped)) <= 80
+    assert all(line[start - 1] == " " != line[start] for line in wrapped)
+    assert [line.split()[0] for line in wrapped if line[0] != " "] == [line.split()[0] for line in plain]
+
+
+def test_the_list_does_not_wait_for_torch() -> None:
+    code = (
+        "import sys; from irn_video.pipeline.commands.models import main; code = main(['list']); "
+        "print(code, [name for name in ('torch', 'av', 'cv2', 'rich') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.splitlines()[-1] == "0 []"
 
 
 @pytest.mark.skipif(os.name != "posix", reason="permissions as POSIX has them")

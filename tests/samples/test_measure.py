@@ -204,7 +204,7 @@ def test_the_picture_shows_where_lanczos_fails(tmp_path: Path) -> None:
 class TestPicture:
     def test_three_ways_at_equal_bits(self, clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         path = tmp_path / "picture.png"
-        words = ["picture", str(clip), "--crf", "30", "--frame", "5", "--place", "96,40,32,24", "--out", str(path)]
+        words = ["picture", str(clip), str(path), "--crf", "30", "--frame", "5", "--place", "96,40,32,24"]
         assert main(words) == 0
         head, *rows, said = capsys.readouterr().out.splitlines()
         assert head.split() == ["CRF", "kB", "kb/s", "PSNR-Y", "PSNR-YUV", "VMAF-NEG"]
@@ -223,6 +223,6 @@ class TestPicture:
 
     def test_a_place_outside_is_refused(self, clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         path = tmp_path / "picture.png"
-        assert main(["picture", str(clip), "--place", "190,0,32,24", "--out", str(path)]) == 2
+        assert main(["picture", str(clip), str(path), "--place", "190,0,32,24"]) == 2
         assert "192x128" in capsys.readouterr().err
         assert list(tmp_path.iterdir()) == []
