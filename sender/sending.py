@@ -38,6 +38,8 @@ from irn_video.pipeline.zoo import NETWORKS
 from irn_video.sender.part import part_of, place_of, rest_of
 
 _MAX_NAME = 255
+_MOST_KEYINT_SECONDS = 3600
+_FALLBACK_RATE = 25
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +53,7 @@ class SendOptions(VideoOptions, EncoderOptions, LatentOptions, DeviceOptions):
         model: a network of the zoo, a weights file, or `lanczos-x2`, `bicubic-x4`, …; None for that of `NETWORKS`.
         start: send from this time on, in seconds after the first frame.
         duration: send so many seconds.
+        keyint_seconds: largest distance of keyframes, where `keyint` does not say it in frames; None for the codec's.
         scale: what the model's must be; None takes any, and 2 if no model is named.
         temperature: default for the receiver; None for the network's own.
         seed: default for the receiver.
@@ -63,6 +66,7 @@ class SendOptions(VideoOptions, EncoderOptions, LatentOptions, DeviceOptions):
     model: str | None = None
     start: float | None = None
     duration: float | None = None
+    keyint_seconds: float | None = None
     scale: int | None = None
     temperature: float | None = None
     seed: int = 0
@@ -130,6 +134,7 @@ def send(
     tuner = _tuner(rescaler, options)
     with part_of(source, options) as part:
         reader = part.reader
+        options = with_keyint(options, reader.info)
         plan = plan_of(reader.info, rescaler, options.encoder)
         card = replace(card_of(reader.info, rescaler, plan.carried, options), **place_of(part))
         if say is not None:
@@ -158,6 +163,20 @@ def send(
         elapsed_seconds=elapsed,
     )
     return SendResult(written, card, report)
+
+
+def with_keyint(options: SendOptions, info: VideoInfo) -> SendOptions:
+    """`keyint_seconds` as frames of this video, where there is no `keyint`.
+
+    Raises:
+        BadOption: they make no sense.
+    """
+    seconds = options.keyint_seconds
+    if seconds is None or options.keyint is not None:
+        return options
+    if not 0 < seconds <= _MOST_KEYINT_SECONDS:
+        raise BadOption(f"keyframes every {seconds:g} s make no sense", hint="2 is usual")
+    return replace(options, keyint=max(1, round(seconds * float(info.frame_rate or _FALLBACK_RATE))))
 
 
 def source_of(info: VideoInfo) -> SourceReport:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from irn_video.codecs.errors import BadOption, IrnError
 from irn_video.codecs.writing.output import check_output
+from irn_video.pipeline.commandline.config import settled
 from irn_video.pipeline.commandline.help import Command, option
 from irn_video.pipeline.commandline.options import (
     device_options,
@@ -23,6 +24,7 @@ from irn_video.pipeline.commandline.options import (
     video_options,
 )
 from irn_video.pipeline.commandline.progress import progress
+from irn_video.pipeline.commandline.purposes import PURPOSES, purpose_words, with_purpose
 from irn_video.pipeline.commandline.running import run_command, warn
 from irn_video.pipeline.commandline.several import Job, Naming, arranged, check_undamaged, jobs_of, unfinished, work_on
 from irn_video.pipeline.commandline.talk import Talk
@@ -41,6 +43,14 @@ _AUTO = "auto"
     examples=("input.mp4 out_lr.mp4 --crf 26", "*.mp4 --out small --adapt fast"),
 )
 @paths_argument
+@option(
+    "--for",
+    "purpose",
+    group="Rate",
+    type=click.Choice(list(PURPOSES)),
+    metavar="PURPOSE",
+    help=f"Set what suits {', '.join(PURPOSES)}, where you do not. {purpose_words()}. For h264 and h265.",
+)
 @encoder_options(
     group="Rate",
     crf_help="Constant quality of the LR stream, 0 (best) to 51 [default: 23]. 63 is the worst of AV1; +6 halves the "
@@ -63,7 +73,7 @@ _AUTO = "auto"
     "resampling.",
 )
 @latent_options(
-    temperature_help="Default for the receiver: 0 restores the mean, 1 full detail [default: the network's].",
+    temperature_help="The receiver's default, 0 (the mean) to 1 (all detail) [default: the network's].",
     seed_help="Default seed of the receiver's latents.",
 )
 @option(
@@ -77,8 +87,17 @@ _AUTO = "auto"
 @option(
     "--adapt-budget",
     group="Tuning",
+    rare=True,
     metavar="2%|4k",
-    help="At most this part of a group's bytes, or so many [default: what is worth it].",
+    help="At most this part of a group's bytes, or so many [default: any].",
+)
+@option(
+    "--keyint-seconds",
+    group="Rate",
+    rare=True,
+    type=float,
+    metavar="S",
+    help="Largest distance of keyframes in seconds, where --keyint says nothing.",
 )
 @part_options
 @video_options
@@ -111,12 +130,14 @@ def command(
     from irn_video.pipeline.quality.report import check_report_name
     from irn_video.sender.sending import SendOptions
 
+    context = click.get_current_context()
+    options, suffix = with_purpose(context, settled(context, options, "crf", "bitrate", "lossless"))
     settings = SendOptions(scale=None if scale in (None, _AUTO) else int(scale), **options)
     paths, out = arranged(paths, out)
     if report is not None and out is not None:
         raise BadOption("--report is for one video", hint="--json prints the reports of all")
     talk = Talk(quiet, as_json)
-    jobs = jobs_of(paths, out, Naming(settings.codec, "_lr"))
+    jobs = jobs_of(paths, out, Naming(settings.codec, "_lr", suffix=suffix))
     if resume:
         jobs = unfinished(jobs, _was_sent, talk)
     if out is not None or not jobs:
