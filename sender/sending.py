@@ -32,10 +32,11 @@ from irn_video.pipeline.options import (
     check_types,
 )
 from irn_video.pipeline.planes import Samples, carried_color, resolved_color
-from irn_video.pipeline.quality.report import FrameReport, Report, SourceReport, StreamReport, Tuning
+from irn_video.pipeline.quality.report import FrameReport, Report, Tuning
 from irn_video.pipeline.restoring import Meter, check_size, file_digest, restoration_of, restored_pictures, said_stream
 from irn_video.pipeline.zoo import NETWORKS
 from irn_video.sender.part import part_of, place_of, rest_of
+from irn_video.sender.reporting import source_of, stream_report
 
 _MAX_NAME = 255
 _MOST_KEYINT_SECONDS = 3600
@@ -152,7 +153,7 @@ def send(
         device=rescaler.where,
         model=rescaler.name,
         model_sha256=rescaler.sha256,
-        stream=_stream_report(card, written, options),
+        stream=stream_report(card, written, options.encoder),
         frames=frames,
         warnings=tuple(dict.fromkeys((*rescaler.warnings, *plan.warnings, *mended, *written.warnings))),
         damage=damage,
@@ -177,28 +178,6 @@ def with_keyint(options: SendOptions, info: VideoInfo) -> SendOptions:
     if not 0 < seconds <= _MOST_KEYINT_SECONDS:
         raise BadOption(f"keyframes every {seconds:g} s make no sense", hint="2 is usual")
     return replace(options, keyint=max(1, round(seconds * float(info.frame_rate or _FALLBACK_RATE))))
-
-
-def source_of(info: VideoInfo) -> SourceReport:
-    """What a report says about a source."""
-    return SourceReport(info.width, info.height, info.path.stat().st_size, info.duration_seconds)
-
-
-def _stream_report(card: StreamCard, written: WriteSummary, options: SendOptions) -> StreamReport:
-    return StreamReport(
-        codec=card.codec,
-        preset=make_encoder(options.encoder).preset,
-        crf=card.crf,
-        bitrate=card.bitrate,
-        scale=card.scale,
-        width=(card.width + card.pad_right) // card.scale,
-        height=(card.height + card.pad_bottom) // card.scale,
-        bytes=written.video_bytes,
-        file_bytes=written.path.stat().st_size,
-        frames=written.frames,
-        seconds=written.seconds,
-        hr_pixels=card.width * card.height,
-    )
 
 
 def verify(

@@ -46,7 +46,7 @@ def user_file() -> Path | None:
     """The user's own file, if there is one."""
     home = os.environ.get("XDG_CONFIG_HOME")
     path = (Path(home) if home else Path("~/.config").expanduser()) / "irn-video" / "config.toml"
-    return path if path.is_file() else None
+    return path if os.path.isfile(path) else None  # noqa: PTH113 - which takes a folder without rights for none
 
 
 def defaults(ctx: click.Context, path: Path) -> dict[str, Any]:
