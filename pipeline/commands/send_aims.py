@@ -86,4 +86,5 @@ def _told(peer: Peer, rate: float | None) -> str:
     if peer.rate is None:
         return f"{name} does not reach it"
     more = 100 * (peer.rate - 1)
-    return f"{name} {f'{peer.rate * rate:.0f} kb/s, ' if rate else ''}{more:+.0f} %".replace("-", "−")
+    sign = "+" if more >= 0 else "−"
+    return f"{name} {f'{peer.rate * rate:.0f} kb/s, ' if rate else ''}{sign}{abs(more):.0f} %"
