@@ -72,7 +72,7 @@ def send(
         options: see `SendOptions`.
         advance: see `Advance`.
         say: called with what was chosen, once, before the work starts.
-        phase: called with what else takes its time, `tuning group 1`, …, `verifying`; returns its `Advance`.
+        phase: called with what else takes its time, such as `tuning group 1` or `verifying`; returns its `Advance`.
 
     Raises:
         IrnError: see its subclasses; nothing is left under the output's name.
@@ -85,7 +85,7 @@ def send(
     goal, chosen = goal_of(options), None
     if goal is not None:
         chosen = choose(source, options, goal, advance=advance)
-        options, advance = chosen.options, _after(chosen.work, advance)
+        options, advance = chosen.options, _after(chosen, advance)
         if say is not None:
             say(str(chosen))
     rescaler = rescaler_of(options)
@@ -93,6 +93,8 @@ def send(
     search = None
     if chosen is not None:
         options, sent, search = _as_wanted(source, output, rescaler, options, chosen, sent, phase)
+    if options.verify:
+        phase("looking at other ways")(0, None)
     peers = peers_of(source, rescaler, options) if options.verify else ()
     frames = verify(source, output, rescaler, sent.card, options, phase("verifying")) if options.verify else ()
     tuner = sent.tuner
@@ -171,6 +173,7 @@ def _as_wanted(
     """Send again where the stream misses what was aimed at; samples do not tell all."""
     metric, left = chosen.goal.metric, _CORRECTIONS
     while True:
+        phase("measuring what was sent")(0, None)
         reached = scores_of_sent(output, rescaler, sent.card, chosen.sample, (metric,)).get(metric)
         better = corrected(options, chosen, output.stat().st_size, reached)
         if better is None or not left:
@@ -322,9 +325,15 @@ def _seen(tuner: Tuner, phase: Callable[[str], Advance]) -> Tune:
     return tune
 
 
-def _after(work: int, advance: Advance) -> Advance:
-    """Goes on where so much work has been done."""
-    return lambda done, total: advance(work + done, None if total is None else work + total)
+def _after(chosen: Chosen, advance: Advance) -> Advance:
+    """Goes on where the search has ended, with the same total."""
+    work, frames = chosen.work, chosen.sample.total
+
+    def after(done: int, total: int | None) -> None:
+        total = total if frames is None else frames
+        advance(work + done, None if total is None else work + max(done, total))
+
+    return after
 
 
 def _unseen(_phase: str) -> Advance:

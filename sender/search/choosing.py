@@ -13,6 +13,7 @@ from irn_video.codecs.errors import BadOption, GoalUnreachable
 from irn_video.codecs.reading.packets import survey
 from irn_video.pipeline.engine.rescaler import Rescaler
 from irn_video.pipeline.flow import Advance
+from irn_video.pipeline.quality.libvmaf import LEAST_SIDE
 from irn_video.pipeline.quality.report import SearchReport, TriedWay
 from irn_video.pipeline.zoo import NETWORKS
 from irn_video.sender.options import AUTO, SendOptions
@@ -105,17 +106,21 @@ def choose(source: Path, options: SendOptions, goal: Goal, *, advance: Advance) 
         IrnError: the clip cannot be read or coded.
     """
     sample = read_sample(source, SampleSize(), options)
+    if (goal.by_rate or goal.crf is not None) and min(sample.info.height, sample.info.width) < LEAST_SIDE:
+        goal = replace(goal, metric="psnr_y")
     if goal.by_rate and goal.value is None:
         goal = replace(goal, value=rate_for_size(sample, options) / 1000)
     cost = _TRIAL_COST * len(sample.frames)
     work, done = round(_TRIALS * cost), 0
 
+    total = None if sample.total is None else work + sample.total
+
     def note() -> None:
         nonlocal done
         done = min(work, round(done + cost))
-        advance(done, work + (sample.total or 0))
+        advance(done, total)
 
-    advance(0, work + (sample.total or 0))
+    advance(0, total)
     ways = [Rescaler.load(n, device=options.device, precision=options.precision) for n in _candidates(options)]
     with TemporaryDirectory(prefix="irn-send-") as folder:
         trials = Trials(sample, options.encoder, ("psnr_y", goal.metric), Path(folder))

@@ -8,11 +8,12 @@ from tempfile import TemporaryDirectory
 
 from irn_video.codecs.encoders import ENCODERS, make_encoder
 from irn_video.pipeline.engine.rescaler import Rescaler
+from irn_video.pipeline.quality.libvmaf import LEAST_SIDE
 from irn_video.pipeline.quality.report import Peer
 from irn_video.sender.options import SendOptions
 from irn_video.sender.search.bracket import Point
 from irn_video.sender.search.choosing import FULL
-from irn_video.sender.search.goal import Goal
+from irn_video.sender.search.goal import JUDGE, Goal
 from irn_video.sender.search.sample import SampleSize, read_sample
 from irn_video.sender.search.search import at_goal, bracket_of
 from irn_video.sender.search.trial import Trials
@@ -26,6 +27,8 @@ _SMALLER = 0.95  # of the bits, so that it is worth saying
 def peers_of(source: Path, rescaler: Rescaler, options: SendOptions) -> tuple[Peer, ...]:
     """Plain coding and the Lanczos pair of the same scale against a stream, in PSNR-Y and VMAF-NEG, by samples.
 
+    Frames that are too small for VMAF-NEG are compared in PSNR-Y alone.
+
     Args:
         source: of the stream.
         rescaler: that the stream was made with.
@@ -37,9 +40,11 @@ def peers_of(source: Path, rescaler: Rescaler, options: SendOptions) -> tuple[Pe
     if not searchable(options):
         return ()
     names = [FULL, *([f"lanczos-x{rescaler.scale}"] if rescaler.scale > 1 else [])]
-    metrics = ("psnr_y", "vmaf_neg")
+    sample = read_sample(source, SampleSize(), options)
+    small = min(sample.info.height, sample.info.width) < LEAST_SIDE
+    metrics = ("psnr_y",) if small else ("psnr_y", JUDGE)
     with TemporaryDirectory(prefix="irn-send-") as folder:
-        trials = Trials(read_sample(source, SampleSize(), options), options.encoder, metrics, Path(folder))
+        trials = Trials(sample, options.encoder, metrics, Path(folder))
         return tuple(
             Peer(name, metric, None if found is None else found.kbps / own.kbps)
             for metric in metrics
