@@ -157,7 +157,7 @@ def rate_for_size(sample: Sample, options: SendOptions) -> int:
 def _candidates(options: SendOptions) -> Sequence[str]:
     """Names of what is tried, full size first."""
     if options.model is not None:
-        return (options.model,)
+        return (model_of(options),)
     if options.scale in (None, AUTO):
         return (FULL, *(NETWORKS[scale] for scale in (2, 4, 1)))
     network = network_of(options.scale)
@@ -171,11 +171,20 @@ def rescaler_of(options: SendOptions) -> Rescaler:
         UnknownModel, MissingFile, BadWeights: see `Rescaler.load`.
         BadOption: no network has this scale, or the model has another.
     """
-    model = FULL if options.model == "full" else options.model or network_of(options.scale or 2)
+    model = model_of(options)
     rescaler = Rescaler.load(model, device=options.device, precision=options.precision)
     if options.scale not in (None, rescaler.scale):
         raise BadOption(f"{model} has scale {rescaler.scale}, not {options.scale}", hint="choose another model")
     return rescaler
+
+
+def model_of(options: SendOptions) -> str:
+    """The name of what shrinks: `full` is plain coding.
+
+    Raises:
+        BadOption: see `network_of`.
+    """
+    return FULL if options.model == "full" else options.model or network_of(options.scale or 2)
 
 
 def network_of(scale: int | str) -> str:
