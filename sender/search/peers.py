@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -10,11 +11,11 @@ from irn_video.codecs.encoders import ENCODERS, make_encoder
 from irn_video.pipeline.engine.rescaler import Rescaler
 from irn_video.pipeline.quality.libvmaf import LEAST_SIDE
 from irn_video.pipeline.quality.report import Peer
-from irn_video.sender.options import SendOptions
+from irn_video.sender.options import SendOptions, with_keyint
 from irn_video.sender.search.bracket import Point
 from irn_video.sender.search.choosing import FULL
 from irn_video.sender.search.goal import JUDGE, Goal
-from irn_video.sender.search.sample import SampleSize, read_sample
+from irn_video.sender.search.sample import Sample, SampleSize, read_sample
 from irn_video.sender.search.search import at_goal, bracket_of
 from irn_video.sender.search.trial import Trials
 
@@ -44,7 +45,7 @@ def peers_of(source: Path, rescaler: Rescaler, options: SendOptions) -> tuple[Pe
     small = min(sample.info.height, sample.info.width) < LEAST_SIDE
     metrics = ("psnr_y",) if small else ("psnr_y", JUDGE)
     with TemporaryDirectory(prefix="irn-send-") as folder:
-        trials = Trials(sample, options.encoder, metrics, Path(folder))
+        trials = _trials(sample, options, metrics, Path(folder))
         return tuple(
             Peer(name, metric, None if found is None else found.kbps / own.kbps)
             for metric in metrics
@@ -66,7 +67,7 @@ def advice(source: Path, rescaler: Rescaler, options: SendOptions) -> str:
     if rescaler.name == FULL or not searchable(options):
         return ""
     with TemporaryDirectory(prefix="irn-send-") as folder:
-        trials = Trials(read_sample(source, _GLANCE, options), options.encoder, ("psnr_y",), Path(folder))
+        trials = _trials(read_sample(source, _GLANCE, options), options, ("psnr_y",), Path(folder))
         own = _own(trials, rescaler, options, "psnr_y")
         full = None if own is None else _same(trials, FULL, rescaler.scale, own, "psnr_y")
     if own is None or full is None or full.kbps > _SMALLER * own.kbps:
@@ -82,6 +83,10 @@ def searchable(options: SendOptions) -> bool:
     """Whether the codec has a CRF, and the stream loss."""
     settings = replace(options.encoder, bitrate=None, buffer_seconds=None)
     return options.codec in ENCODERS and make_encoder(settings).crf is not None
+
+
+def _trials(sample: Sample, options: SendOptions, metrics: Sequence[str], folder: Path) -> Trials:
+    return Trials(sample, with_keyint(options, sample.info).encoder, metrics, folder)
 
 
 def _own(trials: Trials, rescaler: Rescaler, options: SendOptions, metric: str) -> Point | None:
