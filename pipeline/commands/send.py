@@ -150,7 +150,7 @@ def command(
     if report is not None and out is not None:
         raise BadOption("--report is for one video", hint="--json prints the reports of all")
     talk = Talk(quiet, as_json)
-    jobs = jobs_of(paths, out, Naming(settings.codec, "_lr", suffix=suffix))
+    jobs = jobs_of(paths, out, Naming(settings.codec, "_lr", suffix=suffix), make=not dry_run)
     if dry_run:
         _estimate(jobs, settings, talk)
         return

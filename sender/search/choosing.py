@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from irn_video.codecs.encoders import make_encoder
-from irn_video.codecs.encoders.base import MIN_BITRATE
+from irn_video.codecs.encoders.base import MAX_BITRATE, MIN_BITRATE
 from irn_video.codecs.errors import BadOption, GoalUnreachable
 from irn_video.codecs.reading.packets import survey
 from irn_video.pipeline.engine.rescaler import Rescaler
@@ -78,7 +78,10 @@ def goal_of(options: SendOptions) -> Goal | None:
     if options.size is not None:
         wanted.append(Goal(None, JUDGE, by_rate=True))
     if (wanted and (settings.crf is not None or settings.bitrate is not None or settings.lossless)) or len(wanted) > 1:
-        raise BadOption("only one thing can be aimed at", hint="one of --crf, --bitrate, --psnr, --vmaf, --size …")
+        raise BadOption(
+            "only one thing can be aimed at",
+            hint="one of --crf, --bitrate, --lossless, --psnr, --vmaf, --vmaf-neg, --size",
+        )
     if not wanted and settings.bitrate is not None and options.model is None and options.scale in (None, AUTO):
         wanted.append(Goal(settings.bitrate / 1000, JUDGE, by_rate=True))
     if not wanted and options.scale == AUTO:
@@ -151,7 +154,7 @@ def rate_for_size(sample: Sample, options: SendOptions) -> int:
             path=sample.info.path,
             hint=f"sound and other tracks take {tracks:.0f} of them",
         )
-    return round(rate)
+    return round(min(rate, MAX_BITRATE))
 
 
 def _candidates(options: SendOptions) -> Sequence[str]:

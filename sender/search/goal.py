@@ -6,12 +6,12 @@ import re
 from dataclasses import dataclass
 
 from irn_video.codecs.errors import BadOption
+from irn_video.pipeline.quality.metrics import metric_label
 
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([kmg]?)(i?)b?", re.IGNORECASE)
 _POWERS = {"": 0, "k": 1, "m": 2, "g": 3}
 _LEAST_SIZE = 1000
 _RANGES = {"psnr_y": (10.0, 70.0), "vmaf": (1.0, 100.0), "vmaf_neg": (1.0, 100.0)}
-LABELS = {"psnr_y": "PSNR-Y", "vmaf": "VMAF", "vmaf_neg": "VMAF-NEG"}
 JUDGE = "vmaf_neg"
 """What is best at an equal rate: it does not reward sharpening."""
 
@@ -40,7 +40,7 @@ class Goal:
     @property
     def label(self) -> str:
         """Its metric, for people."""
-        return LABELS[self.metric]
+        return metric_label(self.metric)
 
     def __str__(self) -> str:
         if self.by_rate:
