@@ -85,5 +85,5 @@ def _told(peer: Peer, rate: float | None) -> str:
     name = "plain coding at full size" if peer.model == "lanczos-x1" else f"the Lanczos pair ({peer.model})"
     if peer.rate is None:
         return f"{name} does not reach it"
-    more = f"{100 * (peer.rate - 1):+.0f} %".replace("-", "−")
+    more = f"{round(100 * (peer.rate - 1)):+d} %".replace("-", "−")
     return f"{name} {f'{peer.rate * rate:.0f} kb/s, ' if rate else ''}{more}"

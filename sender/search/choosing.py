@@ -17,7 +17,7 @@ from irn_video.pipeline.quality.libvmaf import LEAST_SIDE
 from irn_video.pipeline.quality.report import SearchReport, TriedWay
 from irn_video.pipeline.zoo import NETWORKS
 from irn_video.sender.options import AUTO, SendOptions, with_keyint
-from irn_video.sender.search.goal import JUDGE, Goal
+from irn_video.sender.search.goal import JUDGE, Goal, quality_goal
 from irn_video.sender.search.sample import Sample, SampleSize, read_sample
 from irn_video.sender.search.search import Way, search
 from irn_video.sender.search.trial import Trials
@@ -74,7 +74,7 @@ def goal_of(options: SendOptions) -> Goal | None:
     """
     settings = options.encoder
     qualities = {"psnr_y": options.psnr, "vmaf": options.vmaf, "vmaf_neg": options.vmaf_neg}
-    wanted = [Goal(value, metric) for metric, value in qualities.items() if value is not None]
+    wanted = [quality_goal(metric, value) for metric, value in qualities.items() if value is not None]
     if options.size is not None:
         wanted.append(Goal(None, JUDGE, by_rate=True))
     if (wanted and (settings.crf is not None or settings.bitrate is not None or settings.lossless)) or len(wanted) > 1:

@@ -32,11 +32,6 @@ class Goal:
     by_rate: bool = False
     crf: float | None = None
 
-    def __post_init__(self) -> None:
-        low, high = _RANGES[self.metric]
-        if self.value is not None and not self.by_rate and not low <= self.value <= high:
-            raise BadOption(f"{self.label} of {self.value:g} cannot be aimed at", hint=f"{low:g} to {high:g}")
-
     @property
     def label(self) -> str:
         """Its metric, for people."""
@@ -46,6 +41,18 @@ class Goal:
         if self.by_rate:
             return f"{self.value:.0f} kb/s"
         return f"{self.label} {self.value:.2f}" if self.value is not None else f"full size at CRF {self.crf:g}"
+
+
+def quality_goal(metric: str, value: float) -> Goal:
+    """What a user asks for.
+
+    Raises:
+        BadOption: a quality that makes no sense.
+    """
+    low, high = _RANGES[metric]
+    if not low <= value <= high:
+        raise BadOption(f"{metric_label(metric)} of {value:g} cannot be aimed at", hint=f"{low:g} to {high:g}")
+    return Goal(value, metric)
 
 
 def parse_size(text: str) -> int:
