@@ -28,7 +28,7 @@ def parsed(command: click.Command, *arguments: str, but: tuple[str, ...] = ()) -
 
 
 NO_FIELDS = ("paths", "out", "report", "as_json", "quiet", "resume")
-SEND_NO_FIELDS = (*NO_FIELDS, "scale", "dry_run", "advise")
+SEND_NO_FIELDS = (*NO_FIELDS, "scale", "dry_run", "advise", "purpose")
 COMMANDS = {
     "send": (send_command.command, ("a", "b"), SEND_NO_FIELDS, SendOptions),
     "receive": (receive_command.command, ("a", "b"), (*NO_FIELDS, "plot"), ReceiveOptions),
