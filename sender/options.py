@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from irn_video.codecs.errors import BadOption
+from irn_video.codecs.reading.video_info import VideoInfo
 from irn_video.pipeline.options import DeviceOptions, EncoderOptions, LatentOptions, VideoOptions
 
 AUTO = "auto"
 """The scale that is searched for."""
+_MOST_KEYINT_SECONDS = 3600
+_FALLBACK_RATE = 25
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +25,7 @@ class SendOptions(VideoOptions, EncoderOptions, LatentOptions, DeviceOptions):
         model: a network of the zoo, a weights file, or `lanczos-x2`, `bicubic-x4`, …; None for that of `NETWORKS`.
         start: send from this time on, in seconds after the first frame.
         duration: send so many seconds.
+        keyint_seconds: largest distance of keyframes, where `keyint` does not say it in frames; None for the codec's.
         scale: what the model's must be; None takes any, and 2 if no model is named and nothing is aimed at. `auto` for
             the best one: with `bitrate` at that rate, else for the quality that full size has at `crf`.
         temperature: default for the receiver; None for the network's own.
@@ -39,6 +44,7 @@ class SendOptions(VideoOptions, EncoderOptions, LatentOptions, DeviceOptions):
     model: str | None = None
     start: float | None = None
     duration: float | None = None
+    keyint_seconds: float | None = None
     scale: int | str | None = None
     temperature: float | None = None
     seed: int = 0
@@ -49,3 +55,17 @@ class SendOptions(VideoOptions, EncoderOptions, LatentOptions, DeviceOptions):
     vmaf_neg: float | None = None
     size: int | None = None
     verify: bool = False
+
+
+def with_keyint(options: SendOptions, info: VideoInfo) -> SendOptions:
+    """`keyint_seconds` as frames of this video, where there is no `keyint`.
+
+    Raises:
+        BadOption: they make no sense.
+    """
+    seconds = options.keyint_seconds
+    if seconds is None or options.keyint is not None:
+        return options
+    if not 0 < seconds <= _MOST_KEYINT_SECONDS:
+        raise BadOption(f"keyframes every {seconds:g} s make no sense", hint="2 is usual")
+    return replace(options, keyint=max(1, round(seconds * float(info.frame_rate or _FALLBACK_RATE))))

@@ -27,11 +27,12 @@ from irn_video.pipeline.options import (
     check_types,
 )
 from irn_video.pipeline.planes import Samples
-from irn_video.pipeline.quality.report import FrameReport, Report, SearchReport, SourceReport, StreamReport, Tuning
+from irn_video.pipeline.quality.report import FrameReport, Report, SearchReport, SourceReport, Tuning
 from irn_video.pipeline.restoring import Meter, check_size, file_digest, restoration_of, restored_pictures, said_stream
-from irn_video.sender.options import SendOptions
+from irn_video.sender.options import SendOptions, with_keyint
 from irn_video.sender.part import part_of, place_of, rest_of
 from irn_video.sender.planning import SendPlan, plan_of
+from irn_video.sender.reporting import source_of, stream_report
 from irn_video.sender.search.checking import corrected, scores_of_sent
 from irn_video.sender.search.choosing import Chosen, choose, goal_of, rescaler_of
 from irn_video.sender.search.peers import peers_of
@@ -101,7 +102,7 @@ def send(
         device=rescaler.where,
         model=rescaler.name,
         model_sha256=rescaler.sha256,
-        stream=_stream_report(sent.card, sent.written, options),
+        stream=stream_report(sent.card, sent.written, options.encoder),
         frames=frames,
         warnings=tuple(dict.fromkeys((*rescaler.warnings, *sent.warnings))),
         damage=sent.damage,
@@ -141,6 +142,7 @@ def _sent(
     tuner = _tuner(rescaler, options)
     with part_of(source, options) as part:
         reader = part.reader
+        options = with_keyint(options, reader.info)
         plan = plan_of(reader.info, rescaler, options.encoder)
         card = replace(card_of(reader.info, rescaler, plan.carried, options), **place_of(part))
         if say is not None:
@@ -177,28 +179,6 @@ def _as_wanted(
             return options, sent, chosen.report(reached)
         options, left = replace(better, overwrite=True), left - 1
         sent = _sent(source, output, rescaler, options, phase("sending again, to meet the aim"), None, phase)
-
-
-def source_of(info: VideoInfo) -> SourceReport:
-    """What a report says about a source."""
-    return SourceReport(info.width, info.height, info.path.stat().st_size, info.duration_seconds)
-
-
-def _stream_report(card: StreamCard, written: WriteSummary, options: SendOptions) -> StreamReport:
-    return StreamReport(
-        codec=card.codec,
-        preset=make_encoder(options.encoder).preset,
-        crf=card.crf,
-        bitrate=card.bitrate,
-        scale=card.scale,
-        width=(card.width + card.pad_right) // card.scale,
-        height=(card.height + card.pad_bottom) // card.scale,
-        bytes=written.video_bytes,
-        file_bytes=written.path.stat().st_size,
-        frames=written.frames,
-        seconds=written.seconds,
-        hr_pixels=card.width * card.height,
-    )
 
 
 def verify(

@@ -63,6 +63,7 @@ def no_file_left(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.setenv("TMPDIR", name)
         patch.setattr(tempfile, "tempdir", name)
         patch.setenv("TORCHINDUCTOR_CACHE_DIR", str(cache))  # which PyTorch keeps on purpose
+        patch.setenv("XDG_CONFIG_HOME", str(cache))  # where the user's defaults are not
         if "HOME" not in os.environ:  # without one Chromium keeps its settings among temporary files
             patch.setenv("HOME", str(cache))
         yield

@@ -124,7 +124,7 @@ class StreamCard:
         names = {field.name for field in fields(cls)} - ({"start"} if version < _WITH_START else set())
         if names != values.keys():
             odd = ", ".join(sorted(names ^ values.keys())[:5])
-            raise BadCard(f"the card has missing or unknown fields: {odd[:100]!r}")
+            raise BadCard(f"the card, version {version}, has missing or unknown fields: {odd[:100]!r}")
         return cls(**{**values, "color": _color(values["color"])})
 
     def to_payload(self) -> bytes:

@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 from irn_video.pipeline.commandline.completion import COMPLETED
+from irn_video.pipeline.commandline.config import config_option
 
 SETTINGS: dict[str, Any] = {"max_content_width": 100, "help_option_names": ["-h", "--help"]}
 """What all commands have of click's settings of a context."""
@@ -59,7 +60,7 @@ class Command(click.Command):
         attributes["context_settings"] = {**SETTINGS, **attributes.get("context_settings", {})}
         super().__init__(*args, **attributes)
         self.examples = tuple(examples)
-        self.params.append(_help_all())
+        self.params += [config_option(), _help_all()]
 
     def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The first paragraph, or all of them, and the examples."""
@@ -94,12 +95,22 @@ class Command(click.Command):
         formatter.write_text(f'Completion of words in bash: eval "$({variable}=bash_source {name})"')
 
 
-class Group(click.Group):
-    """A group of commands; those without this help have at least its width and its `-h`."""
+class PlainCommand(click.Command):
+    """A command without this help, but with its width, its `-h` and `--config`."""
 
     def __init__(self, *args: Any, **attributes: Any) -> None:
         attributes["context_settings"] = {**SETTINGS, **attributes.get("context_settings", {})}
         super().__init__(*args, **attributes)
+        self.params.append(config_option())
+
+
+class Group(click.Group):
+    """A group of commands; those without this help have at least its width, its `-h` and what `--config` says."""
+
+    def __init__(self, *args: Any, **attributes: Any) -> None:
+        attributes["context_settings"] = {**SETTINGS, **attributes.get("context_settings", {})}
+        super().__init__(*args, **attributes)
+        self.params.append(config_option())
 
 
 def _everything(ctx: click.Context) -> bool:

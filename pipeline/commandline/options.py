@@ -155,10 +155,11 @@ def video_options(function: Function) -> Function:
         option(
             "--resume",
             group="Output",
+            rare=True,
             is_flag=True,
             help="Skip what is finished. That is an output that exists, for irn-send one that was made of this INPUT.",
         ),
-        option("--quiet", group="Output", is_flag=True, help="Say nothing but errors."),
+        option("--quiet", group="Output", rare=True, is_flag=True, help="Say nothing but errors."),
         option(
             "--json",
             "as_json",

@@ -56,11 +56,13 @@ class Naming:
         codec: of the outputs: they end in `.mkv` where the input's container cannot carry it.
         ending: of the name, before the suffix, beside the input.
         instead_of: ending of the input's name that gives way to it.
+        suffix: of all outputs; None for the inputs'.
     """
 
     codec: str
     ending: str
     instead_of: str = ""
+    suffix: str | None = None
 
     def beside(self, source: Path) -> Path:
         """`clip.mp4` → `clip_lr.mp4`."""
@@ -69,6 +71,8 @@ class Naming:
 
     def in_folder(self, source: Path) -> str:
         """The input's own name."""
+        if self.suffix is not None:
+            return source.stem + self.suffix
         from irn_video.codecs.encoders import ENCODERS
         from irn_video.codecs.writing.containers import CONTAINERS
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from irn_video.codecs.errors import BadOption
 from irn_video.codecs.writing.output import check_output
+from irn_video.pipeline.commandline.config import settled
 from irn_video.pipeline.commandline.help import Command, option
 from irn_video.pipeline.commandline.options import (
     device_options,
@@ -128,7 +129,7 @@ def command(
     from irn_video.pipeline.quality.report import check_report_name
     from irn_video.receiver.receiving import ReceiveOptions
 
-    settings = ReceiveOptions(**options)
+    settings = ReceiveOptions(**settled(click.get_current_context(), options, "crf", "bitrate", "lossless"))
     paths, out = arranged(paths, out)
     if out is not None:
         _check_several(report, plot, settings)

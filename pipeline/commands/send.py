@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from irn_video.codecs.errors import BadOption, IrnError
 from irn_video.codecs.writing.output import check_output
+from irn_video.pipeline.commandline.config import settled
 from irn_video.pipeline.commandline.help import Command, option
 from irn_video.pipeline.commandline.options import (
     device_options,
@@ -20,6 +21,7 @@ from irn_video.pipeline.commandline.options import (
     paths_argument,
     video_options,
 )
+from irn_video.pipeline.commandline.purposes import PURPOSES, RATES, purpose_words, with_purpose
 from irn_video.pipeline.commandline.running import run_command
 from irn_video.pipeline.commandline.several import Job, Naming, arranged, check_undamaged, jobs_of, unfinished, work_on
 from irn_video.pipeline.commandline.talk import Talk
@@ -41,9 +43,17 @@ if TYPE_CHECKING:
     name="irn-send",
     short_help="Shrink a video and write it as a small stream.",
     cls=Command,
-    examples=("input.mp4 out_lr.mp4 --crf 26", "*.mp4 --out small --adapt fast"),
+    examples=("input.mp4 out_lr.mp4 --crf 26", "*.mp4 --out small --vmaf 90"),
 )
 @paths_argument
+@option(
+    "--for",
+    "purpose",
+    group="Rate",
+    type=click.Choice(list(PURPOSES)),
+    metavar="PURPOSE",
+    help=f"Set what suits {', '.join(PURPOSES)}, where you do not. {purpose_words()}. For h264 and h265.",
+)
 @encoder_options(
     group="Rate",
     crf_help="Constant quality of the LR stream, 0 (best) to 51 [default: 23]. 63 is the worst of AV1; +6 halves the "
@@ -67,12 +77,12 @@ if TYPE_CHECKING:
     "resampling.",
 )
 @latent_options(
-    temperature_help="Default for the receiver: 0 restores the mean, 1 full detail [default: the network's].",
+    temperature_help="The receiver's default: 0 (the mean) to 1 [default: the network's].",
     seed_help="Default seed of the receiver's latents.",
 )
 @option(
     "--adapt",
-    group="Tuning",
+    group="Network",
     metavar="fast|best|SECONDS",
     help="Tune the receiver's network to each group of frames; H.264 only. What changes is sent with its keyframe, "
     "where it is worth its bits. fast looks at some frames, best at all and much longer, SECONDS so long for each "
@@ -80,9 +90,18 @@ if TYPE_CHECKING:
 )
 @option(
     "--adapt-budget",
-    group="Tuning",
+    group="Network",
+    rare=True,
     metavar="2%|4k",
-    help="At most this part of a group's bytes, or so many [default: what is worth it].",
+    help="At most this part of a group's bytes, or so many [default: any].",
+)
+@option(
+    "--keyint-seconds",
+    group="Rate",
+    rare=True,
+    type=float,
+    metavar="S",
+    help="Largest distance of keyframes in seconds, where --keyint says nothing.",
 )
 @part_options
 @video_options
@@ -90,12 +109,12 @@ if TYPE_CHECKING:
     "--verify",
     group="Output",
     is_flag=True,
-    help="Restore the LR stream afterwards and say the PSNR the receiver will see, and what plain coding and the "
+    help="Restore the LR stream afterwards and say the PSNR that the receiver will see. Also what plain coding and the "
     "Lanczos pair would take for the same quality.",
 )
 @advice_options
 @option(
-    "--report", group="Output", type=click.Path(path_type=Path), metavar="FILE", help="Write a report, .json or .csv."
+    "--report", group="Output", rare=True, type=click.Path(path_type=Path), metavar="FILE", help="Write a report, .json or .csv."
 )
 @device_options
 @click.version_option(package_name="irn-video")
@@ -119,12 +138,14 @@ def command(
     from irn_video.pipeline.quality.report import check_report_name
     from irn_video.sender.options import SendOptions
 
+    context = click.get_current_context()
+    options, suffix = with_purpose(context, settled(context, options, *RATES))
     settings = SendOptions(scale=int(scale) if scale in ("1", "2", "4") else scale, **options)
     paths, out = arranged(paths, out)
     if report is not None and out is not None:
         raise BadOption("--report is for one video", hint="--json prints the reports of all")
     talk = Talk(quiet, as_json)
-    jobs = jobs_of(paths, out, Naming(settings.codec, "_lr"))
+    jobs = jobs_of(paths, out, Naming(settings.codec, "_lr", suffix=suffix))
     if dry_run:
         _estimate(jobs, settings, talk)
         return

@@ -21,15 +21,15 @@ def _size(_context: click.Context, _parameter: click.Parameter, value: str | Non
 
 
 aim_options = combined(
-    option("--vmaf", group="Aim", type=float, metavar="V", help="Mean VMAF to reach with the fewest bits."),
-    option("--vmaf-neg", group="Aim", type=float, metavar="V", help="Likewise, mean VMAF-NEG."),
-    option("--psnr", group="Aim", type=float, metavar="DB", help="Likewise, mean PSNR-Y."),
+    option("--vmaf", group="Rate", type=float, metavar="V", help="Aim at this mean VMAF, with the fewest bits."),
+    option("--vmaf-neg", group="Rate", rare=True, type=float, metavar="V", help="Likewise, mean VMAF-NEG."),
+    option("--psnr", group="Rate", type=float, metavar="DB", help="Likewise, mean PSNR-Y."),
     option(
         "--size",
-        group="Aim",
+        group="Rate",
         callback=_size,
         metavar="SIZE",
-        help="Of the whole file, such as 20M, with the best quality. What is aimed at is searched for on samples of "
+        help="Aim at a file of this size, such as 20M, with the best quality. What is aimed at is searched for on samples of "
         "INPUT: network, scale and CRF, or plain coding where that is best. So it is for --bitrate where neither "
         "--model nor --scale is given; both narrow the search.",
     ),

@@ -86,7 +86,7 @@ _LINE_SECONDS = 2.0
     show_default=True,
     help="Address at which the page is served.",
 )
-@option("-y", "--overwrite", group="Output", rare=True, is_flag=True, help="Replace an existing OUTPUT.")
+@option("--overwrite", group="Output", rare=True, is_flag=True, help="Replace an existing OUTPUT.")
 @option("--json", "as_json", group="Output", is_flag=True, help="Print the statistics as JSON.")
 @device_options
 def receive(url: str, as_json: bool, display: bool, web: int | None, host: str, **options: Any) -> None:

@@ -35,7 +35,7 @@ class _DefaultRun(Group):
         return super().resolve_command(ctx, args)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        if args and args[0].startswith("-") and args[0] not in ("-h", "--help", "--version"):
+        if args and args[0].startswith("-") and args[0] not in ("-h", "--help", "--version", "--config"):
             args = ["run", *args]
         return super().parse_args(ctx, args)
 

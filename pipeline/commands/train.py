@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from irn_video.pipeline.commandline.help import SETTINGS, option
+from irn_video.pipeline.commandline.help import PlainCommand, option
 from irn_video.pipeline.commandline.options import device_options
 from irn_video.pipeline.commandline.running import run_command, warn
 
@@ -45,7 +45,7 @@ class _Arguments:
     validate_every: float
 
 
-@click.command(name="irn-train", context_settings=SETTINGS)
+@click.command(name="irn-train", cls=PlainCommand)
 @click.version_option(package_name="irn-video")
 @click.argument("config", type=_FOLDER)
 @option(

@@ -80,7 +80,7 @@ def _target(kind: str, colour: str, place: tuple[float, float], width: float, sa
         f"<tspan x='{left + 8 * side:.1f}' y='{last - _LINE_HEIGHT * row:.1f}'>{escape(text)}</tspan>"
         for row, text in enumerate(reversed(said))
     )
-    circle = f"<circle cx='{left:.1f}' cy='{top:.1f}' r='5' fill='{colour}'/>"
+    circle = f"<circle cx='{left:.1f}' cy='{top:.1f}' r='3.5' fill='{colour}'/>"
     anchor = "end" if side < 0 else "start"
     text = f"<text text-anchor='{anchor}' fill='{css_colour(INK)}'>{rows}</text>"
     return f"<g class='value {kind}'>{circle}{text}</g>\n"

@@ -122,6 +122,6 @@ def _clips(study: Study, drawings: Mapping[str, Mapping[str, tuple[Plot, str]]])
         "<p class=note>Point at a value, or touch it, to read it; the boxes under a title switch its curves off and "
         "on. Frames are shown in the middle of the curves, at bit rates on either side of where another scale becomes "
         "the best: three places of the middle frame, the one with most detail first, the source left of the border "
-        "that the slider moves. In brackets, how much more or less a bit rate is than the first one.</p>"
+        "that the slider moves. In brackets, how much more or less a bit rate is than it should be.</p>"
     )
     return ["<h2>Clip by clip</h2>", intro, *blocks] if blocks else []

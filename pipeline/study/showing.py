@@ -55,14 +55,14 @@ def crops(study: Study, clip: str) -> list[str]:
 
 def _level(study: Study, clip: str, number: int, level: Level) -> str:
     shown = [point for point in level.points if point.crops]
-    figures = "".join(_pieces(point, shown[0], number) for point in shown)
+    figures = "".join(_pieces(point, level.kbps, number) for point in shown)
     return f"<p class=best>{escape(best_there(study, clip, level.kbps))}</p><div class=row>{figures}</div>"
 
 
-def _pieces(point: Measurement, first: Measurement, number: int) -> str:
+def _pieces(point: Measurement, kbps: float, number: int) -> str:
     values = point.values("psnr_y")
     quality = f", {statistics.fmean(values):.2f} dB" if values else ""
-    caption = f"<figcaption>{escape(point.method)}<br>{point.kbps:.0f} kb/s{_apart(point, first)}{quality}</figcaption>"
+    caption = f"<figcaption>{escape(point.method)}<br>{point.kbps:.0f} kb/s{_apart(point, kbps)}{quality}</figcaption>"
     pairs = (
         f"<div class=pair><svg class=source><use href='#source{number}-{place}'/></svg>{_png(crop, point.method)}</div>"
         for place, crop in enumerate(point.crops)
@@ -70,12 +70,12 @@ def _pieces(point: Measurement, first: Measurement, number: int) -> str:
     return f"<figure>{caption}{''.join(pairs)}</figure>"
 
 
-def _apart(point: Measurement, first: Measurement) -> str:
-    """How far a point's bit rate is from that of the first one, which needs no mention; marked if not equal."""
-    if point is first:
+def _apart(point: Measurement, kbps: float) -> str:
+    """How far a point's bit rate is from the one that was wanted; marked if it does not count as equal."""
+    if point.kbps == kbps:
         return ""
-    kind = "" if abs(math.log(point.kbps / first.kbps)) <= SAME_RATE else " class=bad"
-    return f" (<span{kind}>{percent(100 * (point.kbps / first.kbps - 1))}</span>)"
+    kind = "" if abs(math.log(point.kbps / kbps)) <= SAME_RATE else " class=bad"
+    return f" (<span{kind}>{percent(100 * (point.kbps / kbps - 1))}</span>)"
 
 
 def _png(data: str, name: str) -> str:

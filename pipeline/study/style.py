@@ -49,5 +49,9 @@ figure {{ margin: 0; min-width: 0; }}
 .pair > * {{ position: absolute; inset: 0; width: 100%; height: 100%; object-fit: cover; object-position: 0 0; }}
 .pair img {{ image-rendering: pixelated; border-radius: 4px; }}
 .pair .source {{ z-index: 1; clip-path: inset(0 calc(100% - var(--x)) 0 0); }}
+@media (max-width: 600px) {{
+  td, th {{ padding: .25rem .4rem; font-size: .85rem; }}
+  td:first-child {{ white-space: normal; min-width: 7.5rem; max-width: 9rem; overflow-wrap: anywhere; }}
+}}
 {_SWITCHES}
 """

@@ -15,7 +15,7 @@ from irn_video.pipeline.engine.rescaler import Rescaler
 from irn_video.pipeline.flow import Advance
 from irn_video.pipeline.quality.report import SearchReport, TriedWay
 from irn_video.pipeline.zoo import NETWORKS
-from irn_video.sender.options import AUTO, SendOptions
+from irn_video.sender.options import AUTO, SendOptions, with_keyint
 from irn_video.sender.search.goal import JUDGE, Goal
 from irn_video.sender.search.sample import Sample, SampleSize, read_sample
 from irn_video.sender.search.search import Way, search
@@ -118,7 +118,7 @@ def choose(source: Path, options: SendOptions, goal: Goal, *, advance: Advance) 
     advance(0, work + (sample.total or 0))
     ways = [Rescaler.load(n, device=options.device, precision=options.precision) for n in _candidates(options)]
     with TemporaryDirectory(prefix="irn-send-") as folder:
-        trials = Trials(sample, options.encoder, ("psnr_y", goal.metric), Path(folder))
+        trials = Trials(sample, with_keyint(options, sample.info).encoder, ("psnr_y", goal.metric), Path(folder))
         if goal.value is None and goal.crf is not None:
             goal = replace(goal, value=trials.measure(ways[0], goal.crf).scores[goal.metric])
         found = search(trials, ways, goal, note=note)

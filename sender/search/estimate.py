@@ -10,7 +10,7 @@ from typing import Any
 from irn_video.codecs.encoders import make_encoder
 from irn_video.codecs.reading.packets import survey
 from irn_video.pipeline.engine.rescaler import Rescaler
-from irn_video.sender.options import SendOptions
+from irn_video.sender.options import SendOptions, with_keyint
 from irn_video.sender.search.sample import SampleSize, read_sample
 from irn_video.sender.search.trial import Trials
 
@@ -57,7 +57,7 @@ def estimate(source: Path, rescaler: Rescaler, options: SendOptions) -> Estimate
     encoder = make_encoder(options.encoder)
     sample = read_sample(source, _SIZE, options)
     with TemporaryDirectory(prefix="irn-send-") as folder:
-        trials = Trials(sample, options.encoder, ("psnr_y",), Path(folder))
+        trials = Trials(sample, with_keyint(options, sample.info).encoder, ("psnr_y",), Path(folder))
         trial = trials.measure_as_is(rescaler)
     kbps = trial.kbps if options.bitrate is None else options.bitrate / 1000
     height, width = rescaler.padded(sample.info.height, sample.info.width)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -9,7 +10,7 @@ from tempfile import TemporaryDirectory
 from irn_video.codecs.encoders import ENCODERS, make_encoder
 from irn_video.pipeline.engine.rescaler import Rescaler
 from irn_video.pipeline.quality.report import Peer
-from irn_video.sender.options import SendOptions
+from irn_video.sender.options import SendOptions, with_keyint
 from irn_video.sender.search.bracket import Point
 from irn_video.sender.search.choosing import FULL
 from irn_video.sender.search.goal import Goal
@@ -39,7 +40,7 @@ def peers_of(source: Path, rescaler: Rescaler, options: SendOptions) -> tuple[Pe
     names = [FULL, *([f"lanczos-x{rescaler.scale}"] if rescaler.scale > 1 else [])]
     metrics = ("psnr_y", "vmaf_neg")
     with TemporaryDirectory(prefix="irn-send-") as folder:
-        trials = Trials(read_sample(source, SampleSize(), options), options.encoder, metrics, Path(folder))
+        trials = _trials(source, SampleSize(), options, metrics, Path(folder))
         return tuple(
             Peer(name, metric, None if found is None else found.kbps / own.kbps)
             for metric in metrics
@@ -61,7 +62,7 @@ def advice(source: Path, rescaler: Rescaler, options: SendOptions) -> str:
     if rescaler.name == FULL or not searchable(options):
         return ""
     with TemporaryDirectory(prefix="irn-send-") as folder:
-        trials = Trials(read_sample(source, _GLANCE, options), options.encoder, ("psnr_y",), Path(folder))
+        trials = _trials(source, _GLANCE, options, ("psnr_y",), Path(folder))
         own = _own(trials, rescaler, options, "psnr_y")
         full = None if own is None else _same(trials, FULL, rescaler.scale, own, "psnr_y")
     if own is None or full is None or full.kbps > _SMALLER * own.kbps:
@@ -77,6 +78,11 @@ def searchable(options: SendOptions) -> bool:
     """Whether the codec has a CRF, and the stream loss."""
     settings = replace(options.encoder, bitrate=None, buffer_seconds=None)
     return options.codec in ENCODERS and make_encoder(settings).crf is not None
+
+
+def _trials(source: Path, size: SampleSize, options: SendOptions, metrics: Sequence[str], folder: Path) -> Trials:
+    sample = read_sample(source, size, options)
+    return Trials(sample, with_keyint(options, sample.info).encoder, metrics, folder)
 
 
 def _own(trials: Trials, rescaler: Rescaler, options: SendOptions, metric: str) -> Point | None:

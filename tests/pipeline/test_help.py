@@ -88,7 +88,7 @@ def test_first_sentences() -> None:
 
 def test_groups_are_in_the_order_in_which_they_appear() -> None:
     lines = [line for line in said("send", "--help") if line.endswith(":") and not line.startswith(" ")]
-    assert lines == ["Examples:", "Rate:", "Network:", "Tuning:", "Input:", "Output:", "Device:"]
+    assert lines == ["Examples:", "Rate:", "Network:", "Input:", "Output:", "Device:"]
 
 
 def test_each_command_has_a_line() -> None:

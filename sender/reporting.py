@@ -1,0 +1,32 @@
+"""What a report says about what was sent."""
+
+from __future__ import annotations
+
+from irn_video.codecs.bitstream.card import StreamCard
+from irn_video.codecs.encoders import EncoderSettings, make_encoder
+from irn_video.codecs.reading.video_info import VideoInfo
+from irn_video.codecs.writing.writer import WriteSummary
+from irn_video.pipeline.quality.report import SourceReport, StreamReport
+
+
+def source_of(info: VideoInfo) -> SourceReport:
+    """What a report says about a source."""
+    return SourceReport(info.width, info.height, info.path.stat().st_size, info.duration_seconds)
+
+
+def stream_report(card: StreamCard, written: WriteSummary, encoder: EncoderSettings) -> StreamReport:
+    """What a report says about the stream that was written."""
+    return StreamReport(
+        codec=card.codec,
+        preset=make_encoder(encoder).preset,
+        crf=card.crf,
+        bitrate=card.bitrate,
+        scale=card.scale,
+        width=(card.width + card.pad_right) // card.scale,
+        height=(card.height + card.pad_bottom) // card.scale,
+        bytes=written.video_bytes,
+        file_bytes=written.path.stat().st_size,
+        frames=written.frames,
+        seconds=written.seconds,
+        hr_pixels=card.width * card.height,
+    )
