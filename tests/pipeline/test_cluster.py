@@ -10,14 +10,17 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import dask
 import pytest
+from distributed import LocalCluster
 from irn_video.codecs.errors import StudyFailed
 from irn_video.pipeline.commands.study import main
+from irn_video.pipeline.study.cells import measure_cell
 from irn_video.pipeline.study.cluster import ClusterPool, _work
 from irn_video.pipeline.study.methods import Method
 from irn_video.pipeline.study.plan import Cell, StudyConfig
@@ -30,6 +33,13 @@ def free_port() -> int:
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         return int(found.getsockname()[1])
+
+
+def wait_for(condition: Callable[[], Any]) -> None:
+    deadline = time.monotonic() + 120
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def started(stack: ExitStack, *arguments: object, **environment: str) -> subprocess.Popen[bytes]:
@@ -68,37 +78,42 @@ def scheduler(stack: ExitStack, folder: Path) -> tuple[subprocess.Popen[bytes], 
     return served, f"tcp://127.0.0.1:{port}"
 
 
-@pytest.fixture
-def address(stack: ExitStack, tmp_path: Path) -> str:
-    return scheduler(stack, tmp_path / "scheduler")[1]
+def cluster(stack: ExitStack, folder: Path, workers: int) -> LocalCluster:
+    """A scheduler and its workers as threads of this process, which has PyTorch already; spoken to by TCP."""
+    stack.enter_context(dask.config.set(temporary_directory=str(folder)))
+    options = {"processes": False, "threads_per_worker": 1, "protocol": "tcp", "dashboard_address": ":0"}
+    return stack.enter_context(LocalCluster("study", workers, **options))
 
 
 @pytest.mark.slow
 def test_two_workers_one_of_which_is_killed(
-    moving: Path, tmp_path: Path, stack: ExitStack, address: str, monkeypatch: pytest.MonkeyPatch
+    moving: Path, tmp_path: Path, stack: ExitStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    workers = [worker(stack, address, tmp_path / str(index)) for index in range(2)]
+    served = cluster(stack, tmp_path / "near", 1)
+    killed = worker(stack, served.scheduler_address, tmp_path / "far")
+    others = served.scheduler.workers
+    wait_for(lambda: len(others) == 2)
+    ours = next(iter(served.workers.values())).address
 
-    def kill_one() -> None:
-        deadline = time.monotonic() + 120
-        while len(list((tmp_path / "far" / "cells").glob("*.json"))) < 2:
-            if time.monotonic() > deadline:
-                return
-            time.sleep(0.05)
-        workers[0].send_signal(signal.SIGKILL)
+    def kill_at_work() -> None:
+        """With its first cell in work: it is loading PyTorch, while the other one measures."""
+        wait_for(lambda: [found for found in others.values() if found.address != ours and found.processing])
+        killed.send_signal(signal.SIGKILL)
 
-    killing = threading.Thread(target=kill_one)
+    killing = threading.Thread(target=kill_at_work)
     killing.start()
     monkeypatch.chdir(tmp_path)
-    assert main([os.path.relpath(moving, tmp_path), *OPTIONS, "--out", "far", "--cluster", address]) == 0
+    clip = os.path.relpath(moving, tmp_path)
+    assert main([clip, *OPTIONS, "--out", "out", "--cluster", served.scheduler_address]) == 0
     killing.join()
-    assert workers[0].wait(10) == -signal.SIGKILL
-    assert main([str(moving), *OPTIONS, "--workers", "1", "--out", str(tmp_path / "near")]) == 0
-    far, near = (read_results(tmp_path / name) for name in ("far", "near"))
-    assert [(p.method, p.crf, p.bytes, p.frames) for p in far.measurements] == [
-        (p.method, p.crf, p.bytes, p.frames) for p in near.measurements
-    ]
-    assert len(far.measurements) == 8
+    assert killed.wait(10) == -signal.SIGKILL
+    found = read_results(tmp_path / "out").measurements
+    assert len(found) == 8
+    config = StudyConfig((moving,), frames=2)
+    for far in found:
+        near = measure_cell(config.cell(moving, Method(far.method), config.encoder(crf=far.crf)), tmp_path)
+        assert far.bytes == near.bytes
+        assert list(far.frames) == [pytest.approx(frame, abs=1e-4) for frame in near.frames]
 
 
 @pytest.mark.slow
@@ -118,10 +133,7 @@ def test_a_scheduler_that_dies_is_one_line(
     ]
     study = subprocess.Popen([*command, "--out", tmp_path / "out"], stderr=subprocess.PIPE, text=True)
     stack.callback(study.kill)
-    deadline = time.monotonic() + 120
-    while not list((tmp_path / "out" / "cells").glob("*.json")):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_for(lambda: list((tmp_path / "out" / "cells").glob("*.json")))
     served.kill()
     _, said = study.communicate(timeout=120)
     assert study.returncode == 1
@@ -147,11 +159,10 @@ def test_nobody_there(moving: Path, tmp_path: Path, capsys: pytest.CaptureFixtur
     assert "exclude each other" in capsys.readouterr().err
 
 
-@pytest.mark.slow
-def test_no_workers(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_workers(stack: ExitStack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("irn_video.pipeline.study.cluster._WORKERS_SECONDS", 1)
     with pytest.raises(StudyFailed, match="no cluster at"):
-        ClusterPool(address)
+        ClusterPool(cluster(stack, tmp_path, 0).scheduler_address)
 
 
 def test_a_worker_with_another_clip_refuses(moving: Path, tmp_path: Path) -> None:
