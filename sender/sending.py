@@ -28,7 +28,8 @@ from irn_video.pipeline.options import (
     check_types,
 )
 from irn_video.pipeline.planes import Samples
-from irn_video.pipeline.quality.report import FrameReport, Report, SearchReport, SourceReport, Tuning
+from irn_video.pipeline.quality.entries import FrameReport, SearchReport, SourceReport, Tuning
+from irn_video.pipeline.quality.report import Report
 from irn_video.pipeline.restoring import Meter, check_size, file_digest, restoration_of, restored_pictures, said_stream
 from irn_video.sender.options import SendOptions, with_keyint
 from irn_video.sender.part import part_of, place_of, rest_of

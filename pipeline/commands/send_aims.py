@@ -10,7 +10,8 @@ from irn_video.pipeline.commandline.help import option
 from irn_video.pipeline.commandline.options import combined
 
 if TYPE_CHECKING:
-    from irn_video.pipeline.quality.report import Peer, Report
+    from irn_video.pipeline.quality.entries import Peer
+    from irn_video.pipeline.quality.report import Report
     from irn_video.sender.search.estimate import Estimate
 
 

@@ -13,8 +13,8 @@ from irn_video.codecs.errors import BadOption, GoalUnreachable
 from irn_video.codecs.reading.packets import survey
 from irn_video.pipeline.engine.rescaler import Rescaler
 from irn_video.pipeline.flow import Advance
+from irn_video.pipeline.quality.entries import SearchReport, TriedWay
 from irn_video.pipeline.quality.libvmaf import LEAST_SIDE
-from irn_video.pipeline.quality.report import SearchReport, TriedWay
 from irn_video.pipeline.zoo import NETWORKS
 from irn_video.sender.options import AUTO, SendOptions, with_keyint
 from irn_video.sender.search.goal import JUDGE, Goal, quality_goal

@@ -9,8 +9,8 @@ from tempfile import TemporaryDirectory
 
 from irn_video.codecs.encoders import ENCODERS, make_encoder
 from irn_video.pipeline.engine.rescaler import Rescaler
+from irn_video.pipeline.quality.entries import Peer
 from irn_video.pipeline.quality.libvmaf import LEAST_SIDE
-from irn_video.pipeline.quality.report import Peer
 from irn_video.sender.options import SendOptions, with_keyint
 from irn_video.sender.search.bracket import Point
 from irn_video.sender.search.choosing import FULL
