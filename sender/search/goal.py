@@ -39,7 +39,7 @@ class Goal:
 
     def __str__(self) -> str:
         if self.by_rate:
-            return f"{self.value:.0f} kb/s"
+            return f"{self.value:.0f} kb/s" if self.value is not None else "a size"
         return f"{self.label} {self.value:.2f}" if self.value is not None else f"full size at CRF {self.crf:g}"
 
 
