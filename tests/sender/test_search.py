@@ -223,7 +223,7 @@ class TestGoal:
             ({"psnr": 38}, Goal(38, "psnr_y")),
             ({"vmaf": 90, "scale": 2}, Goal(90, "vmaf")),
             ({"vmaf_neg": 90, "model": "full"}, Goal(90, "vmaf_neg")),
-            ({"size": 20_000_000}, Goal(None, by_rate=True)),
+            ({"size": 20_000_000}, Goal(None, by_rate=True, size=20_000_000)),
             ({"bitrate": 800_000}, Goal(800, by_rate=True)),
             ({"bitrate": 800_000, "scale": "auto"}, Goal(800, by_rate=True)),
             ({"scale": "auto"}, Goal(None, crf=23)),
@@ -285,10 +285,10 @@ class TestGoal:
         assert parse_size(str(size)) == size
 
 
-def chosen(goal: Goal, *, size: int | None = None, filling: bool = True) -> Chosen:
+def chosen(goal: Goal, *, filling: bool = True) -> Chosen:
     best = Way(FULL, 1, Point(20.0, (goal.value or 0) * (1 if filling else 0.5), 40.0))
     sample: Any = SimpleNamespace(info=SimpleNamespace(path=Path("clip.mp4")))
-    return Chosen(SendOptions(), size, (best,), goal, sample, 0)
+    return Chosen(SendOptions(), (best,), goal, sample, 0)
 
 
 class TestSendingAgain:
@@ -320,21 +320,21 @@ class TestSendingAgain:
     )
     def test_a_size_is_met(self, tmp_path: Path, size: int, video: int, bitrate: int | None) -> None:
         """What is beside the video stays as large as it is."""
-        aim = chosen(Goal(100, by_rate=True), size=100_000)
+        aim = chosen(Goal(100, by_rate=True, size=100_000))
         again = corrected(SendOptions(bitrate=100_000), aim, written(tmp_path, size, video), None)
         assert again == (None if bitrate is None else SendOptions(bitrate=bitrate))
 
     def test_a_size_that_nothing_fills(self, tmp_path: Path) -> None:
-        aim = chosen(Goal(100, by_rate=True), size=100_000, filling=False)
+        aim = chosen(Goal(100, by_rate=True, size=100_000), filling=False)
         assert corrected(SendOptions(bitrate=100_000), aim, written(tmp_path, 50_000, 40_000), None) is None
 
     def test_a_size_that_the_rest_exceeds(self, tmp_path: Path) -> None:
-        aim, file = chosen(Goal(100, by_rate=True), size=100_000), written(tmp_path, 120_000, 10_000)
+        aim, file = chosen(Goal(100, by_rate=True, size=100_000)), written(tmp_path, 120_000, 10_000)
         with pytest.raises(GoalUnreachable, match=r"100000 bytes are too few \(all but the video takes 110000"):
             corrected(SendOptions(bitrate=100_000), aim, file, None)
         with pytest.raises(GoalUnreachable, match="100000 bytes are too few"):
             check_size_kept(aim, file)
-        check_size_kept(replace(aim, size=120_000), file)
+        check_size_kept(replace(aim, goal=replace(aim.goal, size=120_000)), file)
 
 
 def written(folder: Path, size: int, video: int) -> WriteSummary:
