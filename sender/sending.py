@@ -41,6 +41,7 @@ from irn_video.sender.search.peers import peers_of
 
 _MAX_NAME = 255
 _CORRECTIONS, _SQUEEZES = 2, 4
+_UNASKED, _UNTUNED = "it was not asked for", "what was chosen is not tuned"
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ def send(
     source, output = Path(source), Path(output)
     check_output(output, [source], options.overwrite)
     make_encoder(options.encoder)
-    goal, chosen = goal_of(options), None
+    goal, chosen, adapt = goal_of(options), None, options.adapt
     if goal is not None:
         chosen = choose(source, options, goal, advance=advance)
         options, advance = chosen.options, _after(chosen, advance)
@@ -116,7 +117,9 @@ def send(
         warnings=tuple(dict.fromkeys((*rescaler.warnings, *sent.warnings))),
         damage=sent.damage,
         adaptation=tuple(tuner.groups) if tuner is not None else (),
-        tuning=Tuning.of(tuner.groups) if tuner is not None else Tuning(untuned="it was not asked for"),
+        tuning=Tuning.of(tuner.groups)
+        if tuner is not None
+        else Tuning(untuned=_UNASKED if adapt is None else _UNTUNED),
         coded=coded_frames(output, quantisers=True),
         source=sent.origin,
         elapsed_seconds=sent.elapsed_seconds,

@@ -50,8 +50,8 @@ def corrected(options: SendOptions, chosen: Chosen, written: WriteSummary, reach
     Raises:
         GoalUnreachable: the file is too large, and no bit rate would make it small enough.
     """
-    if chosen.size is not None:
-        return _resized(options, chosen, chosen.size, written)
+    if chosen.goal.size is not None:
+        return _resized(options, chosen, chosen.goal.size, written)
     goal = chosen.goal
     if goal.by_rate or goal.value is None or reached is None or options.crf is None:
         return None
@@ -63,7 +63,7 @@ def corrected(options: SendOptions, chosen: Chosen, written: WriteSummary, reach
 
 def is_too_large(chosen: Chosen, written: WriteSummary) -> bool:
     """Whether a file is larger than was asked for."""
-    return chosen.size is not None and written.path.stat().st_size > chosen.size
+    return chosen.goal.size is not None and written.path.stat().st_size > chosen.goal.size
 
 
 def check_size_kept(chosen: Chosen, written: WriteSummary) -> None:
@@ -93,7 +93,7 @@ def _resized(options: SendOptions, chosen: Chosen, wanted: int, written: WriteSu
 def _too_few(chosen: Chosen, written: WriteSummary) -> GoalUnreachable:
     others = written.path.stat().st_size - written.video_bytes
     hint = f"all but the video takes {others}, and the video {written.video_bytes} at least"
-    return GoalUnreachable(f"{chosen.size} bytes are too few", path=chosen.sample.info.path, hint=hint)
+    return GoalUnreachable(f"{chosen.goal.size} bytes are too few", path=chosen.sample.info.path, hint=hint)
 
 
 def _pairs(lr: Path, rescaler: Rescaler, card: StreamCard, sample: Sample) -> list[tuple[Picture, Picture]]:

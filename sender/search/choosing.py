@@ -36,7 +36,6 @@ class Chosen:
 
     Attributes:
         options: to send with; they name network and CRF, or bit rate.
-        size: of the file that is aimed at, in bytes, None if it is not.
         ways: that reach the goal, the best first.
         goal: with its value.
         sample: by which it was found.
@@ -44,7 +43,6 @@ class Chosen:
     """
 
     options: SendOptions
-    size: int | None
     ways: tuple[Way, ...]
     goal: Goal
     sample: Sample
@@ -76,7 +74,7 @@ def goal_of(options: SendOptions) -> Goal | None:
     qualities = {"psnr_y": options.psnr, "vmaf": options.vmaf, "vmaf_neg": options.vmaf_neg}
     wanted = [quality_goal(metric, value) for metric, value in qualities.items() if value is not None]
     if options.size is not None:
-        wanted.append(Goal(None, JUDGE, by_rate=True))
+        wanted.append(Goal(None, JUDGE, by_rate=True, size=options.size))
     if (wanted and (settings.crf is not None or settings.bitrate is not None or settings.lossless)) or len(wanted) > 1:
         raise BadOption(
             "only one thing can be aimed at",
@@ -112,7 +110,7 @@ def choose(source: Path, options: SendOptions, goal: Goal, *, advance: Advance) 
     if (goal.by_rate or goal.crf is not None) and min(sample.info.height, sample.info.width) < LEAST_SIDE:
         goal = replace(goal, metric="psnr_y")
     if goal.by_rate and goal.value is None:
-        goal = replace(goal, value=rate_for_size(sample, options) / 1000)
+        goal = replace(goal, value=rate_for_size(sample, goal.size or 0) / 1000)
     cost = _TRIAL_COST * len(sample.frames)
     work, done = round(_TRIALS * cost), 0
 
@@ -130,27 +128,26 @@ def choose(source: Path, options: SendOptions, goal: Goal, *, advance: Advance) 
         if goal.value is None and goal.crf is not None:
             goal = replace(goal, value=trials.measure(ways[0], goal.crf).scores[goal.metric])
         found = search(trials, ways, goal, note=note)
-    return Chosen(_to_send(options, found[0], goal), options.size, tuple(found), goal, sample, work)
+    return Chosen(_to_send(options, found[0], goal), tuple(found), goal, sample, work)
 
 
-def rate_for_size(sample: Sample, options: SendOptions) -> int:
+def rate_for_size(sample: Sample, size: int) -> int:
     """bit/s of video so that a file gets a size.
 
     Raises:
         GoalUnreachable: hardly anything is left for the video.
         BadOption: the length is not known.
     """
-    assert options.size is not None
     if sample.total is None:
         raise BadOption("a file of unknown length cannot get a size", path=sample.info.path, hint="give --bitrate")
     others = survey(sample.info.path, stream=sample.info.stream)
     share = min(1.0, sample.total / others.frames) if others.frames else 1.0
     tracks = sum(others.other_bytes.values()) * share
-    left = options.size * _ROOM - tracks - _FRAME_COST * sample.total
+    left = size * _ROOM - tracks - _FRAME_COST * sample.total
     rate = left * 8 * float(sample.rate) / sample.total
     if rate < MIN_BITRATE:
         raise GoalUnreachable(
-            f"{options.size} bytes are too few",
+            f"{size} bytes are too few",
             path=sample.info.path,
             hint=f"sound and other tracks take {tracks:.0f} of them",
         )

@@ -25,12 +25,14 @@ class Goal:
         metric: what quality is, a key of reports.
         by_rate: whether the rate is given, and the best quality wanted; else the quality, and the lowest rate.
         crf: of full size, where that says the quality.
+        size: bytes of the file, where that says the rate; `value` is what it leaves for the video.
     """
 
     value: float | None
     metric: str = JUDGE
     by_rate: bool = False
     crf: float | None = None
+    size: int | None = None
 
     @property
     def label(self) -> str:
@@ -39,7 +41,8 @@ class Goal:
 
     def __str__(self) -> str:
         if self.by_rate:
-            return f"{self.value:.0f} kb/s"
+            rate = f"{self.value:.0f} kb/s" if self.value is not None else "what is left"
+            return rate if self.size is None else f"{self.size} bytes with {rate} of video"
         return f"{self.label} {self.value:.2f}" if self.value is not None else f"full size at CRF {self.crf:g}"
 
 
