@@ -241,7 +241,7 @@ def zooming(clips: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.slow
 @pytest.mark.parametrize("clip", ["moving", "zooming"])
 @pytest.mark.parametrize("method", ["full", "irn-h264-x2"])
-@pytest.mark.parametrize("crf", [16.0, 20.0, 24.0, 28.0, 32.0, 36.0])
+@pytest.mark.parametrize("crf", [16.0, 26.0, 36.0])
 def test_cells_measure_what_the_commands_and_ffmpeg_do(
     clip: str, method: str, crf: float, request: pytest.FixtureRequest, tmp_path: Path, run: Any
 ) -> None:
@@ -444,23 +444,19 @@ def test_what_is_refused_does_not_wait_for_pytorch(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_killed_studies_end_like_others(moving: Path, tmp_path: Path) -> None:
-    """The whole command killed at five moments, then one of its workers; each time it goes on with the same words."""
-    command = [
-        sys.executable,
-        "-m",
-        "irn_video.pipeline.commands.study",
-        str(moving),
-        "--frames",
-        "4",
-        "--crf",
-        LADDER,
-    ]
-    command += ["--metrics", "psnr,vmaf", "--models", "irn-h264-x2", "--anchors", "lanczos", "--workers", "2", "--out"]
+    """The whole command killed at four moments, then one of its workers; each time it goes on with the same words."""
+    options = [str(moving), "--frames", "4", "--crf", LADDER, "--metrics", "psnr,vmaf", "--anchors", "lanczos"]
+    command = [sys.executable, "-m", "irn_video.pipeline.commands.study", *options]
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    assert main([*command[3:], str(whole)]) == 0
+    assert main([*options, "--workers", "1", "--out", str(whole)]) == 0
+
+    def started(workers: int) -> subprocess.Popen[bytes]:
+        more = ["--workers", str(workers), "--out", killed]
+        return subprocess.Popen([*command, *more], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
     chance = random.Random(0)
-    for finished in (0, 0, 1, 3, 4):  # cells that an earlier attempt, or this one, has measured when it is killed
-        process = subprocess.Popen([*command, killed], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    for finished in (0, 0, 1, 4):  # cells that an earlier attempt, or this one, has measured when it is killed
+        process = started(1)
         while len(list(killed.glob("cells/*.json"))) < finished:
             assert process.poll() is None
             time.sleep(0.02)
@@ -469,7 +465,7 @@ def test_killed_studies_end_like_others(moving: Path, tmp_path: Path) -> None:
         process.wait()
     for cell in sorted((killed / "cells").glob("*.json"))[:2]:  # so that something is left to do
         cell.unlink()
-    last = subprocess.Popen([*command, killed], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    last = started(2)
     while not (workers := children(last.pid)):
         assert last.poll() is None
         time.sleep(0.05)
