@@ -103,6 +103,8 @@ def test_the_umbrella_runs_them(tmp_path: Path, capfd: pytest.CaptureFixture[str
     assert irn.main(["info", str(tmp_path / "none.mp4")]) == 1
     assert "no such file" in capfd.readouterr().err
     assert irn.main(["fly"]) == 2
+    assert irn.main(["sennd"]) == 2
+    assert "Did you mean 'send'?" in capfd.readouterr().err
     assert "No such command 'fly'" in capfd.readouterr().err
 
 

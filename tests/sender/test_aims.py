@@ -163,7 +163,10 @@ class TestRefusals:
             (("--psnr", 69, "--model", "full"), "PSNR-Y 69.00 cannot be reached (samples gave PSNR-Y"),
             (("--vmaf", 99, "--scale", 4), "VMAF 99.00 cannot be reached"),
             (("--size", "10k"), "10000 bytes are too few (sound and other tracks take 1"),
-            (("--size", "19500", "--model", "full"), "19500 bytes with 5 kb/s of video cannot be reached (samples gave"),
+            (
+                ("--size", "19500", "--model", "full"),
+                "19500 bytes with 5 kb/s of video cannot be reached (samples gave",
+            ),
         ],
     )
     def test_what_cannot_be_reached(
