@@ -162,6 +162,7 @@ class TestRefusals:
         [
             (("--psnr", 69, "--model", "full"), "PSNR-Y 69.00 cannot be reached (samples gave PSNR-Y"),
             (("--vmaf", 99, "--scale", 4), "VMAF 99.00 cannot be reached"),
+            (("--size", "20500", "--model", "full"), "20500 bytes are too few (all but the video takes 1"),
             (("--size", "10k"), "10000 bytes are too few (sound and other tracks take 1"),
             (
                 ("--size", "19500", "--model", "full"),
