@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,6 +14,7 @@ from irn_video.codecs.reading.card_search import find_card
 from irn_video.codecs.reading.reader import probe
 from irn_video.sender import SendOptions, send
 from irn_video.sender.search.checking import _SHORT
+from irn_video.sender.sending import _after
 
 QUICK = ("--preset", "ultrafast", "--device", "cpu")
 OPTIONS: dict[str, Any] = {"preset": "ultrafast", "device": "cpu"}
@@ -162,6 +163,7 @@ class TestRefusals:
         [
             (("--psnr", 69, "--model", "full"), "PSNR-Y 69.00 cannot be reached (samples gave PSNR-Y"),
             (("--vmaf", 99, "--scale", 4), "VMAF 99.00 cannot be reached"),
+            (("--size", "20500", "--model", "full"), "20500 bytes are too few (all but the video takes 1"),
             (("--size", "10k"), "10000 bytes are too few (sound and other tracks take 1"),
             (
                 ("--size", "19500", "--model", "full"),
@@ -287,23 +289,30 @@ class TestDryRun:
             assert (entry["model"], entry["width"]) == ("irn-h264-x2", sent["stream"]["width"])
 
 
-def recorded(calls: list[tuple[int, int | None]]) -> Callable[[int, int | None], None]:
-    return lambda done, total: calls.append((done, total))
-
-
 class TestProgress:
-    @pytest.mark.parametrize(
-        "options", [{"psnr": 34}, {"size": 30_000, "scale": 2}, {"scale": "auto", "frames": 12}], ids=str
-    )
+    @pytest.mark.parametrize("options", [{"size": 30_000, "scale": 2}, {"scale": "auto", "frames": 12}], ids=str)
     def test_it_never_goes_back(self, sounding: Path, tmp_path: Path, options: dict[str, Any]) -> None:
         """One total from the first trial to the last frame that is sent."""
-        calls: list[tuple[int, int | None]] = []
-        send(sounding, tmp_path / "lr.mp4", SendOptions(**options, **OPTIONS), advance=recorded(calls))
-        done, totals = zip(*calls, strict=True)
+        done, totals = self.calls(sounding, tmp_path, **options)
         assert done[0] == 0
-        assert list(done) == sorted(done)
-        assert len(set(totals)) == 1
-        assert done[-1] == totals[-1]
+        assert done == sorted(done)
+        assert {done[-1]} == set(totals)
+
+    def test_nor_where_the_search_has_counted_otherwise(self) -> None:
+        """Or the frames of the source are not known."""
+        calls: list[tuple[int, int | None]] = []
+        chosen: Any = SimpleNamespace(work=100, sample=SimpleNamespace(total=50))
+        after = _after(chosen, lambda *call: calls.append(call))
+        for call in ((10, None), (20, 48), (50, None), (52, None)):
+            after(*call)
+        assert calls == [(110, 150), (120, 150), (150, 150), (152, 152)]
+
+    def calls(self, source: Path, folder: Path, **options: Any) -> tuple[list[int], list[int]]:
+        calls: list[tuple[int, int | None]] = []
+        settings = SendOptions(**options, **OPTIONS)
+        send(source, folder / "lr.mp4", settings, advance=lambda done, total: calls.append((done, total)))
+        assert all(total is not None for _, total in calls)
+        return [done for done, _ in calls], [total or 0 for _, total in calls]
 
     def test_a_failed_search_leaves_no_file(self, moving: Path, tmp_path: Path) -> None:
         with pytest.raises(GoalUnreachable):

@@ -171,8 +171,11 @@ class TestSearch:
         assert found[0].point.kbps == pytest.approx(2000 / 32, rel=0.12)
         assert found[1].point.kbps == pytest.approx(8000 * 2 ** (-38 / 6), rel=0.12)
         assert sum(trials.counts.values()) <= 9
-        # The last word is said near the CRF that is taken.
-        assert min(abs(trial.crf - 30) for trial in trials.of(HALF)) <= 2
+
+    def test_the_last_word_is_said_near_the_crf_that_is_taken(self) -> None:
+        found, trials = searched(Goal(PLAIN.curve.at(22.5).quality, "psnr_y"), PLAIN)
+        assert found[0].point.crf == pytest.approx(22.5)
+        assert [trial.crf for trial in trials.of(PLAIN)] == [20, 22.5, 26]
 
     def test_the_best_at_a_rate(self) -> None:
         found, _ = searched(Goal(250, "psnr_y", by_rate=True), QUARTER, PLAIN, HALF)
