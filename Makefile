@@ -26,10 +26,10 @@ venv: $(READY) ## make the environment in .venv and install the product in it
 demo: $(READY) ## send and restore a real clip; compare with Lanczos and full-size H.264 (results in demo/)
 	@$(BIN)/python samples/demo/demo.py
 
-test: $(READY) ## run every test, slow ones too; those that wait for clocks come last, two at a time
+test: $(READY) ## run every test, slow ones too; those that wait for clocks come last, three at a time
 	@status=0; export PYTHONDONTWRITEBYTECODE=; \
 	$(BIN)/pytest -m 'not alone' -n logical --maxprocesses 8 --dist worksteal || status=1; \
-	$(BIN)/pytest -m alone -n logical --maxprocesses 2 --dist worksteal || status=1; \
+	$(BIN)/pytest $$(grep -rl 'mark\.alone' tests --include='*.py') -m alone -n 3 --dist worksteal || status=1; \
 	exit $$status
 
 lint: $(READY) ## ruff and mypy

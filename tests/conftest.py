@@ -12,8 +12,9 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 import hypothesis
@@ -34,6 +35,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 hypothesis.settings.register_profile("patient", deadline=None)
 hypothesis.settings.load_profile("patient")
 
+_PRELOADED = [f"irn_video.{name}" for name in ("sender.sending", "receiver.receiving", "pipeline.training.trainer")]
 _CLEANING_SECONDS = 10.0  # workers of a study that was killed notice within two
 
 
@@ -171,6 +173,31 @@ def run(capfd: pytest.CaptureFixture[str]) -> Run:
         return Ran(code, captured.out, captured.err)
 
     return ran
+
+
+class Forked(ForkServerProcess):
+    """A command in a process of its own that has PyTorch already; what it says goes to a file.
+
+    `Forked("send", ["in.mp4", "out.mp4"], log)`. Signals that come before the command handles them end it with 130.
+    """
+
+    def __init__(self, command: str, arguments: Sequence[object], log: Path) -> None:
+        code = (
+            "import os, signal, sys\n"
+            f"from irn_video.pipeline.commands.{command} import main\n"
+            "for number in (signal.SIGINT, signal.SIGTERM): signal.signal(number, lambda *_: os._exit(130))\n"
+            f"os.dup2(os.open({str(log)!r}, os.O_CREAT | os.O_WRONLY), 2)\n"
+            f"sys.exit(main({list(map(str, arguments))!r}))\n"
+        )
+        multiprocessing.set_forkserver_preload(_PRELOADED)
+        super().__init__(target=exec, args=(code, {}))
+        self.start()
+
+
+@pytest.fixture(scope="session")
+def forked() -> type[Forked]:
+    """Begins commands."""
+    return Forked
 
 
 @pytest.fixture

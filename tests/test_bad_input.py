@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
 import os
 import resource
 import shutil
@@ -11,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
@@ -628,20 +627,12 @@ class TestInterrupted:
         return folder
 
     def start(self, command: str, source: Path, output: Path, *more: str) -> ForkServerProcess:
-        """A command in a process that has PyTorch loaded already; stderr goes to a file beside the output."""
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["irn_video.sender.sending", "irn_video.receiver.receiving"])
-        text = (
-            "import os, signal, sys\n"
-            f"from irn_video.pipeline.commands.{command} import main\n"
-            # Until the command handles them itself.
-            "for number in (signal.SIGINT, signal.SIGTERM): signal.signal(number, lambda *_: os._exit(130))\n"
-            f"os.dup2(os.open({str(output) + '.log'!r}, os.O_CREAT | os.O_WRONLY), 2)\n"
-            f"sys.exit(main({[str(source), str(output), *more]!r}))\n"
-        )
-        process = context.Process(target=exec, args=(text, {}))
-        process.start()
-        return process
+        """What it says goes to a file beside the output."""
+        return self.forked(command, [source, output, *more], Path(f"{output}.log"))
+
+    @pytest.fixture(autouse=True)
+    def begin(self, forked: Callable[..., ForkServerProcess]) -> None:
+        self.forked = forked
 
     def wait_for_work(self, process: ForkServerProcess, output: Path) -> None:
         """Until the temporary file is there: all stages run."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from itertools import takewhile
@@ -14,9 +15,12 @@ import numpy as np
 import pytest
 import torch
 from irn_video.pipeline.live.demo import DemoOptions, demonstrate
-from irn_video.pipeline.study.cells import Measurement
+from irn_video.pipeline.study import workers
+from irn_video.pipeline.study.cells import Measurement, measure_cell
 from irn_video.pipeline.study.cost import Cost, Stage
+from irn_video.pipeline.study.plan import Cell
 from irn_video.pipeline.study.results import MethodFacts, Study
+from irn_video.pipeline.study.workers import Failure, one_line
 from irn_video.pipeline.system.opencv import cv2
 from irn_video.receiver.live_statistics import LiveStatistics
 from irn_video.sender.camera import Camera, Taken
@@ -81,6 +85,37 @@ def point() -> Point:
 def made_up() -> MadeUp:
     """`made_up(0.2)`: full size, Lanczos a quarter dearer, and a network that needs a fifth less for the same."""
     return _made_up
+
+
+class PoolHere:
+    """Measures in this process, which has PyTorch already, as `LocalPool` does in others."""
+
+    def __init__(self, workers: int) -> None:
+        assert workers == 1
+
+    def measured(self, cells: Mapping[Cell, str]) -> Iterator[tuple[Cell, Measurement | Failure]]:
+        for cell in cells:
+            with tempfile.TemporaryDirectory() as folder:
+                try:
+                    found: Measurement | Failure = measure_cell(cell, Path(folder))
+                except Exception as error:
+                    found = Failure(cell.label, one_line(error))
+            yield cell, found
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.fixture(scope="session")
+def pool_here() -> type[PoolHere]:
+    """In place of `LocalPool`."""
+    return PoolHere
+
+
+@pytest.fixture
+def measured_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Studies start no processes."""
+    monkeypatch.setattr(workers, "LocalPool", PoolHere)
 
 
 class StoppableCamera(Camera):

@@ -300,13 +300,10 @@ def test_a_small_machine_shows_fewer_pictures_and_says_so(
     assert "of 100 frames a second" in said[0]
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(200)
 def test_the_page_in_a_browser(
-    chromium: str, clips: Any, demonstration: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    browser: Any, clips: Any, demonstration: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from playwright.sync_api import sync_playwright
-
     clip = clips.make(tmp_path / "in.mp4", size="192x108", frames=50, rate=10)
     errors: list[str] = []
     requests: list[str] = []
@@ -320,8 +317,7 @@ def test_the_page_in_a_browser(
     options = DemoOptions(
         send=LiveSendOptions(bitrate=300_000, device="cpu"), conditions=LinkConditions(loss=0.01, delay=0.02)
     )
-    with demonstration(clip, options) as shown, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+    with demonstration(clip, options) as shown:
 
         def opened(width: int, height: int) -> Any:
             page = browser.new_page(viewport={"width": width, "height": height})
@@ -369,5 +365,5 @@ def test_the_page_in_a_browser(
         assert all(url.startswith((shown.address, "blob:")) for url in requests)
         shown.camera.stopped = True
         page.wait_for_selector("html[data-state=ended]", timeout=60_000)
-        browser.close()
+        page.close()
     assert shown.found[0].restored > 50

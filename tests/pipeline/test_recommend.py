@@ -146,6 +146,7 @@ def nearest(picture: Picture, originals: list[Picture]) -> int:
     return index
 
 
+@pytest.mark.usefixtures("measured_here")
 def test_the_command(moving: Path, tmp_path: Path, run: Any, capfd: pytest.CaptureFixture[str]) -> None:
     options = ["--models", "lanczos-x2", "--frames", "8", "--out", str(tmp_path / "kept")]
     assert main(["recommend", str(moving), "--psnr", "30", *options]) == 0

@@ -298,6 +298,7 @@ def without_cost(folder: Path) -> Any:
     return table
 
 
+@pytest.mark.usefixtures("measured_here")
 def test_studies_go_on_and_note_failures(moving: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     broken = tmp_path / "broken.mkv"
     broken.write_bytes(b"no video")

@@ -14,6 +14,7 @@ from xml.etree import ElementTree
 import pytest
 from irn_video.codecs.errors import StudyFailed
 from irn_video.pipeline.commands.study import main
+from irn_video.pipeline.study import workers
 from irn_video.pipeline.study.cells import Measurement
 from irn_video.pipeline.study.conclusions import Mean, compare, hulls, mean_of
 from irn_video.pipeline.study.report import write_report
@@ -201,11 +202,13 @@ class TestBrowser:
 
     @pytest.fixture(scope="class")
     @staticmethod
-    def folder(tmp_path_factory: pytest.TempPathFactory, moving: Path) -> Path:
+    def folder(tmp_path_factory: pytest.TempPathFactory, moving: Path, pool_here: Any) -> Path:
         """A small study that was really measured."""
         tmp_path = tmp_path_factory.mktemp("study")
         options = ["--models", "bicubic-x2", "--anchors", "full,lanczos", "--crf", "20,26,32,38", "--metrics", "psnr"]
-        assert main([str(moving), *options, "--frames", "3", "--workers", "1", "--out", str(tmp_path)]) == 0
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(workers, "LocalPool", pool_here)
+            assert main([str(moving), *options, "--frames", "3", "--out", str(tmp_path)]) == 0
         return tmp_path
 
     @pytest.mark.slow

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import csv
+import os
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 import pytest
@@ -65,6 +65,15 @@ def assert_same_state(one: Path, other: Path, tolerance: float = 0.0) -> None:
             assert torch.allclose(tensor, second[part][name], rtol=0, atol=tolerance), name
 
 
+def wait_for(process: ForkServerProcess, path: Path) -> None:
+    """Until a process that runs has made a file."""
+    deadline = time.monotonic() + 120
+    while not path.exists():
+        assert process.is_alive()
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
 class TestSchedule:
     def test_the_rate_halves_at_the_steps(self) -> None:
         config = replace(TINY, schedule="steps", halve_at=(10, 20), warmup=0, learning_rate=1.0)
@@ -115,8 +124,9 @@ class TestResuming:
         assert losses(one) == losses(other)
         assert_same_state(one, other)
 
-    @pytest.mark.slow
-    def test_a_killed_run_goes_on_as_if_nothing_had_happened(self, photos: Path, tmp_path: Path) -> None:
+    def test_a_killed_run_goes_on_as_if_nothing_had_happened(
+        self, photos: Path, tmp_path: Path, forked: Callable[..., ForkServerProcess]
+    ) -> None:
         config = tmp_path / "config.toml"
         config.write_text(
             'name = "x"\ncrop = 32\nbatch = 2\n[network]\nfamily = "paper"\nblocks = 1\nlatent_std = 0.01\n'
@@ -124,20 +134,11 @@ class TestResuming:
         arguments = [str(config), "--images", str(photos), "--steps", "30", "--device", "cpu", "--precision", "fp32"]
         arguments += ["--log-every", "2", "--save-every", "0.15"]
         one, other = tmp_path / "one", tmp_path / "other"
-        command = [
-            sys.executable,
-            "-m",
-            "irn_video.pipeline.commands.train",
-            *arguments,
-            "--out",
-            str(other),
-        ]
-        with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
-            deadline = time.monotonic() + 120
-            while not (other / CHECKPOINT).exists() and time.monotonic() < deadline:
-                time.sleep(0.05)
-            time.sleep(0.1)
-            process.kill()
+        process = forked("train", [*arguments, "--out", other], tmp_path / "log")
+        wait_for(process, other / CHECKPOINT)
+        time.sleep(0.1)
+        process.kill()
+        process.join()
         state = load_checkpoint(other)
         assert state is not None
         assert 0 < state["step"] < 30
@@ -148,27 +149,18 @@ class TestResuming:
         assert_same_state(one, other, 1e-6)
         assert not list(other.glob(".*.part*"))
 
-    @pytest.mark.slow
-    def test_an_interrupt_leaves_a_checkpoint(self, photos: Path, tmp_path: Path) -> None:
+    def test_an_interrupt_leaves_a_checkpoint(
+        self, photos: Path, tmp_path: Path, forked: Callable[..., ForkServerProcess]
+    ) -> None:
         config = tmp_path / "config.toml"
         config.write_text('name = "x"\ncrop = 32\nbatch = 2\n[network]\nfamily = "paper"\nblocks = 1\n')
-        run = tmp_path / "run"
-        command = [
-            sys.executable,
-            "-m",
-            "irn_video.pipeline.commands.train",
-            str(config),
-            "--log-every",
-            "1",
-        ]
-        command += ["--images", str(photos), "--out", str(run), "--minutes", "10", "--device", "cpu"]
-        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-            deadline = time.monotonic() + 120
-            while not (run / LOG).exists() and time.monotonic() < deadline:
-                time.sleep(0.05)
-            process.send_signal(signal.SIGTERM)
-            _, said = process.communicate(timeout=60)
-        assert process.returncode == 130, said
+        run, log = tmp_path / "run", tmp_path / "log"
+        arguments = [config, "--log-every", 1, "--images", photos, "--out", run, "--minutes", 10, "--device", "cpu"]
+        process = forked("train", arguments, log)
+        wait_for(process, run / LOG)
+        os.kill(process.pid or 0, signal.SIGTERM)
+        process.join(60)
+        assert process.exitcode == 130, log.read_text()
         state = load_checkpoint(run)
         assert state is not None
         assert state["step"] == max(losses(run))
