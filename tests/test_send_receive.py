@@ -129,7 +129,8 @@ class TestMeasurement:
             return lambda done, total: seen.append((title, done, total))
 
         send(sent / "in.mp4", tmp_path / "a.mp4", SendOptions(adapt="fast", verify=True), phase=phase)
-        assert seen == [("tuning group 1", 0, None), *(("verifying", done, 8) for done in range(1, 9))]
+        others = [("tuning group 1", 0, None), ("looking at other ways", 0, None)]
+        assert seen == [*others, *(("verifying", done, 8) for done in range(1, 9))]
         there = run("send", sent / "in.mp4", tmp_path / "lr.mp4")
         back = run("receive", tmp_path / "lr.mp4", tmp_path / "out.mp4", "--source", sent / "in.mp4")
         for done in (there, back):
@@ -314,7 +315,7 @@ class TestReport:
         values = json.loads(report.read_text())
         assert values.keys() == {
             *("schema", "command", "environment", "stream", "frames", "summary", "warnings", "damage"),
-            *("source", "share", "elapsed_seconds", "frames_per_second", "tuning"),
+            *("source", "share", "elapsed_seconds", "frames_per_second", "tuning", "search", "peers"),
         }
         assert (values["schema"], values["command"], values["damage"]) == (1, "irn-receive", None)
         stream = values["stream"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -193,8 +194,9 @@ def _send(job: Job, options: SendOptions, talk: Talk, *, advise: bool) -> Report
     with talk.phases() as phase:
         if advise and not aimed and not talk.quiet:  # whoever aims at something gets what is best
             phase("looking at a few frames")(0, None)
-            if found := advice(job.source, rescaler_of(options), options):
-                talk.say(found)
+            with suppress(IrnError):  # sending says itself what is wrong
+                if found := advice(job.source, rescaler_of(options), options):
+                    talk.say(found)
         advance = phase(f"sending {job.source.name}", counted=not aimed)
         result = send(job.source, job.output, options, advance=advance, say=talk.before(advance), phase=phase)
     for text in result.report.warnings:

@@ -8,11 +8,13 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import irn_video as irn
 import pytest
-from irn_video.codecs.errors import GoalUnreachable
+from irn_video.codecs.errors import GoalUnreachable, UnreadableVideo
 from irn_video.codecs.reading.card_search import find_card
 from irn_video.codecs.reading.reader import probe
 from irn_video.sender import SendOptions, send
+from irn_video.sender.search import peers
 from irn_video.sender.search.checking import _SHORT
 from irn_video.sender.sending import _after
 
@@ -141,6 +143,12 @@ class TestAims:
         reached = [entry["report"]["search"]["reached"] for entry in json.loads(done.out)]
         assert min(reached) > 29.8
 
+    def test_from_python(self, moving: Path, tmp_path: Path) -> None:
+        search = irn.send(moving, tmp_path / "lr.mp4", psnr=34, **OPTIONS).report.search
+        assert search is not None
+        assert search.wanted == 34
+        assert search.ways
+
     def test_tuning_of_what_is_not_tuned(self, moving: Path, tmp_path: Path) -> None:
         options = SendOptions(psnr=34, model="full", adapt="fast", **OPTIONS)
         report = send(moving, tmp_path / "lr.mp4", options).report
@@ -236,6 +244,15 @@ class TestAdvice:
         clips.ffmpeg("-f", "lavfi", "-i", "color=black:size=64x48:rate=25", "-frames:v", 3, tmp_path / "black.mp4")
         assert not self.said(run("send", tmp_path / "black.mp4", tmp_path / "lr.mp4", *options, *QUICK, advice=True))
 
+    def test_it_never_stops_a_send(
+        self, run: Any, moving: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def fail(*_: object) -> str:
+            raise UnreadableVideo("no frame can be decoded where samples were taken")
+
+        monkeypatch.setattr(peers, "advice", fail)
+        assert not self.said(run("send", moving, tmp_path / "lr.mp4", "--model", "lanczos-x2", *QUICK, advice=True))
+
 
 class TestPeers:
     def test_in_words_and_in_the_report(self, run: Any, noisy: Path, tmp_path: Path) -> None:
@@ -247,8 +264,8 @@ class TestPeers:
             psnr,
         )
         assert vmaf.startswith("for the same VMAF-NEG, by samples: plain coding at full size ")
-        peers = json.loads((tmp_path / "report.json").read_text())["peers"]
-        assert [(peer["model"], peer["metric"]) for peer in peers] == [
+        found = json.loads((tmp_path / "report.json").read_text())["peers"]
+        assert [(peer["model"], peer["metric"]) for peer in found] == [
             ("lanczos-x1", "psnr_y"),
             ("lanczos-x2", "psnr_y"),
             ("lanczos-x1", "vmaf_neg"),
