@@ -21,8 +21,8 @@ from irn_video.codecs.reading.wholeness import ends_early
 from irn_video.pipeline.engine.rescaler import Rescaler, Restoration
 from irn_video.pipeline.flow import ahead, mapped
 from irn_video.pipeline.planes import Samples, carried_color, convert
+from irn_video.pipeline.quality.entries import FrameReport
 from irn_video.pipeline.quality.psnr import compare
-from irn_video.pipeline.quality.report import FrameReport
 
 _HASH_BLOCK = 1 << 20
 # Times of the same picture in two files differ by the rounding to their time bases, 1 ms in Matroska.

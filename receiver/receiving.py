@@ -25,8 +25,9 @@ from irn_video.codecs.writing.writer import VideoWriter, WriteSummary
 from irn_video.pipeline.engine.rescaler import Rescaler, Restoration
 from irn_video.pipeline.flow import Advance
 from irn_video.pipeline.options import EncoderOptions, RestoringOptions, VideoOptions
+from irn_video.pipeline.quality.entries import FrameReport, SourceReport, StreamReport, Tuning
 from irn_video.pipeline.quality.metrics import PSNR_METRICS, parse_metrics
-from irn_video.pipeline.quality.report import FrameReport, Report, SourceReport, StreamReport, Tuning
+from irn_video.pipeline.quality.report import Report
 from irn_video.pipeline.restoring import (
     Meter,
     find_source,

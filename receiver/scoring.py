@@ -11,8 +11,8 @@ from tempfile import TemporaryDirectory
 from irn_video.codecs.encoders import EncoderSettings
 from irn_video.codecs.picture import Picture, VideoFormat
 from irn_video.codecs.writing.writer import VideoWriter
+from irn_video.pipeline.quality.entries import FrameReport
 from irn_video.pipeline.quality.libvmaf import measure_files
-from irn_video.pipeline.quality.report import FrameReport
 from irn_video.pipeline.restoring import Restored
 
 _LOSSLESS = EncoderSettings(codec="ffv1")

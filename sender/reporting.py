@@ -6,7 +6,7 @@ from irn_video.codecs.bitstream.card import StreamCard
 from irn_video.codecs.encoders import EncoderSettings, make_encoder
 from irn_video.codecs.reading.video_info import VideoInfo
 from irn_video.codecs.writing.writer import WriteSummary
-from irn_video.pipeline.quality.report import SourceReport, StreamReport
+from irn_video.pipeline.quality.entries import SourceReport, StreamReport
 
 
 def source_of(info: VideoInfo) -> SourceReport:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import count
 from pathlib import Path
 
 from irn_video.codecs.bitstream.card import StreamCard, digest_of
@@ -16,7 +17,7 @@ from irn_video.codecs.reading.reader import VideoReader
 from irn_video.codecs.reading.seeking import Part
 from irn_video.codecs.reading.video_info import VideoInfo
 from irn_video.codecs.writing.coarser import CodedGroup
-from irn_video.codecs.writing.output import check_output
+from irn_video.codecs.writing.output import atomic_path, check_output
 from irn_video.codecs.writing.writer import Tune, VideoWriter, WriteSummary
 from irn_video.pipeline.adaptation.effort import Budget, Effort
 from irn_video.pipeline.adaptation.tuner import Tuner
@@ -27,18 +28,20 @@ from irn_video.pipeline.options import (
     check_types,
 )
 from irn_video.pipeline.planes import Samples
-from irn_video.pipeline.quality.report import FrameReport, Report, SearchReport, SourceReport, Tuning
+from irn_video.pipeline.quality.entries import FrameReport, SearchReport, SourceReport, Tuning
+from irn_video.pipeline.quality.report import Report
 from irn_video.pipeline.restoring import Meter, check_size, file_digest, restoration_of, restored_pictures, said_stream
 from irn_video.sender.options import SendOptions, with_keyint
 from irn_video.sender.part import part_of, place_of, rest_of
 from irn_video.sender.planning import SendPlan, plan_of
 from irn_video.sender.reporting import source_of, stream_report
-from irn_video.sender.search.checking import corrected, scores_of_sent
+from irn_video.sender.search.checking import check_size_kept, corrected, is_too_large, scores_of_sent
 from irn_video.sender.search.choosing import Chosen, choose, goal_of, rescaler_of
 from irn_video.sender.search.peers import peers_of
 
 _MAX_NAME = 255
-_CORRECTIONS = 2
+_CORRECTIONS, _SQUEEZES = 2, 4
+_UNASKED, _UNTUNED = "it was not asked for", "what was chosen is not tuned"
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,7 @@ def send(
         options: see `SendOptions`.
         advance: see `Advance`.
         say: called with what was chosen, once, before the work starts.
-        phase: called with what else takes its time, `tuning group 1`, …, `verifying`; returns its `Advance`.
+        phase: called with what else takes its time, such as `tuning group 1` or `verifying`; returns its `Advance`.
 
     Raises:
         IrnError: see its subclasses; nothing is left under the output's name.
@@ -83,17 +86,24 @@ def send(
     source, output = Path(source), Path(output)
     check_output(output, [source], options.overwrite)
     make_encoder(options.encoder)
-    goal, chosen = goal_of(options), None
+    goal, chosen, adapt = goal_of(options), None, options.adapt
     if goal is not None:
         chosen = choose(source, options, goal, advance=advance)
-        options, advance = chosen.options, _after(chosen.work, advance)
+        options, advance = chosen.options, _after(chosen, advance)
         if say is not None:
             say(str(chosen))
     rescaler = rescaler_of(options)
-    sent = _sent(source, output, rescaler, options, advance, say, phase)
     search = None
-    if chosen is not None:
-        options, sent, search = _as_wanted(source, output, rescaler, options, chosen, sent, phase)
+    if chosen is None:
+        sent = _sent(source, output, rescaler, options, advance, say, phase)
+    else:
+        with atomic_path(output, [source], options.overwrite) as unfinished:
+            options = replace(options, overwrite=True)
+            sent = _sent(source, unfinished, rescaler, options, advance, say, phase)
+            options, sent, search = _as_wanted(source, rescaler, options, chosen, sent, phase)
+        sent = replace(sent, written=replace(sent.written, path=output))
+    if options.verify:
+        phase("looking at other ways")(0, None)
     peers = peers_of(source, rescaler, options) if options.verify else ()
     frames = verify(source, output, rescaler, sent.card, options, phase("verifying")) if options.verify else ()
     tuner = sent.tuner
@@ -107,7 +117,9 @@ def send(
         warnings=tuple(dict.fromkeys((*rescaler.warnings, *sent.warnings))),
         damage=sent.damage,
         adaptation=tuple(tuner.groups) if tuner is not None else (),
-        tuning=Tuning.of(tuner.groups) if tuner is not None else Tuning(untuned="it was not asked for"),
+        tuning=Tuning.of(tuner.groups)
+        if tuner is not None
+        else Tuning(untuned=_UNASKED if adapt is None else _UNTUNED),
         coded=coded_frames(output, quantisers=True),
         source=sent.origin,
         elapsed_seconds=sent.elapsed_seconds,
@@ -163,7 +175,6 @@ def _sent(
 
 def _as_wanted(
     source: Path,
-    output: Path,
     rescaler: Rescaler,
     options: SendOptions,
     chosen: Chosen,
@@ -171,14 +182,17 @@ def _as_wanted(
     phase: Callable[[str], Advance],
 ) -> tuple[SendOptions, _Sent, SearchReport]:
     """Send again where the stream misses what was aimed at; samples do not tell all."""
-    metric, left = chosen.goal.metric, _CORRECTIONS
-    while True:
+    metric, output = chosen.goal.metric, sent.written.path
+    for passes in count(1):
+        phase("measuring what was sent")(0, None)
         reached = scores_of_sent(output, rescaler, sent.card, chosen.sample, (metric,)).get(metric)
-        better = corrected(options, chosen, output.stat().st_size, reached)
-        if better is None or not left:
-            return options, sent, chosen.report(reached)
-        options, left = replace(better, overwrite=True), left - 1
+        better = corrected(options, chosen, sent.written, reached)
+        if better is None or passes > (_SQUEEZES if is_too_large(chosen, sent.written) else _CORRECTIONS):
+            break
+        options = better
         sent = _sent(source, output, rescaler, options, phase("sending again, to meet the aim"), None, phase)
+    check_size_kept(chosen, sent.written)
+    return options, sent, chosen.report(reached)
 
 
 def verify(
@@ -302,9 +316,15 @@ def _seen(tuner: Tuner, phase: Callable[[str], Advance]) -> Tune:
     return tune
 
 
-def _after(work: int, advance: Advance) -> Advance:
-    """Goes on where so much work has been done."""
-    return lambda done, total: advance(work + done, None if total is None else work + total)
+def _after(chosen: Chosen, advance: Advance) -> Advance:
+    """Goes on where the search has ended, with the same total."""
+    work, frames = chosen.work, chosen.sample.total
+
+    def after(done: int, total: int | None) -> None:
+        total = total if frames is None else frames
+        advance(work + done, None if total is None else work + max(done, total))
+
+    return after
 
 
 def _unseen(_phase: str) -> Advance:

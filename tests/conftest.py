@@ -154,7 +154,10 @@ Run = Callable[..., Ran]
 
 @pytest.fixture
 def run(capfd: pytest.CaptureFixture[str]) -> Run:
-    """Run irn-send, irn-receive, irn-info or irn-models in this process: `run("send", "in.mp4", "lr.mp4")`."""
+    """Run irn-send, irn-receive, irn-info or irn-models in this process: `run("send", "in.mp4", "lr.mp4")`.
+
+    irn-send gives its advice, which takes its time, with `advice=True` alone.
+    """
     from irn_video.pipeline.commands.info import main as info
     from irn_video.pipeline.commands.models import main as models
     from irn_video.pipeline.commands.receive import main as receive
@@ -162,9 +165,10 @@ def run(capfd: pytest.CaptureFixture[str]) -> Run:
 
     commands = {"send": send, "receive": receive, "info": info, "models": models}
 
-    def ran(command: str, *arguments: object) -> Ran:
+    def ran(command: str, *arguments: object, advice: bool = False) -> Ran:
         capfd.readouterr()
-        code = commands[command]([str(argument) for argument in arguments])
+        silent = ["--no-advice"] if command == "send" and not advice else []
+        code = commands[command]([*map(str, arguments), *silent])
         captured = capfd.readouterr()
         return Ran(code, captured.out, captured.err)
 

@@ -238,7 +238,7 @@ class TestCards:
     @pytest.mark.parametrize(
         ("change", "said"),
         [
-            ({"version": 3}, "version 3"),
+            ({"version": 4}, "version 4"),
             ({"model": "irn-of-tomorrow"}, "is not here"),
             ({"model": "/etc/passwd"}, "names a file"),
             ({"model": "other.safetensors"}, "names a file"),
@@ -335,7 +335,7 @@ class TestDamage:
         assert "ends early" in values["damage"]
         frames = values["frames"]
         assert 5 < len(frames) < 25
-        good = [a["psnr_y"] == b.as_json()["psnr_y"] for a, b in zip(frames, verified, strict=False)]
+        good = [a["psnr_y"] == b.metrics()["psnr_y"] for a, b in zip(frames, verified, strict=False)]
         assert sum(good) >= len(good) - 3  # the last ones may have been concealed
 
     def test_lost_pictures_do_not_shift_the_others(self, run: Any, clips: Any, tmp_path: Path) -> None:
@@ -358,7 +358,7 @@ class TestDamage:
         assert done.code == 1
         frames = json.loads(done.out)["frames"]
         assert 12 <= len(frames) < 24
-        by_time = {round(f.pts_seconds, 3): f.as_json()["psnr_y"] for f in verified}
+        by_time = {round(f.pts_seconds, 3): f.metrics()["psnr_y"] for f in verified}
         untouched = [f for f in frames if 0.24 <= f["pts_seconds"] < 0.48]
         assert len(untouched) == 6
         for frame in untouched:

@@ -9,17 +9,10 @@ from pathlib import Path
 
 import pytest
 from irn_video.codecs.errors import BadOption, OutputRefused
+from irn_video.pipeline.quality.entries import FrameReport, SourceReport, StreamReport, TunedGroup, Tuning
 from irn_video.pipeline.quality.metrics import PSNR_METRICS
 from irn_video.pipeline.quality.psnr import PictureError
-from irn_video.pipeline.quality.report import (
-    FrameReport,
-    Report,
-    SourceReport,
-    StreamReport,
-    TunedGroup,
-    Tuning,
-    means_words,
-)
+from irn_video.pipeline.quality.report import Report, means_words
 
 STREAM = StreamReport(
     codec="h264",

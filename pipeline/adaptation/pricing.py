@@ -9,7 +9,7 @@ import numpy as np
 from irn_video.pipeline.adaptation.equations import Matrix
 from irn_video.pipeline.network import CodecAwareRescaler
 from irn_video.pipeline.network.codec_aware import DETAIL, PACKED
-from irn_video.pipeline.quality.report import TunedGroup
+from irn_video.pipeline.quality.entries import TunedGroup
 from irn_video.pipeline.zoo.weight_update import WeightUpdate
 
 _SMALLEST = 1e-3  # part of an error that an estimate may leave

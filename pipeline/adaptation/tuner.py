@@ -29,7 +29,7 @@ from irn_video.pipeline.engine.rescaler import PackedRescaler, Rescaler
 from irn_video.pipeline.network import CodecAwareRescaler
 from irn_video.pipeline.network.codec_aware import DETAIL, PACKED, QP_CENTRE, pack
 from irn_video.pipeline.planes import Samples, convert, to_planes
-from irn_video.pipeline.quality.report import TunedGroup
+from irn_video.pipeline.quality.entries import TunedGroup
 from irn_video.pipeline.system.cores import usable_cores
 from irn_video.pipeline.zoo.weight_update import HiddenLayers, WeightUpdate
 from torch import Tensor

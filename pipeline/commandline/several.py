@@ -96,13 +96,14 @@ def arranged(paths: tuple[Path, ...], out: Path | None) -> tuple[tuple[Path, ...
     return (*paths, out), None
 
 
-def jobs_of(paths: Sequence[Path], out: Path | None, naming: Naming) -> list[Job]:
+def jobs_of(paths: Sequence[Path], out: Path | None, naming: Naming, *, make: bool = True) -> list[Job]:
     """What the command line asks for.
 
     Args:
         paths: INPUT or INPUT OUTPUT without a folder, else inputs.
-        out: the folder; it is made where it is missing.
+        out: the folder.
         naming: what outputs are called.
+        make: make the folder where it is missing.
 
     Raises:
         BadOption: it can be understood in more than one way, or two outputs would have the same name.
@@ -125,7 +126,8 @@ def jobs_of(paths: Sequence[Path], out: Path | None, naming: Naming) -> list[Job
                 f"{other.source} and {job.source} would both become {job.output}", hint="rename one, or run twice"
             )
     try:
-        out.mkdir(parents=True, exist_ok=True)
+        if make:
+            out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise unwritable(out, error) from error
     return jobs

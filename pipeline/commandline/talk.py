@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 from irn_video.pipeline.commandline.interrupts import interrupts
-from irn_video.pipeline.commandline.progress import phases
+from irn_video.pipeline.commandline.progress import Phase, phases
 from irn_video.pipeline.commandline.running import warn
 
 if TYPE_CHECKING:
@@ -53,10 +53,14 @@ class Talk:
         return say
 
     @contextmanager
-    def phases(self) -> Iterator[Callable[[str], Advance]]:
+    def phases(self) -> Iterator[Phase]:
         """How far the work is, see `phases`; interrupts are noticed in any case."""
         if self.quiet:
-            yield lambda _title: lambda _done, _total: interrupts.check()
+            yield _unseen
             return
         with phases() as phase:
             yield phase
+
+
+def _unseen(_title: str, /, *, counted: bool = True) -> Advance:  # noqa: ARG001
+    return lambda _done, _total: interrupts.check()

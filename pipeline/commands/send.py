@@ -114,7 +114,12 @@ if TYPE_CHECKING:
 )
 @advice_options
 @option(
-    "--report", group="Output", rare=True, type=click.Path(path_type=Path), metavar="FILE", help="Write a report, .json or .csv."
+    "--report",
+    group="Output",
+    rare=True,
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write a report, .json or .csv.",
 )
 @device_options
 @click.version_option(package_name="irn-video")
@@ -145,7 +150,7 @@ def command(
     if report is not None and out is not None:
         raise BadOption("--report is for one video", hint="--json prints the reports of all")
     talk = Talk(quiet, as_json)
-    jobs = jobs_of(paths, out, Naming(settings.codec, "_lr", suffix=suffix))
+    jobs = jobs_of(paths, out, Naming(settings.codec, "_lr", suffix=suffix), make=not dry_run)
     if dry_run:
         _estimate(jobs, settings, talk)
         return
@@ -179,27 +184,23 @@ def _was_sent(job: Job) -> bool:
 
 def _send(job: Job, options: SendOptions, talk: Talk, *, advise: bool) -> Report:
     """Send one video and say how it went."""
+    from irn_video.sender.search.choosing import goal_of, rescaler_of
+    from irn_video.sender.search.peers import advice
     from irn_video.sender.sending import send
 
     check_output(job.output, [job.source], options.overwrite)
-    if advise and not talk.quiet:
-        _advise(job.source, options, talk)
+    aimed = goal_of(options) is not None
     with talk.phases() as phase:
-        advance = phase(f"sending {job.source.name}")
+        if advise and not aimed and not talk.quiet:  # whoever aims at something gets what is best
+            phase("looking at a few frames")(0, None)
+            if found := advice(job.source, rescaler_of(options), options):
+                talk.say(found)
+        advance = phase(f"sending {job.source.name}", counted=not aimed)
         result = send(job.source, job.output, options, advance=advance, say=talk.before(advance), phase=phase)
     for text in result.report.warnings:
         talk.warn(text)
     _tell(result, talk)
     return result.report
-
-
-def _advise(source: Path, options: SendOptions, talk: Talk) -> None:
-    """Say if plain coding would be smaller; whoever aims at something gets what is best."""
-    from irn_video.sender.search.choosing import goal_of, rescaler_of
-    from irn_video.sender.search.peers import advice
-
-    if goal_of(options) is None and (found := advice(source, rescaler_of(options), options)):
-        talk.say(found)
 
 
 def _estimate(jobs: Sequence[Job], options: SendOptions, talk: Talk) -> None:
@@ -212,7 +213,9 @@ def _estimate(jobs: Sequence[Job], options: SendOptions, talk: Talk) -> None:
         for job in jobs:
             chosen = options
             if goal is not None:
-                ways = choose(job.source, options, goal, advance=phase(f"searching for {job.source.name}"))
+                ways = choose(
+                    job.source, options, goal, advance=phase(f"searching for {job.source.name}", counted=False)
+                )
                 talk.say(str(ways))
                 chosen = ways.options
             found.append((job, estimate(job.source, rescaler_of(chosen), chosen)))

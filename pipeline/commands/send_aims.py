@@ -10,7 +10,8 @@ from irn_video.pipeline.commandline.help import option
 from irn_video.pipeline.commandline.options import combined
 
 if TYPE_CHECKING:
-    from irn_video.pipeline.quality.report import Peer, Report
+    from irn_video.pipeline.quality.entries import Peer
+    from irn_video.pipeline.quality.report import Report
     from irn_video.sender.search.estimate import Estimate
 
 
@@ -29,9 +30,9 @@ aim_options = combined(
         group="Rate",
         callback=_size,
         metavar="SIZE",
-        help="Aim at a file of this size, such as 20M, with the best quality. What is aimed at is searched for on samples of "
-        "INPUT: network, scale and CRF, or plain coding where that is best. So it is for --bitrate where neither "
-        "--model nor --scale is given; both narrow the search.",
+        help="Aim at a file of this size, such as 20M, with the best quality. What is aimed at is searched for on "
+        "samples of INPUT: network, scale and CRF, or plain coding where that is best. So it is for --bitrate where "
+        "neither --model nor --scale is given; both narrow the search.",
     ),
 )
 
@@ -54,22 +55,22 @@ def advice_options(function: click.decorators.FC) -> click.decorators.FC:
 
 def peer_lines(report: Report) -> Iterator[str]:
     """What other ways need for the same quality, a line for each metric."""
-    from irn_video.sender.search.goal import LABELS
+    from irn_video.pipeline.quality.metrics import metric_label
 
     rate = report.stream.kbps
     for metric in dict.fromkeys(peer.metric for peer in report.peers):
         told = "; ".join(_told(peer, rate) for peer in report.peers if peer.metric == metric)
-        yield f"for the same {LABELS[metric]}, by samples: {told}"
+        yield f"for the same {metric_label(metric)}, by samples: {told}"
 
 
 def reached_line(report: Report) -> str:
     """The quality that samples of the stream have; nothing where nothing was aimed at."""
-    from irn_video.sender.search.goal import LABELS
+    from irn_video.pipeline.quality.metrics import metric_label
 
     if report.search is None or report.search.reached is None:
         return ""
     wanted = f" (wanted: {report.search.wanted:.2f})" if report.search.wanted is not None else ""
-    return f"{LABELS[report.search.metric]} of sampled frames: {report.search.reached:.2f}{wanted}"
+    return f"{metric_label(report.search.metric)} of sampled frames: {report.search.reached:.2f}{wanted}"
 
 
 def estimate_line(found: Estimate) -> str:
@@ -85,5 +86,5 @@ def _told(peer: Peer, rate: float | None) -> str:
     name = "plain coding at full size" if peer.model == "lanczos-x1" else f"the Lanczos pair ({peer.model})"
     if peer.rate is None:
         return f"{name} does not reach it"
-    more = 100 * (peer.rate - 1)
-    return f"{name} {f'{peer.rate * rate:.0f} kb/s, ' if rate else ''}{more:+.0f} %".replace("-", "−")
+    more = f"{round(100 * (peer.rate - 1)):+d} %".replace("-", "−")
+    return f"{name} {f'{peer.rate * rate:.0f} kb/s, ' if rate else ''}{more}"

@@ -13,7 +13,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 import ffmpeg
-from irn_video.codecs.errors import SourceMismatch
+from irn_video.codecs.errors import BadOption, SourceMismatch
 from irn_video.codecs.reading.choosing import choose_stream
 from irn_video.codecs.reading.opening import open_input
 from irn_video.codecs.reading.reader import probe
@@ -24,6 +24,8 @@ PERCEPTUAL = ("vmaf", "vmaf_neg", "ssim", "ms_ssim", "xpsnr_y")
 _MODELS = {"vmaf": "version=vmaf_v0.6.1:name=vmaf", "vmaf_neg": "version=vmaf_v0.6.1neg:name=vmaf_neg"}
 _FEATURES = {"ssim": "float_ssim", "ms_ssim": "float_ms_ssim", "psnr_y": "psnr"}
 _NAMES = {"vmaf": "vmaf", "vmaf_neg": "vmaf_neg", "float_ssim": "ssim", "float_ms_ssim": "ms_ssim", "psnr_y": "psnr_y"}
+LEAST_SIDE = 17
+"""Width and height that frames need; FFmpeg crashes on smaller ones."""
 _MS_SSIM_SIDE = 176  # its five scales need as much
 _XPSNR = re.compile(r"XPSNR y:\s*(\S+)")
 
@@ -38,9 +40,13 @@ def measure_files(restored: Path, source: Path, folder: Path, wanted: Collection
 
     Raises:
         UnreadableVideo: FFmpeg gives up; says why.
+        BadOption: the pictures are too small.
         SourceMismatch: the source has fewer pictures.
     """
     info = probe(restored)
+    if min(info.width, info.height) < LEAST_SIDE:
+        what = f"libvmaf cannot measure frames of {info.width}x{info.height}"
+        raise BadOption(what, hint=f"each side has to be {LEAST_SIDE} or more")
     pixels = "yuv420p" if info.bit_depth == 8 else f"yuv420p{info.bit_depth}le"
     small = min(info.width, info.height) < _MS_SSIM_SIDE
     features = [name for metric, name in _FEATURES.items() if metric in (*wanted, "psnr_y")]

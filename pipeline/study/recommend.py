@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import statistics
 from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
 from irn_video.codecs.encoders import EncoderSettings, make_encoder
 from irn_video.codecs.errors import StudyFailed
 from irn_video.pipeline.quality.metrics import metric_label
@@ -22,19 +19,16 @@ from irn_video.pipeline.study.plan import Cell
 from irn_video.pipeline.study.runner import Advance, Progress, measure_cells
 from irn_video.pipeline.study.store import Store
 from irn_video.pipeline.study.workers import Failure, Pool
+from irn_video.sender.search.bracket import Bracket, Point
 
 # Full size, and a network for each scale.
 CANDIDATES = (FULL, "irn-h264-x1", "irn-h264-x2", "irn-h264-x4")
 SAMPLED = 48
 """Pictures that a clip is judged by."""
 
-_FIRST_CRF, _LEAST_CRF = 26.0, 4.0
-_NEAR = 8.0  # of CRF, between two points that are near enough to interpolate
-_BEYOND = 2.0  # of CRF, so that the next guess lies on the other side
+_FIRST_CRF = 26.0
 _ROUNDS = 6
 _EXPECTED = 4  # of these for each method
-_HALVING = 6.0  # of CRF, for half the bit rate
-_SLOPES = {"psnr_y": -0.5, "vmaf": -2.0, "vmaf_neg": -2.0}  # a first guess, per unit of CRF
 
 Metric = Literal["psnr_y", "vmaf", "vmaf_neg"]
 
@@ -152,75 +146,33 @@ class _Search:
 
     def wanted(self, found: dict[Cell, Measurement | Failure], pictures: int) -> Cell | None:
         """What to measure next; None when the goal lies between two near points, or out of reach."""
-        points = self._points(found)
-        if not points:
-            crf = _FIRST_CRF
-        elif (around := self._around(points)) is not None:
-            crf = (around[0][0] + around[1][0]) / 2
-            if around[1][0] - around[0][0] <= _NEAR:
-                return None
-        else:
-            crf = self._outwards(points)
-        settings = replace(self.encoder, crf=float(round(crf)))
-        cell = Cell(self.clip, self.method, settings, pictures, self.goal.metrics)
+        crf = self._bracket.next_crf(self._points(found), _FIRST_CRF)
+        if crf is None:
+            return None
+        cell = Cell(self.clip, self.method, replace(self.encoder, crf=crf), pictures, self.goal.metrics)
         return None if cell in found else cell
 
     def choice(self, found: dict[Cell, Measurement | Failure]) -> Choice | None:
-        """At the goal, between the points around it; a method that cannot spend so much at its best."""
+        """At the goal, or what comes nearest where the method cannot spend so much, or be so bad."""
         points = self._points(found)
-        if (around := self._around(points)) is None:
-            if not points or self.goal.of != "kbps" or self._value(points[0][1]) > self._wanted:
-                return None
-            crf, best = points[0]
-            return Choice(self.method, crf, best.kbps, statistics.fmean(best.values(self.goal.metric)))
-        (low, at_low), (high, at_high) = around
-        values = [self._value(at_high), self._value(at_low)]  # np.interp wants them to rise
-        share = float(np.interp(self._wanted, values, (1.0, 0.0)))
-
-        def between(one: float, other: float) -> float:
-            return one + share * (other - one)
-
-        quality = between(*(statistics.fmean(m.values(self.goal.metric)) for m in (at_low, at_high)))
-        kbps = math.exp(between(math.log(at_low.kbps), math.log(at_high.kbps)))
-        return Choice(self.method, between(low, high), kbps, quality)
-
-    def _points(self, found: dict[Cell, Measurement | Failure]) -> list[tuple[float, Measurement]]:
-        """By rising CRF."""
-        own = [
-            (cell.encoder.crf or 0.0, result)
-            for cell, result in found.items()
-            if cell.method == self.method and isinstance(result, Measurement) and result.values(self.goal.metric)
-        ]
-        return sorted(own, key=lambda point: point[0])
-
-    def _around(
-        self, points: list[tuple[float, Measurement]]
-    ) -> tuple[tuple[float, Measurement], tuple[float, Measurement]] | None:
-        """The neighbours between which the goal lies."""
-        for one, other in pairwise(points):
-            if self._value(other[1]) <= self._wanted <= self._value(one[1]):
-                return one, other
-        return None
-
-    def _outwards(self, points: list[tuple[float, Measurement]]) -> float:
-        """A CRF a little beyond where the goal should be; the codec's last one at most."""
-        upwards = self._value(points[-1][1]) > self._wanted
-        (crf, nearest), *others = points[::-1] if upwards else points
-        slope = -math.log(2) / _HALVING if self.goal.of == "kbps" else _SLOPES[self.goal.metric]
-        if others:
-            measured = (self._value(nearest) - self._value(others[0][1])) / (crf - others[0][0])
-            slope = min(measured, slope / 4)  # curves flatten at their ends
-        guess = crf + (self._wanted - self._value(nearest)) / slope + (_BEYOND if upwards else -_BEYOND)
-        last = make_encoder(replace(self.encoder, crf=_FIRST_CRF)).max_crf
-        return min(max(guess, _LEAST_CRF), last)
+        best = self._bracket.reached(points) or self._bracket.at_end(points)
+        return None if best is None else Choice(self.method, best.crf, best.kbps, best.quality)
 
     @property
-    def _wanted(self) -> float:
-        return math.log(self.goal.value) if self.goal.of == "kbps" else self.goal.value
+    def _bracket(self) -> Bracket:
+        largest = make_encoder(replace(self.encoder, crf=_FIRST_CRF)).max_crf
+        return Bracket(self.goal.value, self.goal.metric, self.goal.of == "kbps", largest)
 
-    def _value(self, point: Measurement) -> float:
-        """What falls with the CRF: the logarithm of the rate, or the quality."""
-        return math.log(point.kbps) if self.goal.of == "kbps" else statistics.fmean(point.values(self.goal.metric))
+    def _points(self, found: dict[Cell, Measurement | Failure]) -> list[Point]:
+        """By rising CRF."""
+        own = [
+            Point(cell.encoder.crf or 0.0, result.kbps, statistics.fmean(values))
+            for cell, result in found.items()
+            if cell.method == self.method
+            and isinstance(result, Measurement)
+            and (values := result.values(self.goal.metric))
+        ]
+        return sorted(own, key=lambda point: point.crf)
 
 
 def _unreached(clip: Path, goal: Goal, found: dict[Cell, Measurement | Failure]) -> StudyFailed:

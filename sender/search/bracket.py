@@ -47,10 +47,10 @@ class Bracket:
 
         Args:
             points: measured ones, by rising CRF.
-            first: where to begin.
+            first: where to begin; the nearest CRF of the codec.
         """
         if not points:
-            crf = first
+            crf = min(max(first, LEAST_CRF), self.largest_crf)
         elif (around := self._around(points)) is not None:
             if around[1].crf - around[0].crf <= self.near:
                 return None
@@ -81,13 +81,21 @@ class Bracket:
         near = points[-1] if beyond > 0 else points[0]
         rate = near.kbps * math.exp(self._slope(points, self.by_rate or len(points) < 2, "rate") * beyond)
         quality = near.quality + self._slope(points, len(points) < 2, self.metric) * beyond
+        crf = min(near.crf + beyond, self.largest_crf)
         if self.by_rate:
-            return Point(near.crf + beyond, self.wanted, quality)
-        return Point(near.crf + beyond, rate, self.wanted)
+            return Point(crf, self.wanted, quality)
+        return Point(crf, rate, self.wanted)
 
-    def spends_all(self, points: Sequence[Point]) -> bool:
-        """Whether even the first point takes less than the rate that is wanted."""
-        return self.by_rate and bool(points) and self._value(points[0]) <= self._wanted
+    def at_end(self, points: Sequence[Point]) -> Point | None:
+        """The best point where even that takes less than the rate that is wanted, and the worst one that the codec has
+        where even that has more quality; else None.
+        """
+        if not points:
+            return None
+        if self.by_rate:
+            return points[0] if self._value(points[0]) <= self._wanted else None
+        last = points[-1]
+        return last if last.crf >= self.largest_crf and last.quality >= self.wanted else None
 
     def _beyond(self, points: Sequence[Point]) -> float:
         """How far in CRF it lies beyond the last point, or (negative) before the first one."""

@@ -8,8 +8,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from irn_video.codecs.bitstream.card import StreamCard
+from irn_video.codecs.encoders.base import MIN_BITRATE
+from irn_video.codecs.errors import GoalUnreachable
 from irn_video.codecs.picture import Picture
 from irn_video.codecs.reading.reader import VideoReader
+from irn_video.codecs.writing.writer import WriteSummary
 from irn_video.pipeline.engine.rescaler import Rescaler
 from irn_video.pipeline.flow import ahead
 from irn_video.pipeline.restoring import restoration_of
@@ -35,19 +38,20 @@ def scores_of_sent(
         return scores_of(pairs, metrics, Path(folder))
 
 
-def corrected(options: SendOptions, chosen: Chosen, size: int, reached: float | None) -> SendOptions | None:
-    """How to send again; None where the stream is as it was wanted.
+def corrected(options: SendOptions, chosen: Chosen, written: WriteSummary, reached: float | None) -> SendOptions | None:
+    """How to send again; None where the stream is as it was wanted, or cannot be better.
 
     Args:
         options: that it was sent with.
         chosen: what was aimed at.
-        size: bytes of the file.
+        written: the stream.
         reached: see `scores_of_sent`.
+
+    Raises:
+        GoalUnreachable: the file is too large, and no bit rate would make it small enough.
     """
-    if chosen.size is not None:
-        if options.bitrate is None or _LEAST_SHARE * chosen.size <= size <= chosen.size:
-            return None
-        return replace(options, bitrate=round(options.bitrate * chosen.size / size * _ROOM))
+    if chosen.goal.size is not None:
+        return _resized(options, chosen, chosen.goal.size, written)
     goal = chosen.goal
     if goal.by_rate or goal.value is None or reached is None or options.crf is None:
         return None
@@ -55,6 +59,41 @@ def corrected(options: SendOptions, chosen: Chosen, size: int, reached: float | 
     if missing <= _SHORT[goal.metric]:
         return None
     return replace(options, crf=max(0.0, round(options.crf - missing / _PER_CRF[goal.metric], 1)))
+
+
+def is_too_large(chosen: Chosen, written: WriteSummary) -> bool:
+    """Whether a file is larger than was asked for."""
+    return chosen.goal.size is not None and written.path.stat().st_size > chosen.goal.size
+
+
+def check_size_kept(chosen: Chosen, written: WriteSummary) -> None:
+    """Refuse such a file.
+
+    Raises:
+        GoalUnreachable: it is too large.
+    """
+    if is_too_large(chosen, written):
+        raise _too_few(chosen, written)
+
+
+def _resized(options: SendOptions, chosen: Chosen, wanted: int, written: WriteSummary) -> SendOptions | None:
+    """With another bit rate; what is beside the video stays as large as it is."""
+    size = written.path.stat().st_size
+    assert options.bitrate is not None
+    assert chosen.goal.value is not None
+    filling = chosen.ways[0].point.kbps >= _LEAST_SHARE * chosen.goal.value  # else no bit rate fills the file
+    if (_LEAST_SHARE * wanted <= size or not filling) and size <= wanted:
+        return None
+    share = (_ROOM * wanted - (size - written.video_bytes)) / written.video_bytes
+    if options.bitrate * share < MIN_BITRATE:
+        raise _too_few(chosen, written)
+    return replace(options, bitrate=round(options.bitrate * share))
+
+
+def _too_few(chosen: Chosen, written: WriteSummary) -> GoalUnreachable:
+    others = written.path.stat().st_size - written.video_bytes
+    hint = f"all but the video takes {others}, and the video {written.video_bytes} at least"
+    return GoalUnreachable(f"{chosen.goal.size} bytes are too few", path=chosen.sample.info.path, hint=hint)
 
 
 def _pairs(lr: Path, rescaler: Rescaler, card: StreamCard, sample: Sample) -> list[tuple[Picture, Picture]]:

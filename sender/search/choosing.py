@@ -8,15 +8,16 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from irn_video.codecs.encoders import make_encoder
-from irn_video.codecs.encoders.base import MIN_BITRATE
+from irn_video.codecs.encoders.base import MAX_BITRATE, MIN_BITRATE
 from irn_video.codecs.errors import BadOption, GoalUnreachable
 from irn_video.codecs.reading.packets import survey
 from irn_video.pipeline.engine.rescaler import Rescaler
 from irn_video.pipeline.flow import Advance
-from irn_video.pipeline.quality.report import SearchReport, TriedWay
+from irn_video.pipeline.quality.entries import SearchReport, TriedWay
+from irn_video.pipeline.quality.libvmaf import LEAST_SIDE
 from irn_video.pipeline.zoo import NETWORKS
 from irn_video.sender.options import AUTO, SendOptions, with_keyint
-from irn_video.sender.search.goal import JUDGE, Goal
+from irn_video.sender.search.goal import JUDGE, Goal, quality_goal
 from irn_video.sender.search.sample import Sample, SampleSize, read_sample
 from irn_video.sender.search.search import Way, search
 from irn_video.sender.search.trial import Trials
@@ -35,7 +36,6 @@ class Chosen:
 
     Attributes:
         options: to send with; they name network and CRF, or bit rate.
-        size: of the file that is aimed at, in bytes, None if it is not.
         ways: that reach the goal, the best first.
         goal: with its value.
         sample: by which it was found.
@@ -43,7 +43,6 @@ class Chosen:
     """
 
     options: SendOptions
-    size: int | None
     ways: tuple[Way, ...]
     goal: Goal
     sample: Sample
@@ -73,11 +72,14 @@ def goal_of(options: SendOptions) -> Goal | None:
     """
     settings = options.encoder
     qualities = {"psnr_y": options.psnr, "vmaf": options.vmaf, "vmaf_neg": options.vmaf_neg}
-    wanted = [Goal(value, metric) for metric, value in qualities.items() if value is not None]
+    wanted = [quality_goal(metric, value) for metric, value in qualities.items() if value is not None]
     if options.size is not None:
-        wanted.append(Goal(None, JUDGE, by_rate=True))
+        wanted.append(Goal(None, JUDGE, by_rate=True, size=options.size))
     if (wanted and (settings.crf is not None or settings.bitrate is not None or settings.lossless)) or len(wanted) > 1:
-        raise BadOption("only one thing can be aimed at", hint="one of --crf, --bitrate, --psnr, --vmaf, --size …")
+        raise BadOption(
+            "only one thing can be aimed at",
+            hint="one of --crf, --bitrate, --lossless, --psnr, --vmaf, --vmaf-neg, --size",
+        )
     if not wanted and settings.bitrate is not None and options.model is None and options.scale in (None, AUTO):
         wanted.append(Goal(settings.bitrate / 1000, JUDGE, by_rate=True))
     if not wanted and options.scale == AUTO:
@@ -105,54 +107,57 @@ def choose(source: Path, options: SendOptions, goal: Goal, *, advance: Advance) 
         IrnError: the clip cannot be read or coded.
     """
     sample = read_sample(source, SampleSize(), options)
+    if (goal.by_rate or goal.crf is not None) and min(sample.info.height, sample.info.width) < LEAST_SIDE:
+        goal = replace(goal, metric="psnr_y")
     if goal.by_rate and goal.value is None:
-        goal = replace(goal, value=rate_for_size(sample, options) / 1000)
+        goal = replace(goal, value=rate_for_size(sample, goal.size or 0) / 1000)
     cost = _TRIAL_COST * len(sample.frames)
     work, done = round(_TRIALS * cost), 0
+
+    total = None if sample.total is None else work + sample.total
 
     def note() -> None:
         nonlocal done
         done = min(work, round(done + cost))
-        advance(done, work + (sample.total or 0))
+        advance(done, total)
 
-    advance(0, work + (sample.total or 0))
+    advance(0, total)
     ways = [Rescaler.load(n, device=options.device, precision=options.precision) for n in _candidates(options)]
     with TemporaryDirectory(prefix="irn-send-") as folder:
         trials = Trials(sample, with_keyint(options, sample.info).encoder, ("psnr_y", goal.metric), Path(folder))
         if goal.value is None and goal.crf is not None:
             goal = replace(goal, value=trials.measure(ways[0], goal.crf).scores[goal.metric])
         found = search(trials, ways, goal, note=note)
-    return Chosen(_to_send(options, found[0], goal), options.size, tuple(found), goal, sample, work)
+    return Chosen(_to_send(options, found[0], goal), tuple(found), goal, sample, work)
 
 
-def rate_for_size(sample: Sample, options: SendOptions) -> int:
+def rate_for_size(sample: Sample, size: int) -> int:
     """bit/s of video so that a file gets a size.
 
     Raises:
         GoalUnreachable: hardly anything is left for the video.
         BadOption: the length is not known.
     """
-    assert options.size is not None
     if sample.total is None:
         raise BadOption("a file of unknown length cannot get a size", path=sample.info.path, hint="give --bitrate")
     others = survey(sample.info.path, stream=sample.info.stream)
     share = min(1.0, sample.total / others.frames) if others.frames else 1.0
     tracks = sum(others.other_bytes.values()) * share
-    left = options.size * _ROOM - tracks - _FRAME_COST * sample.total
+    left = size * _ROOM - tracks - _FRAME_COST * sample.total
     rate = left * 8 * float(sample.rate) / sample.total
     if rate < MIN_BITRATE:
         raise GoalUnreachable(
-            f"{options.size} bytes are too few",
+            f"{size} bytes are too few",
             path=sample.info.path,
             hint=f"sound and other tracks take {tracks:.0f} of them",
         )
-    return round(rate)
+    return round(min(rate, MAX_BITRATE))
 
 
 def _candidates(options: SendOptions) -> Sequence[str]:
     """Names of what is tried, full size first."""
     if options.model is not None:
-        return (options.model,)
+        return (model_of(options),)
     if options.scale in (None, AUTO):
         return (FULL, *(NETWORKS[scale] for scale in (2, 4, 1)))
     network = network_of(options.scale)
@@ -166,11 +171,20 @@ def rescaler_of(options: SendOptions) -> Rescaler:
         UnknownModel, MissingFile, BadWeights: see `Rescaler.load`.
         BadOption: no network has this scale, or the model has another.
     """
-    model = FULL if options.model == "full" else options.model or network_of(options.scale or 2)
+    model = model_of(options)
     rescaler = Rescaler.load(model, device=options.device, precision=options.precision)
     if options.scale not in (None, rescaler.scale):
         raise BadOption(f"{model} has scale {rescaler.scale}, not {options.scale}", hint="choose another model")
     return rescaler
+
+
+def model_of(options: SendOptions) -> str:
+    """The name of what shrinks: `full` is plain coding.
+
+    Raises:
+        BadOption: see `network_of`.
+    """
+    return FULL if options.model == "full" else options.model or network_of(options.scale or 2)
 
 
 def network_of(scale: int | str) -> str:

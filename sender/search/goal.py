@@ -6,12 +6,12 @@ import re
 from dataclasses import dataclass
 
 from irn_video.codecs.errors import BadOption
+from irn_video.pipeline.quality.metrics import metric_label
 
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([kmg]?)(i?)b?", re.IGNORECASE)
 _POWERS = {"": 0, "k": 1, "m": 2, "g": 3}
 _LEAST_SIZE = 1000
 _RANGES = {"psnr_y": (10.0, 70.0), "vmaf": (1.0, 100.0), "vmaf_neg": (1.0, 100.0)}
-LABELS = {"psnr_y": "PSNR-Y", "vmaf": "VMAF", "vmaf_neg": "VMAF-NEG"}
 JUDGE = "vmaf_neg"
 """What is best at an equal rate: it does not reward sharpening."""
 
@@ -25,27 +25,37 @@ class Goal:
         metric: what quality is, a key of reports.
         by_rate: whether the rate is given, and the best quality wanted; else the quality, and the lowest rate.
         crf: of full size, where that says the quality.
+        size: bytes of the file, where that says the rate; `value` is what it leaves for the video.
     """
 
     value: float | None
     metric: str = JUDGE
     by_rate: bool = False
     crf: float | None = None
-
-    def __post_init__(self) -> None:
-        low, high = _RANGES[self.metric]
-        if self.value is not None and not self.by_rate and not low <= self.value <= high:
-            raise BadOption(f"{self.label} of {self.value:g} cannot be aimed at", hint=f"{low:g} to {high:g}")
+    size: int | None = None
 
     @property
     def label(self) -> str:
         """Its metric, for people."""
-        return LABELS[self.metric]
+        return metric_label(self.metric)
 
     def __str__(self) -> str:
         if self.by_rate:
-            return f"{self.value:.0f} kb/s"
+            rate = f"{self.value:.0f} kb/s" if self.value is not None else "what is left"
+            return rate if self.size is None else f"{self.size} bytes with {rate} of video"
         return f"{self.label} {self.value:.2f}" if self.value is not None else f"full size at CRF {self.crf:g}"
+
+
+def quality_goal(metric: str, value: float) -> Goal:
+    """What a user asks for.
+
+    Raises:
+        BadOption: a quality that makes no sense.
+    """
+    low, high = _RANGES[metric]
+    if not low <= value <= high:
+        raise BadOption(f"{metric_label(metric)} of {value:g} cannot be aimed at", hint=f"{low:g} to {high:g}")
+    return Goal(value, metric)
 
 
 def parse_size(text: str) -> int:

@@ -9,12 +9,13 @@ from tempfile import TemporaryDirectory
 
 from irn_video.codecs.encoders import ENCODERS, make_encoder
 from irn_video.pipeline.engine.rescaler import Rescaler
-from irn_video.pipeline.quality.report import Peer
+from irn_video.pipeline.quality.entries import Peer
+from irn_video.pipeline.quality.libvmaf import LEAST_SIDE
 from irn_video.sender.options import SendOptions, with_keyint
 from irn_video.sender.search.bracket import Point
 from irn_video.sender.search.choosing import FULL
-from irn_video.sender.search.goal import Goal
-from irn_video.sender.search.sample import SampleSize, read_sample
+from irn_video.sender.search.goal import JUDGE, Goal
+from irn_video.sender.search.sample import Sample, SampleSize, read_sample
 from irn_video.sender.search.search import at_goal, bracket_of
 from irn_video.sender.search.trial import Trials
 
@@ -27,6 +28,8 @@ _SMALLER = 0.95  # of the bits, so that it is worth saying
 def peers_of(source: Path, rescaler: Rescaler, options: SendOptions) -> tuple[Peer, ...]:
     """Plain coding and the Lanczos pair of the same scale against a stream, in PSNR-Y and VMAF-NEG, by samples.
 
+    Frames that are too small for VMAF-NEG are compared in PSNR-Y alone.
+
     Args:
         source: of the stream.
         rescaler: that the stream was made with.
@@ -38,9 +41,11 @@ def peers_of(source: Path, rescaler: Rescaler, options: SendOptions) -> tuple[Pe
     if not searchable(options):
         return ()
     names = [FULL, *([f"lanczos-x{rescaler.scale}"] if rescaler.scale > 1 else [])]
-    metrics = ("psnr_y", "vmaf_neg")
+    sample = read_sample(source, SampleSize(), options)
+    small = min(sample.info.height, sample.info.width) < LEAST_SIDE
+    metrics = ("psnr_y",) if small else ("psnr_y", JUDGE)
     with TemporaryDirectory(prefix="irn-send-") as folder:
-        trials = _trials(source, SampleSize(), options, metrics, Path(folder))
+        trials = _trials(sample, options, metrics, Path(folder))
         return tuple(
             Peer(name, metric, None if found is None else found.kbps / own.kbps)
             for metric in metrics
@@ -62,7 +67,7 @@ def advice(source: Path, rescaler: Rescaler, options: SendOptions) -> str:
     if rescaler.name == FULL or not searchable(options):
         return ""
     with TemporaryDirectory(prefix="irn-send-") as folder:
-        trials = _trials(source, _GLANCE, options, ("psnr_y",), Path(folder))
+        trials = _trials(read_sample(source, _GLANCE, options), options, ("psnr_y",), Path(folder))
         own = _own(trials, rescaler, options, "psnr_y")
         full = None if own is None else _same(trials, FULL, rescaler.scale, own, "psnr_y")
     if own is None or full is None or full.kbps > _SMALLER * own.kbps:
@@ -80,8 +85,7 @@ def searchable(options: SendOptions) -> bool:
     return options.codec in ENCODERS and make_encoder(settings).crf is not None
 
 
-def _trials(source: Path, size: SampleSize, options: SendOptions, metrics: Sequence[str], folder: Path) -> Trials:
-    sample = read_sample(source, size, options)
+def _trials(sample: Sample, options: SendOptions, metrics: Sequence[str], folder: Path) -> Trials:
     return Trials(sample, with_keyint(options, sample.info).encoder, metrics, folder)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from contextlib import suppress
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import islice
@@ -74,8 +74,7 @@ def read_sample(path: Path, size: SampleSize, options: PartOptions) -> Sample:
     with part_of(path, options) as part:
         info, offset = part.reader.info, part.start or 0.0
     rate = info.frame_rate or _FALLBACK_RATE
-    total = info.frames or (round(info.duration_seconds * rate) if info.duration_seconds else None)
-    total = total if options.frames is None else min(options.frames, total or options.frames)
+    total = _total(info, offset, rate, options)
     count = min(size.frames, max(_FEWEST, _MEMORY // _bytes(info)))
     if total is None or total <= 2 * count:
         begins, each = [offset], min(total or count, count)
@@ -83,9 +82,12 @@ def read_sample(path: Path, size: SampleSize, options: PartOptions) -> Sample:
         each = count // size.stretches
         middles = [(index + 0.5) / size.stretches * total for index in range(size.stretches)]
         begins = [offset + max(0.0, float((middle - each / 2) / rate)) for middle in middles]
-    with VideoReader(path, stream=options.stream) as reader:
-        first = next(iter(reader))
-        pieces = [piece for begin in begins if (piece := _taken(reader, first, begin, each))]
+    try:
+        with VideoReader(path, stream=options.stream) as reader:
+            first, pieces = _taken(reader, begins, each, _sought)
+    except UnreadableVideo:
+        with VideoReader(path, stream=options.stream) as reader:
+            first, pieces = _taken(reader, begins, each, _read_on)
     if not pieces:
         raise UnreadableVideo("no frame can be decoded where samples were taken", path=path)
     taken = [frame for piece in pieces for frame in piece]
@@ -109,15 +111,49 @@ def _pairs(length: int, pairs: int, part: float) -> list[int]:
     return sorted({place for first in firsts for place in (first, first + 1)}) or [0]
 
 
-def _taken(reader: VideoReader, first: Picture, start: float, count: int) -> list[Picture]:
-    """So many frames from a time on, counted from the first frame; fewer at the end."""
-    if start <= 0:
-        return [first, *islice(reader, count - 1)]
-    begin = first.pts_seconds + start - _ROUNDING
-    # Containers that cannot seek are read on.
-    with suppress(UnreadableVideo):
-        reader.seek(round(Fraction(begin) / reader.info.time_base))
-    return list(islice((frame for frame in reader if frame.pts_seconds >= begin), count))
+def _total(info: VideoInfo, offset: float, rate: Fraction, options: PartOptions) -> int | None:
+    """Frames of the part that is sent, from its duration where they are not counted."""
+    total = info.frames
+    if total is None and info.duration_seconds:
+        total = max(1, round((info.duration_seconds - offset) * rate))
+    if info.frames is None and options.duration is not None:
+        most = math.ceil(options.duration * rate)
+        total = min(most, total or most)
+    return total if options.frames is None else min(options.frames, total or options.frames)
+
+
+def _taken(
+    reader: VideoReader, begins: Sequence[float], count: int, go_to: Callable[[VideoReader, float], None]
+) -> tuple[Picture, list[list[Picture]]]:
+    """The first frame, and so many frames from each of these times on, counted from it; fewer at the end.
+
+    Raises:
+        UnreadableVideo: see `_sought`.
+    """
+    first, pieces = next(iter(reader)), []
+    for start in begins:
+        begin = first.pts_seconds + start - _ROUNDING
+        if start <= 0:
+            pieces.append([first, *islice(reader, count - 1)])
+        else:
+            go_to(reader, begin)
+            pieces.append(list(islice((frame for frame in reader if frame.pts_seconds >= begin), count)))
+    return first, [piece for piece in pieces if piece]
+
+
+def _sought(reader: VideoReader, seconds: float) -> None:
+    """Go to a keyframe before a time.
+
+    Raises:
+        UnreadableVideo: the container cannot seek, or lands behind it.
+    """
+    wanted = round(Fraction(seconds) / reader.info.time_base)
+    if reader.seek(wanted) > wanted:
+        raise UnreadableVideo("it cannot be sought in", path=reader.info.path)
+
+
+def _read_on(_reader: VideoReader, _seconds: float) -> None:
+    """Everything is read, for times rise."""
 
 
 def _bytes(info: VideoInfo) -> int:

@@ -114,7 +114,7 @@ def at_goal(
         if note is not None:
             note()
     points = _points(trials, way, bracket)
-    return bracket.reached(points) or (points[0] if bracket.spends_all(points) else None)
+    return bracket.reached(points) or bracket.at_end(points)
 
 
 def _first_crf(way: Rescaler, found: Sequence[Way], bracket: Bracket) -> float:

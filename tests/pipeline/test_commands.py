@@ -197,6 +197,11 @@ def on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
     return screen
 
 
+def shown_on(screen: io.StringIO) -> list[str]:
+    """Its lines, without what moves the cursor and colours."""
+    return re.split(r"[\r\n]+", re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", screen.getvalue()))
+
+
 def test_the_bar_starts_with_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
     """It does not stick to what was said before, and only that of the phase at work is shown."""
     screen = on_a_terminal(monkeypatch)
@@ -216,13 +221,47 @@ def test_the_bar_starts_with_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
         assert "sending" not in screen.getvalue()
 
 
+def test_a_share_of_work_that_is_no_frames(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Percent and time left, on a terminal and in lines."""
+    monkeypatch.setattr(progress_module, "_PLAIN_LINE_SECONDS", 0.0)
+    with phases() as phase:
+        advance = phase("searching", counted=False)
+        advance(0, 200)
+        time.sleep(0.01)
+        advance(50, 200)
+        advance(60, None)
+    assert re.fullmatch(r"searching: 25 %, \d+ s left\n", capsys.readouterr().err)
+    screen = on_a_terminal(monkeypatch)
+    with phases() as phase:
+        advance = phase("searching", counted=False)
+        advance(0, 200)
+        advance(50, 200)
+        time.sleep(0.3)
+    shown = shown_on(screen)
+    assert any("25 %" in line and line.rstrip().endswith("left") for line in shown)
+    assert not any("50/200" in line or "fps" in line for line in shown)
+
+
+def test_a_bar_that_has_begun_does_not_start_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is said meanwhile stands above it."""
+    screen = on_a_terminal(monkeypatch)
+    with phases() as phase:
+        sending = phase("sending")
+        sending(30, 40)
+        Talk().before(sending)("chosen for VMAF 90")
+        time.sleep(0.3)
+        shown = shown_on(screen)
+        assert any(line.startswith("chosen for VMAF 90") for line in shown)
+        assert "30/40" in [line for line in shown if line.startswith("sending")][-1]
+
+
 def test_the_bar_fits_80_columns(monkeypatch: pytest.MonkeyPatch) -> None:
     screen = on_a_terminal(monkeypatch)
     with progress("sending a_clip_of_a_rather_long_name_2160p_from_the_archive_of_last_year.mp4") as advance:
         advance(0, 123_456)
         advance(12_345, 123_456)
         time.sleep(0.3)
-    lines = re.split(r"[\r\n]+", re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", screen.getvalue()))
+    lines = shown_on(screen)
     assert max(map(len, lines)) <= 80
     assert any("12345/123456" in line and line.rstrip().endswith("left") for line in lines)
 

@@ -104,6 +104,8 @@ def test_the_umbrella_runs_them(tmp_path: Path, capfd: pytest.CaptureFixture[str
     assert "no such file" in capfd.readouterr().err
     assert irn.main(["fly"]) == 2
     assert "No such command 'fly'" in capfd.readouterr().err
+    assert irn.main(["sennd"]) == 2
+    assert "Did you mean 'send'?" in capfd.readouterr().err
 
 
 def test_every_command_is_installed() -> None:

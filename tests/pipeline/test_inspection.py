@@ -14,7 +14,7 @@ from irn_video.codecs.reading.packets import survey, video_bytes
 from irn_video.codecs.reading.reader import VideoReader
 from irn_video.pipeline import inspection
 from irn_video.pipeline.inspection import Speed, inspect_stream
-from irn_video.pipeline.quality.report import TunedGroup
+from irn_video.pipeline.quality.entries import TunedGroup
 from irn_video.sender import SendOptions, send, sending
 
 ROOT = Path(__file__).parents[2]

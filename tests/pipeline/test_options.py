@@ -27,10 +27,11 @@ def parsed(command: click.Command, *arguments: str, but: tuple[str, ...] = ()) -
     return {k: v for k, v in command.make_context("x", list(arguments)).params.items() if k not in but}
 
 
-NO_FIELDS = ("paths", "out", "scale", "report", "as_json")
+NO_FIELDS = ("paths", "out", "report", "as_json", "quiet", "resume")
+SEND_NO_FIELDS = (*NO_FIELDS, "scale", "dry_run", "advise", "purpose")
 COMMANDS = {
-    "send": (send_command.command, ("a", "b"), NO_FIELDS, SendOptions),
-    "receive": (receive_command.command, ("a", "b"), NO_FIELDS, ReceiveOptions),
+    "send": (send_command.command, ("a", "b"), SEND_NO_FIELDS, SendOptions),
+    "receive": (receive_command.command, ("a", "b"), (*NO_FIELDS, "plot"), ReceiveOptions),
     "stream send": (
         stream_command.send,
         ("a", "b"),
@@ -54,7 +55,7 @@ def test_a_command_without_options_is_the_dataclass_without_any(name: str) -> No
 
 def test_from_the_command_line() -> None:
     words = ["--bitrate", "800k", "--pix-fmt", "yuv444p", "--adapt", "fast", "--adapt-budget", "2%", "--seed", "3"]
-    options = SendOptions(**parsed(send_command.command, "a", "b", *words, but=NO_FIELDS))
+    options = SendOptions(**parsed(send_command.command, "a", "b", *words, but=SEND_NO_FIELDS))
     assert options == SendOptions(bitrate=800_000, pixel_format="yuv444p", adapt="fast", adapt_budget="2%", seed=3)
     with pytest.raises(BadOption, match="not a bit rate"):
         parsed(send_command.command, "a", "b", "--bitrate", "much")
@@ -130,7 +131,7 @@ def test_help_names_every_codec() -> None:
         ({"frames": True}, "frames cannot be True"),
         ({"frames": 2.5}, "frames cannot be 2.5"),
         ({"adapt": 20}, "adapt cannot be 20.*text"),
-        ({"scale": "auto"}, "scale cannot be 'auto'"),
+        ({"scale": 2.5}, "scale cannot be 2.5.*a whole number or text or None"),
         ({"overwrite": 1}, "overwrite cannot be 1.*True or False"),
         ({"codec": None}, "codec cannot be None"),
     ],

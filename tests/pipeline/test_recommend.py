@@ -1,8 +1,7 @@
-"""irn-study recommend, and irn-send --scale auto, which uses the same search."""
+"""irn-study recommend."""
 
 from __future__ import annotations
 
-import json
 import re
 import shlex
 from collections.abc import Callable, Iterator, Mapping
@@ -14,7 +13,7 @@ import pytest
 from irn_video.codecs.encoders import EncoderSettings
 from irn_video.codecs.errors import StudyFailed
 from irn_video.codecs.picture import Picture
-from irn_video.codecs.reading.reader import VideoReader, probe
+from irn_video.codecs.reading.reader import probe
 from irn_video.pipeline.commands.study import main
 from irn_video.pipeline.quality.psnr import compare
 from irn_video.pipeline.study.cells import Measurement
@@ -162,21 +161,3 @@ def test_the_command(moving: Path, tmp_path: Path, run: Any, capfd: pytest.Captu
     assert "--bitrate, --vmaf, --vmaf-neg or --psnr" in capfd.readouterr().err
     assert main(["recommend", str(moving), "--bitrate", "80k", "--by", "vmfa"]) == 2
     assert "known: vmaf, vmaf-neg, psnr-y" in capfd.readouterr().err
-
-
-class TestScaleAuto:
-    def test_it_takes_the_best(self, moving: Path, tmp_path: Path, run: Any) -> None:
-        done = run("send", moving, tmp_path / "lr.mp4", "--scale", "auto", "--bitrate", "300k", "--json")
-        assert done.code == 0, done.err
-        said = re.search(r"scale (\d); VMAF of samples at 300 kb/s: (\S+) ", done.err)
-        assert said is not None
-        report = json.loads(done.out)
-        assert report["environment"]["model"] == said[2]
-        with VideoReader(tmp_path / "lr.mp4") as reader:
-            assert reader.info.width == 96 // int(said[1])
-
-    def test_it_needs_a_rate_and_no_network(self, moving: Path, tmp_path: Path, run: Any) -> None:
-        for options in (["--crf", "30"], ["--bitrate", "300k", "--model", "irn-h264-x2"]):
-            done = run("send", moving, tmp_path / "lr.mp4", "--scale", "auto", *options)
-            assert done.code == 2
-            assert "give --bitrate, and no --model" in done.error
