@@ -51,8 +51,8 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rng = np.random.default_rng(0)
     for name in ("a.png", "b.jpg"):
         small = rng.integers(0, 255, (60, 80, 3), dtype=np.uint8)
-        large = cv2().resize(small, (960, 720), interpolation=cv2().INTER_CUBIC)
-        cv2().circle(large, (480, 360), 200, (255, 255, 255), 9)
+        large = cv2().resize(small, (320, 240), interpolation=cv2().INTER_CUBIC)
+        cv2().circle(large, (160, 120), 67, (255, 255, 255), 3)
         cv2().imwrite(str(folder / name), large)
     return folder
 

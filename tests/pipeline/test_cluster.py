@@ -15,9 +15,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import dask
 import pytest
-from distributed import LocalCluster
 from irn_video.codecs.errors import StudyFailed
 from irn_video.pipeline.commands.study import main
 from irn_video.pipeline.study.cells import measure_cell
@@ -78,8 +76,11 @@ def scheduler(stack: ExitStack, folder: Path) -> tuple[subprocess.Popen[bytes], 
     return served, f"tcp://127.0.0.1:{port}"
 
 
-def cluster(stack: ExitStack, folder: Path, workers: int) -> LocalCluster:
+def cluster(stack: ExitStack, folder: Path, workers: int) -> Any:
     """A scheduler and its workers as threads of this process, which has PyTorch already; spoken to by TCP."""
+    import dask  # takes a second
+    from distributed import LocalCluster
+
     stack.enter_context(dask.config.set(temporary_directory=str(folder)))
     options = {"processes": False, "threads_per_worker": 1, "protocol": "tcp", "dashboard_address": ":0"}
     return stack.enter_context(LocalCluster("study", workers, **options))

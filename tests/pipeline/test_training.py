@@ -44,11 +44,11 @@ class TestPaperTask:
         assert len(next(PaperTask(replace(TINY, shards=2), source).batches(1, 0))) == 2
 
     def test_small_pictures_are_left_out(self, source: SequenceSource) -> None:
-        pools = CropPools(source.photos, frozenset(source.photos), 4, 728, 0, 0)
-        error = pools[0]  # the pictures are 960x720
+        pools = CropPools(source.photos, frozenset(source.photos), 4, 248, 0, 0)
+        error = pools[0]  # the pictures are 320x240
         assert isinstance(error, TrainingFailed)
-        with pytest.raises(TrainingFailed, match="no image has 800 by 800 samples"):
-            next(PaperTask(replace(TINY, crop=800), source).batches(0, 0))
+        with pytest.raises(TrainingFailed, match="no image has 256 by 256 samples"):
+            next(PaperTask(replace(TINY, crop=256), source).batches(0, 0))
 
     def test_broken_pictures_are_named_in_one_line(self, tmp_path: Path) -> None:
         (tmp_path / "x.png").write_bytes(b"no frame")

@@ -146,7 +146,7 @@ class TestTuning:
             assert (bounced[index].planes[0] == pictures[origin].planes[0]).all()
 
     def test_its_worth_is_told(self, clip: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        assert main(["tuning", str(clip), "--model", "irn-h264-x2", "--crf", "20,30", "--seconds", "1"]) == 0
+        assert main(["tuning", str(clip), "--model", "irn-h264-x2", "--crf", "20,30", "--seconds", "0.5"]) == 0
         general, tuned, *figures, mean_psnr, mean_vmaf = capsys.readouterr().out.splitlines()
         assert general.startswith("moving general: ")
         assert tuned.startswith("moving fast: ")
