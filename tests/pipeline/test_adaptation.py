@@ -476,7 +476,7 @@ class TestStream:
             "send", source, tmp_path / "x.mp4", "--adapt", "fast", "--adapt-budget", "20%", "--frames", "24", "--verify"
         )
         assert done.code == 0, done.err
-        assert "tuned 1 of 1 groups of frames, in " in done.out
+        assert "tuned 1 of 1 groups of frames: in " in done.out
         with VideoReader(tmp_path / "x.mp4") as reader:
             assert reader.info.frames == 24
 
