@@ -26,6 +26,7 @@ from irn_video.codecs.encoders import EncoderSettings
 from irn_video.codecs.errors import BadConfig, BadOption, MissingFile, UnknownModel
 from irn_video.pipeline.commands.study import main
 from irn_video.pipeline.quality.libvmaf import PERCEPTUAL, measure_files
+from irn_video.pipeline.study import workers as worker_processes
 from irn_video.pipeline.study.cells import Measurement, encode_full_size, measure_cell
 from irn_video.pipeline.study.crops import source_crops
 from irn_video.pipeline.study.methods import Method, macs_per_pixel
@@ -444,19 +445,22 @@ def test_what_is_refused_does_not_wait_for_pytorch(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_killed_studies_end_like_others(moving: Path, tmp_path: Path) -> None:
-    """The whole command killed at four moments, then one of its workers; each time it goes on with the same words."""
+def test_killed_studies_end_like_others(
+    moving: Path, tmp_path: Path, pool_here: type, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The whole command killed at three moments, then one of its workers; each time it goes on with the same words."""
     options = [str(moving), "--frames", "4", "--crf", LADDER, "--metrics", "psnr,vmaf", "--anchors", "lanczos"]
     command = [sys.executable, "-m", "irn_video.pipeline.commands.study", *options]
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    assert main([*options, "--workers", "1", "--out", str(whole)]) == 0
+    monkeypatch.setattr(worker_processes, "LocalPool", pool_here)
+    assert main([*options, "--out", str(whole)]) == 0
 
     def started(workers: int) -> subprocess.Popen[bytes]:
         more = ["--workers", str(workers), "--out", killed]
         return subprocess.Popen([*command, *more], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     chance = random.Random(0)
-    for finished in (0, 0, 1, 4):  # cells that an earlier attempt, or this one, has measured when it is killed
+    for finished in (0, 1, 4):  # cells that an earlier attempt, or this one, has measured when it is killed
         process = started(1)
         while len(list(killed.glob("cells/*.json"))) < finished:
             assert process.poll() is None
