@@ -226,7 +226,7 @@ def test_damaged_cards_are_refused_in_a_line(rescale: Rescale, small: Path, tmp_
     small.write_bytes(with_text(without_text(small.read_bytes()), text))
     code, err = rescale(small, "--up", "--out", tmp_path / "r")
     assert code == 1
-    assert err.startswith(f"error: {small}: the card ")
+    assert err.startswith(f"error: {small}: the card")
     assert err.endswith("(--no-card enlarges it all the same)\n")
     assert len(err.splitlines()) == 1
     assert err.strip().isprintable()
