@@ -20,7 +20,7 @@ _MEMORY = 192 << 20  # bytes of all frames
 _ROUNDING = 0.002  # seconds
 # Of a stretch: later, an encoder that looks ahead knows less than in the clip, and VMAF is up to 3 lower for it.
 _EARLY = 0.4
-_FEWEST = 24  # however large they are
+_FEWEST = 8  # however large they are
 
 
 @dataclass(frozen=True)
@@ -76,11 +76,13 @@ def read_sample(path: Path, size: SampleSize, options: PartOptions) -> Sample:
     rate = info.frame_rate or _FALLBACK_RATE
     total = _total(info, offset, rate, options)
     count = min(size.frames, max(_FEWEST, _MEMORY // _bytes(info)))
-    if total is None or total <= 2 * count:
+    # Of large frames there is no room for as many: fewer places then, not shorter ones.
+    stretches = max(1, round(size.stretches * count / size.frames))
+    if total is None or total <= count or stretches == 1:
         begins, each = [offset], min(total or count, count)
     else:
-        each = count // size.stretches
-        middles = [(index + 0.5) / size.stretches * total for index in range(size.stretches)]
+        each = count // stretches
+        middles = [(index + 0.5) / stretches * total for index in range(stretches)]
         begins = [offset + max(0.0, float((middle - each / 2) / rate)) for middle in middles]
     try:
         with VideoReader(path, stream=options.stream) as reader:

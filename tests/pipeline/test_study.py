@@ -448,7 +448,7 @@ def test_what_is_refused_does_not_wait_for_pytorch(tmp_path: Path) -> None:
 def test_killed_studies_end_like_others(
     moving: Path, tmp_path: Path, pool_here: type, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The whole command killed at three moments, then one of its workers; each time it goes on with the same words."""
+    """The whole command killed at four moments, then one of its workers; each time it goes on with the same words."""
     options = [str(moving), "--frames", "4", "--crf", LADDER, "--metrics", "psnr,vmaf", "--anchors", "lanczos"]
     command = [sys.executable, "-m", "irn_video.pipeline.commands.study", *options]
     whole, killed = tmp_path / "whole", tmp_path / "killed"
@@ -460,7 +460,7 @@ def test_killed_studies_end_like_others(
         return subprocess.Popen([*command, *more], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     chance = random.Random(0)
-    for finished in (0, 1, 4):  # cells that an earlier attempt, or this one, has measured when it is killed
+    for finished in (0, 0, 1, 4):  # cells that an earlier attempt, or this one, has measured when it is killed
         process = started(1)
         while len(list(killed.glob("cells/*.json"))) < finished:
             assert process.poll() is None
