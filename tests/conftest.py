@@ -175,29 +175,27 @@ def run(capfd: pytest.CaptureFixture[str]) -> Run:
     return ran
 
 
-class Forked(ForkServerProcess):
-    """A command in a process of its own that has PyTorch already; what it says goes to a file.
-
-    `Forked("send", ["in.mp4", "out.mp4"], log)`. Signals that come before the command handles them end it with 130.
-    """
-
-    def __init__(self, command: str, arguments: Sequence[object], log: Path) -> None:
-        code = (
-            "import os, signal, sys\n"
-            f"from irn_video.pipeline.commands.{command} import main\n"
-            "for number in (signal.SIGINT, signal.SIGTERM): signal.signal(number, lambda *_: os._exit(130))\n"
-            f"os.dup2(os.open({str(log)!r}, os.O_CREAT | os.O_WRONLY), 2)\n"
-            f"sys.exit(main({list(map(str, arguments))!r}))\n"
-        )
-        multiprocessing.set_forkserver_preload(_PRELOADED)
-        super().__init__(target=exec, args=(code, {}))
-        self.start()
+def _begun(command: str, arguments: Sequence[object], log: Path) -> ForkServerProcess:
+    code = (
+        "import os, signal, sys\n"
+        f"from irn_video.pipeline.commands.{command} import main\n"
+        "for number in (signal.SIGINT, signal.SIGTERM): signal.signal(number, lambda *_: os._exit(130))\n"
+        f"os.dup2(os.open({str(log)!r}, os.O_CREAT | os.O_WRONLY), 2)\n"
+        f"sys.exit(main({list(map(str, arguments))!r}))\n"
+    )
+    multiprocessing.set_forkserver_preload(_PRELOADED)
+    process = ForkServerProcess(target=exec, args=(code, {}))  # nothing of the tests: they cannot be imported there
+    process.start()
+    return process
 
 
 @pytest.fixture(scope="session")
-def forked() -> type[Forked]:
-    """Begins commands."""
-    return Forked
+def forked() -> Callable[[str, Sequence[object], Path], ForkServerProcess]:
+    """Begins a command in a process of its own that has PyTorch already; what it says goes to a file.
+
+    `forked("send", ["in.mp4", "out.mp4"], log)`. Signals that come before the command handles them end it with 130.
+    """
+    return _begun
 
 
 @pytest.fixture
