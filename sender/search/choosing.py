@@ -19,11 +19,9 @@ from irn_video.pipeline.zoo import NETWORKS
 from irn_video.sender.options import AUTO, SendOptions, with_keyint
 from irn_video.sender.search.goal import JUDGE, Goal, quality_goal
 from irn_video.sender.search.sample import Sample, SampleSize, read_sample
-from irn_video.sender.search.search import Way, search
+from irn_video.sender.search.search import FULL, Way, search
 from irn_video.sender.search.trial import Trials
 
-FULL = "lanczos-x1"
-"""Plain coding: at scale 1 the resamplers change nothing."""
 _FRAME_COST = 32  # bytes of a container for each frame, at most
 _ROOM = 0.985  # of a size that is aimed at
 _TRIALS = 8  # that a search takes, about

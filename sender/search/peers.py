@@ -13,10 +13,9 @@ from irn_video.pipeline.quality.entries import Peer
 from irn_video.pipeline.quality.libvmaf import LEAST_SIDE
 from irn_video.sender.options import SendOptions, with_keyint
 from irn_video.sender.search.bracket import Point
-from irn_video.sender.search.choosing import FULL
 from irn_video.sender.search.goal import JUDGE, Goal
 from irn_video.sender.search.sample import Sample, SampleSize, read_sample
-from irn_video.sender.search.search import at_goal, bracket_of
+from irn_video.sender.search.search import FULL, at_goal, bracket_of
 from irn_video.sender.search.trial import Trials
 
 _FIRST_CRF = 26.0

@@ -19,10 +19,16 @@ _GLANCE = 14.0  # extrapolated so far to see whether a way is hopeless
 _TRIES = 4
 _MARGIN = 1.2  # of the rate of the best way so far; ways that take more are left alone
 _WORSE = {"psnr_y": 0.5, "vmaf": 2.5, "vmaf_neg": 2.5}  # likewise, of the quality
+_SCALE_1_GAIN = 1.08  # of the rate, that a network at full size has hardly anywhere
+_SCALE_4_FROM = 29.0  # CRF of scale 2
+# Networks are work for the receiver: they are taken in place of plain coding if they save so much, or bring so much.
+_LEAST_SAVING, _LEAST_GAIN = 0.02, {"psnr_y": 0.05, "vmaf": 0.25, "vmaf_neg": 0.25}
 # Where to begin: as much lower the CRF for equal quality, or equal rate, than full size, by scale.
 _LOWER = {"quality": {1: 0.5, 2: 6.0, 4: 14.0}, "rate": {1: 0.0, 2: 6.0, 4: 14.0}}
 _FIRST_CRF, _LEAST_FIRST_CRF = 26.0, 8.0
 
+FULL = "lanczos-x1"
+"""Plain coding: at scale 1 the resamplers change nothing."""
 Note = Callable[[], None]
 """Called after each trial."""
 
@@ -127,13 +133,19 @@ def _first_crf(way: Rescaler, found: Sequence[Way], bracket: Bracket) -> float:
 
 
 def _worth_trying(way: Rescaler, found: Sequence[Way], bracket: Bracket) -> bool:
-    """Whether it may win: a network at full size gains so little that another way can be out of its reach."""
+    """Whether it may win, going by what others take.
+
+    Scale 4 is for rates at which scale 2 has a high CRF. A network at full size gains too little to win where another
+    way is well ahead of plain coding.
+    """
+    if way.scale == 4:
+        return all(known.scale != 2 or known.point.crf >= _SCALE_4_FROM for known in found)
     full = next((known for known in found if known.scale == 1), None)
     if way.scale != 1 or full is None:
         return True
     if bracket.by_rate:
         return found[0].point.quality < full.point.quality + _WORSE[bracket.metric]
-    return found[0].point.kbps > full.point.kbps / _MARGIN
+    return found[0].point.kbps > full.point.kbps / _SCALE_1_GAIN
 
 
 def _hopeless(bracket: Bracket, best: Point, points: Sequence[Point]) -> bool:
@@ -160,8 +172,9 @@ def _points(trials: Trials, way: Rescaler, bracket: Bracket) -> list[Point]:
 
 def _rank(goal: Goal) -> Callable[[Way], tuple[float, int]]:
     if goal.by_rate:
-        return lambda way: (-way.point.quality, way.scale)
-    return lambda way: (way.point.kbps, way.scale)
+        gain = _LEAST_GAIN[goal.metric]
+        return lambda way: (-way.point.quality - (gain if way.model == FULL else 0), way.scale)
+    return lambda way: (way.point.kbps * (1 - _LEAST_SAVING if way.model == FULL else 1), way.scale)
 
 
 def _unreachable(trials: Trials, ways: Iterable[Rescaler], goal: Goal) -> GoalUnreachable:

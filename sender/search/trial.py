@@ -15,7 +15,6 @@ from irn_video.codecs.reading.coded import CodedFrame, coded_frames
 from irn_video.codecs.reading.reader import VideoReader
 from irn_video.codecs.writing.writer import VideoWriter
 from irn_video.pipeline.engine.rescaler import Rescaler, Restoration
-from irn_video.pipeline.flow import ahead, mapped
 from irn_video.pipeline.restoring import expected_quantiser
 from irn_video.pipeline.system.cores import usable_cores
 from irn_video.sender.planning import plan_of
@@ -102,9 +101,9 @@ class Trials:
         path = self._folder / "trial.mkv"
         with (
             VideoWriter(path, settings, video, overwrite=True) as writer,
-            ahead(mapped(lambda _, frame: way.downscale(frame, plan.lr, plan.qp), sample.frames)) as small,
+            ThreadPoolExecutor(usable_cores()) as pool,
         ):
-            for frame in small:
+            for frame in pool.map(lambda frame: way.downscale(frame, plan.lr, plan.qp), sample.frames):
                 writer.write(frame)
             writer.finish()
         to = Restoration(

@@ -197,7 +197,21 @@ class TestSearch:
         full_network = Made("x1", 1, replace(PLAIN.curve, kbps=PLAIN.curve.kbps * 0.9))
         _, trials = searched(Goal(31, "psnr_y"), PLAIN, half, full_network)
         plain, other = PLAIN.curve.at(38).kbps, half.curve.at(30).kbps
-        assert bool(trials.counts["x1"]) == (other > plain / 1.2)
+        assert bool(trials.counts["x1"]) == (other > plain / 1.08)
+
+    @pytest.mark.parametrize("saving", [0.01, 0.03])
+    def test_a_network_has_to_save_something(self, saving: float) -> None:
+        """Plain coding is no work for the receiver."""
+        network = Made("x1", 1, replace(PLAIN.curve, kbps=PLAIN.curve.kbps * (1 - saving)))
+        found, _ = searched(Goal(31, "psnr_y"), PLAIN, network)
+        assert found[0].model == (FULL if saving < 0.02 else "x1")
+
+    @pytest.mark.parametrize("quality", [28.5, 34.0])
+    def test_scale_4_is_for_low_rates(self, quality: float) -> None:
+        """Where scale 2 would have a high CRF."""
+        quarter = Made("x4", 4, Curve(500, 37, 0.2))
+        _, trials = searched(Goal(quality, "psnr_y"), PLAIN, HALF, quarter)
+        assert bool(trials.counts["x4"]) == ((40 - quality) / 0.3 >= 29)
 
     def test_what_no_way_reaches(self) -> None:
         with pytest.raises(GoalUnreachable, match=r"clip.mp4: PSNR-Y 60.00 cannot be reached") as caught:
