@@ -123,13 +123,13 @@ class TestUpdate:
             WeightUpdate.from_message(message, network)
 
     def test_damaged_ones(self) -> None:
-        """Every bit turned, then thousands with some more or cut short."""
+        """Every bit turned, then ten thousand with some more or cut short."""
         network = CodecAwareRescaler(1, 1)  # there are many to decode
         chance, refused = random.Random(1), 0
         update = some_update(np.random.default_rng(1), 0.2, network)
         message, right = update.to_message(network), update.applied(network).restorer.last
         bits = range(8 * len(message))
-        damages = [[bit] for bit in bits] + [chance.sample(bits, chance.choice((1, 3))) for _ in range(2000)]
+        damages = [[bit] for bit in bits] + [chance.sample(bits, chance.choice((1, 3))) for _ in range(10_000)]
         for number, turned in enumerate(damages):
             data = bytearray(message)
             for bit in turned:

@@ -360,10 +360,10 @@ def test_the_page_in_a_browser(
         phone.close()
         wait_for(lambda: servers[0].clients == 1)
         now = index(page)
-        wait_for(lambda: index(page) > now + 5)
+        wait_for(lambda: index(page) > max(now + 5, 80))  # some of them are missing
         assert not errors
         assert all(url.startswith((shown.address, "blob:")) for url in requests)
         shown.camera.stopped = True
         page.wait_for_selector("html[data-state=ended]", timeout=60_000)
         page.close()
-    assert shown.found[0].restored > 20
+    assert shown.found[0].restored > 50

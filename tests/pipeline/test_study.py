@@ -242,7 +242,7 @@ def zooming(clips: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.slow
 @pytest.mark.parametrize("clip", ["moving", "zooming"])
 @pytest.mark.parametrize("method", ["full", "irn-h264-x2"])
-@pytest.mark.parametrize("crf", [16.0, 26.0, 36.0])
+@pytest.mark.parametrize("crf", [16.0, 20.0, 24.0, 28.0, 32.0, 36.0])
 def test_cells_measure_what_the_commands_and_ffmpeg_do(
     clip: str, method: str, crf: float, request: pytest.FixtureRequest, tmp_path: Path, run: Any
 ) -> None:

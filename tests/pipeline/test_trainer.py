@@ -303,5 +303,5 @@ def test_validation_comes_at_the_end_and_is_logged(source: SequenceSource, tmp_p
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_a_short_run_learns(precision: str, source: SequenceSource, tmp_path: Path) -> None:
     options = replace(FP32, device=choose_device("cpu", precision), log_every=5)
-    lines = collect(Trainer(replace(TINY, learning_rate=3e-3), source, tmp_path, steps=10, options=options))
+    lines = collect(Trainer(replace(TINY, learning_rate=3e-3), source, tmp_path, steps=15, options=options))
     assert lines[-1].loss < lines[0].loss
