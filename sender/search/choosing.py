@@ -35,6 +35,7 @@ class Chosen:
     Attributes:
         options: to send with; they name network and CRF, or bit rate.
         ways: that reach the goal, the best first.
+        tried: how many ways came into question.
         goal: with its value.
         sample: by which it was found.
         work: of the search, in frames sent; for the progress of what follows.
@@ -42,6 +43,7 @@ class Chosen:
 
     options: SendOptions
     ways: tuple[Way, ...]
+    tried: int
     goal: Goal
     sample: Sample
     work: int
@@ -53,6 +55,8 @@ class Chosen:
         text += f" at about {first.point.kbps:.0f} kb/s" if not self.goal.by_rate else ""
         text += f", {self.goal.label} {first.point.quality:.1f}" if self.goal.by_rate else ""
         told = (f"{_named(way)} {_compared(way, self.goal)}" for way in others)
+        if self.tried == 1:
+            return f"{text} (by samples)"
         return f"{text} ({'; '.join(told) or 'the others are far behind'}; by samples)"
 
     def report(self, reached: float | None) -> SearchReport:
@@ -126,7 +130,7 @@ def choose(source: Path, options: SendOptions, goal: Goal, *, advance: Advance) 
         if goal.value is None and goal.crf is not None:
             goal = replace(goal, value=trials.measure(ways[0], goal.crf).scores[goal.metric])
         found = search(trials, ways, goal, note=note)
-    return Chosen(_to_send(options, found[0], goal), tuple(found), goal, sample, work)
+    return Chosen(_to_send(options, found[0], goal), tuple(found), len(ways), goal, sample, work)
 
 
 def rate_for_size(sample: Sample, size: int) -> int:

@@ -15,11 +15,9 @@ from irn_video.sender.options import SendOptions, with_keyint
 from irn_video.sender.search.bracket import Point
 from irn_video.sender.search.goal import JUDGE, Goal
 from irn_video.sender.search.sample import Sample, SampleSize, read_sample
-from irn_video.sender.search.search import FULL, at_goal, bracket_of
+from irn_video.sender.search.search import FIRST_CRF, FULL, LOWER_CRF, at_goal, bracket_of
 from irn_video.sender.search.trial import Trials
 
-_FIRST_CRF = 26.0
-_HIGHER = {1: 0.0, 2: 6.0, 4: 14.0}  # CRF of full size for the quality of a smaller stream, about
 _GLANCE = SampleSize(frames=24, stretches=2, pairs=2)
 _SMALLER = 0.95  # of the bits, so that it is worth saying
 
@@ -97,11 +95,12 @@ def _own(trials: Trials, rescaler: Rescaler, options: SendOptions, metric: str) 
     if encoder.bitrate is None:
         return None
     bracket = bracket_of(Goal(encoder.bitrate / 1000, metric, by_rate=True), encoder)
-    return at_goal(trials, rescaler, bracket, _FIRST_CRF)
+    return at_goal(trials, rescaler, bracket, FIRST_CRF)
 
 
 def _same(trials: Trials, name: str, scale: int, own: Point, metric: str) -> Point | None:
     """A peer at the quality of a stream."""
     peer = Rescaler.load(name)
     bracket = bracket_of(Goal(own.quality, metric), trials.encoder)
-    return at_goal(trials, peer, bracket, own.crf + _HIGHER.get(scale, 6.0) - _HIGHER.get(peer.scale, 6.0))
+    lower = LOWER_CRF["quality"]
+    return at_goal(trials, peer, bracket, own.crf + lower.get(scale, 6.0) - lower.get(peer.scale, 6.0))

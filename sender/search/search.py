@@ -24,8 +24,8 @@ _SCALE_4_FROM = 29.0  # CRF of scale 2
 # Networks are work for the receiver: they are taken in place of plain coding if they save so much, or bring so much.
 _LEAST_SAVING, _LEAST_GAIN = 0.02, {"psnr_y": 0.05, "vmaf": 0.25, "vmaf_neg": 0.25}
 # Where to begin: as much lower the CRF for equal quality, or equal rate, than full size, by scale.
-_LOWER = {"quality": {1: 0.5, 2: 6.0, 4: 14.0}, "rate": {1: 0.0, 2: 6.0, 4: 14.0}}
-_FIRST_CRF, _LEAST_FIRST_CRF = 26.0, 8.0
+LOWER_CRF = {"quality": {1: 0.5, 2: 6.0, 4: 14.0}, "rate": {1: 0.0, 2: 6.0, 4: 14.0}}
+FIRST_CRF, _LEAST_FIRST_CRF = 26.0, 8.0
 
 FULL = "lanczos-x1"
 """Plain coding: at scale 1 the resamplers change nothing."""
@@ -126,8 +126,8 @@ def at_goal(
 def _first_crf(way: Rescaler, found: Sequence[Way], bracket: Bracket) -> float:
     """Where to begin, by what other ways took."""
     if not found:
-        return _FIRST_CRF
-    lower = _LOWER["rate" if bracket.by_rate else "quality"]
+        return FIRST_CRF
+    lower = LOWER_CRF["rate" if bracket.by_rate else "quality"]
     base = next((known for known in found if known.scale == 1), found[0])
     return max(base.point.crf - lower.get(way.scale, 6.0) + lower.get(base.scale, 0.0), _LEAST_FIRST_CRF)
 

@@ -305,7 +305,14 @@ class TestGoal:
 def chosen(goal: Goal, *, filling: bool = True) -> Chosen:
     best = Way(FULL, 1, Point(20.0, (goal.value or 0) * (1 if filling else 0.5), 40.0))
     sample: Any = SimpleNamespace(info=SimpleNamespace(path=Path("clip.mp4")))
-    return Chosen(SendOptions(), (best,), goal, sample, 0)
+    return Chosen(SendOptions(), (best,), 2, goal, sample, 0)
+
+
+def test_what_was_chosen_in_words() -> None:
+    """Others are spoken of only where there were any."""
+    found = chosen(Goal(31.0, "psnr_y"))
+    assert "the others are far behind" in str(found)
+    assert "others" not in str(replace(found, tried=1))
 
 
 class TestSendingAgain:
