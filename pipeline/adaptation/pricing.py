@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from irn_video.pipeline.adaptation.equations import Matrix
 from irn_video.pipeline.network import CodecAwareRescaler
-from irn_video.pipeline.network.codec_aware import DETAIL, PACKED
+from irn_video.pipeline.network.constants import DETAIL, PACKED
 from irn_video.pipeline.quality.entries import TunedGroup
 from irn_video.pipeline.zoo.weight_update import WeightUpdate
 

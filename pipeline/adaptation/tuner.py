@@ -27,7 +27,8 @@ from irn_video.pipeline.adaptation.parts import Part, Remembered
 from irn_video.pipeline.adaptation.pricing import LEVELS, NOTHING, Candidate, Pricing, importance_of, value_of
 from irn_video.pipeline.engine.rescaler import PackedRescaler, Rescaler
 from irn_video.pipeline.network import CodecAwareRescaler
-from irn_video.pipeline.network.codec_aware import DETAIL, PACKED, QP_CENTRE, pack
+from irn_video.pipeline.network.codec_aware import pack
+from irn_video.pipeline.network.constants import DETAIL, PACKED, QP_CENTRE
 from irn_video.pipeline.planes import Samples, convert, to_planes
 from irn_video.pipeline.quality.entries import TunedGroup
 from irn_video.pipeline.system.cores import usable_cores

@@ -21,20 +21,19 @@ import math
 import torch
 import torch.nn.functional as F
 from irn_video.pipeline.network.cells import CellTransform
+from irn_video.pipeline.network.constants import (
+    DETAIL,
+    LOG_STD_RANGE,
+    LUMA,
+    PACKED,
+    QP_CENTRE,
+    QP_SPREAD,
+    fold_of,
+)
 from irn_video.pipeline.network.coring import Coring
 from irn_video.pipeline.network.lifting import LiftedSplit
 from irn_video.pipeline.network.rescaler import InvertibleRescaler, Prediction
 from torch import Tensor, nn
-
-PACKED = 6
-_LUMA = 4
-# Centre and spread of the quantisers seen in training, to bring the input of the modulation near unit range.
-QP_CENTRE, QP_SPREAD = 26.0, 12.0
-# Natural size of wavelet details; without it the steps of the optimiser are far larger than what is to be learned.
-DETAIL = 0.02
-# The upper end is what details hardly exceed (0.03, or 8 levels of 255): an unbounded exponential shoots off at the
-# strongest edges, and half a per cent of outliers would cost more PSNR than all other samples together.
-_LOG_STD_RANGE = (-9.0, -3.5)
 
 
 class ModulatedConv(nn.Module):
@@ -131,9 +130,7 @@ class CodecAwareRescaler(InvertibleRescaler):
         if self.levels:
             self.wavelet = LiftedSplit()
         self.coring = Coring(coring) if coring else None
-        # Without a wavelet the grid is as large as the packed picture: 4×4 cells (those of H.264's transform) make it
-        # four times as cheap.
-        self.fold = 1 if self.levels else 2
+        self.fold = fold_of(scale)
         self.cells = CellTransform(self.fold)
         corrected, latent = PACKED * self.fold**2 * scale**2, PACKED * (scale**2 - 1)
         self.restorer = Restorer(self.cells.channels, corrected, latent, width, depth)
@@ -149,7 +146,7 @@ class CodecAwareRescaler(InvertibleRescaler):
     def lowpass(self, hr: Tensor) -> Tensor:
         """The LR picture of `downscale` alone, in half the time."""
         for _ in range(self.levels):
-            luma, chroma = self._average(*hr[:, :_LUMA].split(1, 1)), self._average(*_phases(hr[:, _LUMA:]))
+            luma, chroma = self._average(*hr[:, :LUMA].split(1, 1)), self._average(*_phases(hr[:, LUMA:]))
             hr = torch.cat((*_phases(luma), chroma), 1)
         return hr
 
@@ -175,24 +172,24 @@ class CodecAwareRescaler(InvertibleRescaler):
         seen = self.cells(whole).contiguous(memory_format=torch.channels_last)
         correction, log_std = self.restorer(seen, quantiser)
         correction = F.pixel_shuffle(correction.to(lr.dtype), self.fold)[..., :height, :width]
-        log_std = log_std.clamp(*_LOG_STD_RANGE) if self.levels else correction[:, PACKED:]  # no latent at scale 1
+        log_std = log_std.clamp(*LOG_STD_RANGE) if self.levels else correction[:, PACKED:]  # no latent at scale 1
         return Prediction(lr + correction[:, :PACKED], correction[:, PACKED:], log_std)
 
     def _analyse_packed(self, hr: Tensor) -> tuple[Tensor, Tensor]:
         """(N, 6, 2h, 2w) → averages (N, 6, h, w), details (N, 18, h, w)."""
-        luma, details = self._analyse(*hr[:, :_LUMA].split(1, 1))  # (N, 1, 2h, 2w), 3 × (N, 1, 2h, 2w)
-        phases = _phases(hr[:, _LUMA:])  # 4 × (N, 2, h, w)
+        luma, details = self._analyse(*hr[:, :LUMA].split(1, 1))  # (N, 1, 2h, 2w), 3 × (N, 1, 2h, 2w)
+        phases = _phases(hr[:, LUMA:])  # 4 × (N, 2, h, w)
         chroma, chroma_details = self._analyse(*phases)
         luma_details = F.pixel_unshuffle(torch.cat(details, 1), 2)  # (N, 12, h, w)
         return torch.cat((*_phases(luma), chroma), 1), torch.cat((luma_details, *chroma_details), 1)
 
     def _synthesise_packed(self, low: Tensor, latent: Tensor) -> Tensor:
         """Undo `_analyse_packed`."""
-        luma = _join_phases(*low[:, :_LUMA].split(1, 1))
-        details = (_join_phases(*band.split(1, 1)) for band in latent[:, : 3 * _LUMA].split(_LUMA, 1))
-        chroma_details = latent[:, 3 * _LUMA :].split(2, 1)
+        luma = _join_phases(*low[:, :LUMA].split(1, 1))
+        details = (_join_phases(*band.split(1, 1)) for band in latent[:, : 3 * LUMA].split(LUMA, 1))
+        chroma_details = latent[:, 3 * LUMA :].split(2, 1)
         cells = self._synthesise(luma, *details)  # 4 × (N, 1, 2h, 2w)
-        phases = self._synthesise(low[:, _LUMA:], *chroma_details)  # 4 × (N, 2, h, w)
+        phases = self._synthesise(low[:, LUMA:], *chroma_details)  # 4 × (N, 2, h, w)
         return torch.cat((*cells, _join_phases(*phases)), 1)
 
     def _analyse(self, a: Tensor, b: Tensor, c: Tensor, d: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor]]:
@@ -220,7 +217,7 @@ def pack(y: Tensor, u: Tensor, v: Tensor) -> Tensor:
 
 def unpack(packed: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Undo `pack`."""
-    return _join_phases(*packed[:, :_LUMA].split(1, 1)), packed[:, _LUMA : _LUMA + 1], packed[:, _LUMA + 1 :]
+    return _join_phases(*packed[:, :LUMA].split(1, 1)), packed[:, LUMA : LUMA + 1], packed[:, LUMA + 1 :]
 
 
 def _phases(x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from irn_video.pipeline.network.cells import dct
+from irn_video.pipeline.network.basis import dct_of_blocks
+from irn_video.pipeline.network.constants import CORING_SHIFTS, CORING_SIDE, quantiser_step
 from torch import Tensor, nn
-
-_SIDE = 8
-# Blocks at several places are averaged, so that their edges do not show (cycle spinning, Coifman and Donoho 1995).
-_SHIFTS = ((0, 0), (4, 4), (2, 6), (6, 2))
 
 
 class Coring(nn.Module):
@@ -25,31 +22,25 @@ class Coring(nn.Module):
     def __init__(self, strength: float) -> None:
         super().__init__()
         self.strength = strength
-        rows = dct(_SIDE).float()
-        basis = torch.einsum("uy,vx->uvyx", rows, rows).flatten(2).flatten(0, 1)  # one row per coefficient
-        self.register_buffer("basis", basis, persistent=False)
+        self.register_buffer("basis", torch.from_numpy(dct_of_blocks(CORING_SIDE)).float(), persistent=False)
         self.basis: Tensor
 
     def forward(self, plane: Tensor, qp: float) -> Tensor:
         """(N, 1, H, W) with samples in [0, 1], H.264 quantiser → the same, cored."""
         threshold = self.strength * quantiser_step(qp) / 255
-        cored = [self._cored(plane, threshold, *shift) for shift in _SHIFTS]
+        cored = [self._cored(plane, threshold, *shift) for shift in CORING_SHIFTS]
         return torch.stack(cored).mean(0)
 
     def _cored(self, plane: Tensor, threshold: float, down: int, right: int) -> Tensor:
         height, width = plane.shape[2:]
-        edges = (right, -(width + right) % _SIDE, down, -(height + down) % _SIDE)
+        edges = (right, -(width + right) % CORING_SIDE, down, -(height + down) % CORING_SIDE)
         whole: Tensor = F.pad(plane, edges, mode="replicate")
-        blocks: Tensor = whole.unflatten(3, (-1, _SIDE)).unflatten(2, (-1, _SIDE)).transpose(3, 4)  # (N, 1, h, w, 8, 8)
+        blocks: Tensor = whole.unflatten(3, (-1, CORING_SIDE)).unflatten(2, (-1, CORING_SIDE))
+        blocks = blocks.transpose(3, 4)  # (N, 1, h, w, 8, 8)
         # As matrices: a convolution of stride 8 takes six times as long.
         coefficients = blocks.flatten(4) @ self.basis.T
         gain = (coefficients.abs() / threshold).clamp(max=1).square()
         gain[..., 0] = 1  # the means of the blocks stay
-        blocks = ((coefficients * gain) @ self.basis).unflatten(4, (_SIDE, _SIDE))
+        blocks = ((coefficients * gain) @ self.basis).unflatten(4, (CORING_SIDE, CORING_SIDE))
         whole = blocks.transpose(3, 4).flatten(4, 5).flatten(2, 3)
         return whole[..., down : down + height, right : right + width]
-
-
-def quantiser_step(qp: float) -> float:
-    """Step of an H.264 quantiser in levels of 8 bits (ITU-T H.264, 8.5.9: it doubles every 6)."""
-    return float(2 ** ((qp - 4) / 6))

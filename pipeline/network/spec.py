@@ -58,6 +58,11 @@ class NetworkSpec:
         if not in_range:
             raise BadWeights(f"network sizes out of range: {self}")
 
+    @property
+    def levels(self) -> int:
+        """Steps by 2 along each axis."""
+        return self.scale.bit_length() - 1
+
     def build(self) -> InvertibleRescaler:
         """A new network with untrained weights, in evaluation mode."""
         from irn_video.pipeline.network.codec_aware import CodecAwareRescaler

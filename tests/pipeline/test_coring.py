@@ -13,7 +13,8 @@ from irn_video.pipeline.engine.device import choose_device
 from irn_video.pipeline.engine.rescaler import network_rescaler
 from irn_video.pipeline.network import CodecAwareRescaler
 from irn_video.pipeline.network.codec_aware import unpack
-from irn_video.pipeline.network.coring import Coring, quantiser_step
+from irn_video.pipeline.network.constants import quantiser_step
+from irn_video.pipeline.network.coring import Coring
 from irn_video.pipeline.network.spec import NetworkSpec
 from irn_video.pipeline.planes import Samples
 from irn_video.pipeline.zoo import LoadedModel, ModelCard

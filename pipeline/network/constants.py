@@ -1,0 +1,31 @@
+"""Numbers of the codec-aware networks that every way to compute them shares. This module must not import PyTorch."""
+
+from __future__ import annotations
+
+PACKED, LUMA = 6, 4
+"""Channels of a packed 4:2:0 picture, and those of them that are luma."""
+# Centre and spread of the quantisers seen in training, to bring the input of the modulation near unit range.
+QP_CENTRE, QP_SPREAD = 26.0, 12.0
+# Natural size of wavelet details; without it the steps of the optimiser are far larger than what is to be learned.
+DETAIL = 0.02
+# The upper end is what details hardly exceed (0.03, or 8 levels of 255): an unbounded exponential shoots off at the
+# strongest edges, and half a per cent of outliers would cost more PSNR than all other samples together.
+LOG_STD_RANGE = (-9.0, -3.5)
+CORING_SIDE = 8
+"""Of the blocks whose DCT the sender's coring changes."""
+# Blocks at several places are averaged, so that their edges do not show (cycle spinning, Coifman and Donoho 1995).
+CORING_SHIFTS = ((0, 0), (4, 4), (2, 6), (6, 2))
+
+
+def quantiser_step(qp: float) -> float:
+    """Step of an H.264 quantiser in levels of 8 bits (ITU-T H.264, 8.5.9: it doubles every 6)."""
+    return float(2 ** ((qp - 4) / 6))
+
+
+def fold_of(scale: int) -> int:
+    """Packed samples of a cell along each axis.
+
+    Without a wavelet the grid is as large as the packed picture: 4×4 cells (those of H.264's transform) make it four
+    times as cheap.
+    """
+    return 1 if scale > 1 else 2

@@ -1,0 +1,214 @@
+"""Writing ONNX graphs node by node, and the part of a receiver that is a network.
+
+Graphs are not traced: PyTorch's exporter takes ten seconds for each network and needs two more packages; here every size
+is dynamic without arithmetic on shapes, and the same network always gives the same bytes. What is computed is
+`CodecAwareRescaler.predict`, in float32: who changes that changes this too, and the tests hold one against the other.
+
+Names of values in a graph are of no importance, except those of its inputs and outputs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from irn_video.pipeline.network.basis import AROUND, BRIGHTNESS, CONTRAST, CellBasis
+from irn_video.pipeline.network.constants import DETAIL, PACKED, QP_CENTRE, QP_SPREAD, fold_of
+from irn_video.pipeline.network.spec import NetworkSpec
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import onnx
+
+Array = NDArray[Any]
+# The lowest that has every operator used here, and the version of the file format that came with it.
+OPSET, IR_VERSION = 17, 8
+# onnx.TensorProto's numbers of the types.
+FLOAT, UINT8 = 1, 2
+
+
+class Graph:
+    """An ONNX graph that grows; a call adds a node and gives the name of its result."""
+
+    def __init__(self) -> None:
+        self._nodes: list[onnx.NodeProto] = []
+        self._constants: list[onnx.TensorProto] = []
+
+    def __call__(self, operator: str, *inputs: str | Array, name: str = "", **attributes: Any) -> str:
+        """The only result of a node."""
+        return self._add(operator, inputs, [name or f"value{len(self._nodes)}"], attributes)[0]
+
+    def split(self, value: str, sizes: Sequence[int]) -> list[str]:
+        """Runs of channels, none of them empty."""
+        results = [f"value{len(self._nodes)}_{index}" for index in range(len(sizes))]
+        return self._add("Split", (value, np.array(sizes, np.int64)), results, {"axis": 1})
+
+    def join(self, values: Sequence[str]) -> str:
+        """Channels of one after those of another."""
+        return self("Concat", *values, axis=1)
+
+    def proto(
+        self, name: str, inputs: Sequence[onnx.ValueInfoProto], outputs: Sequence[onnx.ValueInfoProto]
+    ) -> onnx.GraphProto:
+        """The finished graph."""
+        from onnx.helper import make_graph
+
+        return make_graph(self._nodes, name, inputs, outputs, self._constants)
+
+    def _add(
+        self, operator: str, inputs: Sequence[str | Array], results: list[str], attributes: dict[str, Any]
+    ) -> list[str]:
+        from onnx.helper import make_node
+
+        names = [value if isinstance(value, str) else self._constant(value) for value in inputs]
+        self._nodes.append(make_node(operator, names, results, **attributes))
+        return results
+
+    def _constant(self, value: Array) -> str:
+        from onnx.numpy_helper import from_array
+
+        name = f"constant{len(self._constants)}"
+        self._constants.append(from_array(np.ascontiguousarray(value), name))
+        return name
+
+
+@dataclass(frozen=True)
+class RestorerGraph:
+    """Adds the network of a codec-aware receiver to a graph.
+
+    Attributes:
+        graph: grows.
+        arrays: weights by name, float32.
+        fold: packed samples of a cell along each axis.
+    """
+
+    graph: Graph
+    arrays: Mapping[str, Array]
+    fold: int
+
+    @classmethod
+    def of(cls, graph: Graph, arrays: Mapping[str, Array], spec: NetworkSpec) -> RestorerGraph:
+        """For a network."""
+        return cls(graph, arrays, fold_of(spec.scale))
+
+    def condition(self, qp: Array) -> Array:
+        """What modulates the layers at a quantiser, (1,) → (1, n)."""
+        value: Array = (qp.reshape(1, 1) - np.float32(QP_CENTRE)) / np.float32(QP_SPREAD)
+        for weight, bias in self._embedding():
+            value = value @ weight.T + bias
+            value = value / (1 + np.exp(-value))  # SiLU
+        return value
+
+    def condition_of(self, qp: str) -> str:
+        """Likewise for a quantiser that the graph is given."""
+        graph = self.graph
+        scaled = graph("Div", graph("Sub", qp, floats(QP_CENTRE)), floats(QP_SPREAD))
+        value = graph("Reshape", scaled, np.array((1, 1)))
+        for weight, bias in self._embedding():
+            value = graph("Gemm", value, weight, bias, transB=1)
+            value = graph("Mul", value, graph("Sigmoid", value))
+        return value
+
+    def __call__(self, packed: str, condition: str | Array, unit: float = 1.0) -> tuple[str, str]:
+        """Corrections and means of the latent in cells, and the features.
+
+        Args:
+            packed: picture less 0.5, (1, 6, h, w), with sides that are multiples of the fold.
+            condition: a constant one is folded into the weights, which is quicker by half.
+            unit: what the corrections and means are multiplied by.
+        """
+        graph, cells = self.graph, self._cells(packed)
+        x = graph("Relu", self._modulated("first", cells, condition, of_cells=True))
+        for index in range(self._depth):
+            x = graph("Add", x, graph("Relu", self._modulated(f"body.{index}", x, condition)))
+        scale = np.float32(DETAIL * unit)
+        weight, bias = (self.arrays[f"restorer.last.{part}"] * scale for part in ("weight", "bias"))
+        shortcut = self._modulated("shortcut", cells, condition, scale, of_cells=True)
+        return graph("Add", graph("Conv", x, weight, bias, pads=_around(weight)), shortcut), x
+
+    def spread(self, features: str) -> str:
+        """Logarithm of the latent's standard deviation, before it is held in its range."""
+        return self.graph("Conv", features, self.arrays["restorer.spread.weight"], self.arrays["restorer.spread.bias"])
+
+    @property
+    def _depth(self) -> int:
+        return sum(name.startswith("restorer.body.") and name.endswith(".conv.weight") for name in self.arrays)
+
+    def _embedding(self) -> list[tuple[Array, Array]]:
+        names = (f"restorer.embedding.{index}" for index in (0, 2))
+        return [(self.arrays[f"{name}.weight"], self.arrays[f"{name}.bias"]) for name in names]
+
+    def _cells(self, packed: str) -> str:
+        """The samples of each cell, and the local means of Y, Cb and Cr: what `CellTransform` is linear in."""
+        graph, fold, basis = self.graph, self.fold, CellBasis.of(self.fold)
+        stride = [fold, fold]
+        means = basis.rows[list(basis.means)] / basis.sizes[:, None]
+        local = graph("Conv", packed, means.reshape(-1, PACKED, fold, fold), strides=stride)
+        pads = [AROUND // 2] * 4
+        local = graph("AveragePool", local, kernel_shape=[AROUND, AROUND], pads=pads, count_include_pad=0)
+        if fold > 1:
+            identity = np.eye(PACKED * fold**2, dtype=np.float32).reshape(-1, PACKED, fold, fold)
+            packed = graph("Conv", packed, identity, strides=stride)
+        return graph.join((packed, local))
+
+    def _of_cells(self, weight: Array) -> Array:
+        """Kernels over the result of `CellTransform` → kernels over `_cells`."""
+        basis = CellBasis.of(self.fold)
+        count = len(basis.rows)
+        matrix = np.zeros((count + 3, count + 3), np.float32)
+        matrix[:count, :count] = basis.rows * basis.scales[:, None]
+        for index, row in enumerate(basis.means):
+            matrix[row, :count] = basis.rows[row] / basis.sizes[index] * np.float32(CONTRAST)
+            matrix[row, count + index], matrix[count + index, count + index] = -CONTRAST, BRIGHTNESS
+        mixed: Array = np.einsum("ofyx,fc->ocyx", weight, matrix)
+        return mixed
+
+    def _modulated(
+        self, layer: str, x: str, condition: str | Array, scale: np.float32 | float = 1.0, *, of_cells: bool = False
+    ) -> str:
+        """`ModulatedConv` times a number; gain and bias are both linear in the condition, so one product gives them.
+
+        Folded into the weights, the gain costs nothing per pixel, as in PyTorch.
+        """
+        weight, bias, slope, constant = (
+            self.arrays[f"restorer.{layer}.{part}"]
+            for part in ("conv.weight", "conv.bias", "modulation.weight", "modulation.bias")
+        )
+        weight = (self._of_cells(weight) if of_cells else weight) * np.float32(scale)
+        bias, channels = bias * np.float32(scale), len(bias)
+        shift = slope[channels:] * np.float32(scale), constant[channels:] * np.float32(scale)
+        slope = np.concatenate((slope[:channels], slope[:channels] * bias[:, None] + shift[0]))
+        constant = np.concatenate((1 + constant[:channels], (1 + constant[:channels]) * bias + shift[1]))
+        graph, pads = self.graph, _around(weight)
+        if not isinstance(condition, str):
+            gain, shifts = np.split((condition @ slope.T + constant)[0], 2)
+            return graph("Conv", x, weight * gain[:, None, None, None], shifts, pads=pads)
+        gains, moved = graph.split(graph("Gemm", condition, slope, constant, transB=1), (channels, channels))
+        weights = graph("Mul", weight, graph("Reshape", gains, np.array((channels, 1, 1, 1))))
+        return graph("Conv", x, weights, graph("Reshape", moved, np.array((channels,))), pads=pads)
+
+
+def model_of(graph: onnx.GraphProto, version: str = "", summary: str = "") -> onnx.ModelProto:
+    """What ONNX Runtime takes, or a file's content."""
+    from onnx.helper import make_model, make_opsetid
+
+    return make_model(
+        graph,
+        ir_version=IR_VERSION,
+        opset_imports=[make_opsetid("", OPSET)],
+        producer_name="irn-video",
+        producer_version=version,
+        doc_string=summary,
+    )
+
+
+def floats(value: float) -> Array:
+    """A scalar constant."""
+    return np.array(value, np.float32)
+
+
+def _around(weight: Array) -> list[int]:
+    """Padding that keeps the size."""
+    return [side // 2 for side in weight.shape[2:]] * 2
