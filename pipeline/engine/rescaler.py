@@ -28,7 +28,9 @@ from irn_video.pipeline.planes import (
     to_rgb,
 )
 from irn_video.pipeline.zoo import DEFAULT_MODEL, LoadedModel, load_model
+from irn_video.pipeline.zoo.card import arrays_of
 from irn_video.pipeline.zoo.registry import find_model, unknown_model
+from irn_video.pipeline.zoo.tuned import tuned_network
 from irn_video.pipeline.zoo.weight_update import WeightUpdate
 from torch import Tensor
 
@@ -219,12 +221,17 @@ class _NetworkRescaler(Rescaler):
 
 
 class PackedRescaler(_NetworkRescaler):
-    """A codec-aware network on Y′CbCr 4:2:0."""
+    """A codec-aware network on Y′CbCr 4:2:0.
+
+    Attributes:
+        weights: of the network, as arrays for a `WeightUpdate`.
+    """
 
     network: CodecAwareRescaler
 
     def __init__(self, model: LoadedModel, device: Device) -> None:
         super().__init__(model, device)
+        self.weights = arrays_of(model.network.state_dict())
         self._last_update: tuple[bytes, CodecAwareRescaler] = (b"", self.network)
 
     def carried(self, source: Samples, height: int) -> Samples:
@@ -266,7 +273,7 @@ class PackedRescaler(_NetworkRescaler):
         last, tuned = self._last_update
         if last != update:
             try:
-                tuned = WeightUpdate.from_message(update, self.network)
+                tuned = tuned_network(self.network, WeightUpdate.from_message(update, self.weights))
             except BadUpdate as error:
                 tuned = self.network
                 text = f"{error.what}; the general network was used instead"
