@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from irn_video.pipeline.engine.device import Device
 from irn_video.pipeline.network import CodecAwareRescaler
-from irn_video.pipeline.zoo.weight_update import gains_of, kernels_of, with_hidden
+from irn_video.pipeline.zoo.tuned import gains_of, kernels_of, with_hidden
 from numpy.typing import NDArray
 from torch import Tensor
 

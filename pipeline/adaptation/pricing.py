@@ -10,7 +10,7 @@ from irn_video.pipeline.adaptation.equations import Matrix
 from irn_video.pipeline.network import CodecAwareRescaler
 from irn_video.pipeline.network.constants import DETAIL, PACKED
 from irn_video.pipeline.quality.entries import TunedGroup
-from irn_video.pipeline.zoo.weight_update import WeightUpdate
+from irn_video.pipeline.zoo.weight_update import Arrays, WeightUpdate
 
 _SMALLEST = 1e-3  # part of an error that an estimate may leave
 _CHROMA = 0.25  # what squared error of chroma counts
@@ -22,7 +22,8 @@ class Pricing:
     """Tells what an update is worth for a group of pictures; minus infinity where it takes too much.
 
     Args:
-        network: the general one.
+        weights: of the general network.
+        importance: of the squared error of each output, see `importance_of`.
         cells: in the pictures of the group.
         price: of a bit, in squared error.
         most: bytes.
@@ -31,14 +32,14 @@ class Pricing:
         refused: an update that is worth its bits takes too many of them.
     """
 
-    def __init__(self, network: CodecAwareRescaler, cells: int, price: float, most: int) -> None:
-        self._network, self._most = network, most
-        self.cells, self.price, self.importance = cells, price, importance_of(network)
+    def __init__(self, weights: Arrays, importance: Matrix, cells: int, price: float, most: int) -> None:
+        self._weights, self._most = weights, most
+        self.cells, self.price, self.importance = cells, price, importance
         self.refused = False
 
     def __call__(self, gain: Matrix, update: WeightUpdate) -> Candidate:
         """An update that lowers the mean squared error of each output by `gain`."""
-        message = update.to_message(self._network) if update else b""
+        message = update.to_message(self._weights) if update else b""
         total, cost = float(gain @ self.importance) * self.cells, 8 * self.price * len(message)
         fits = len(message) <= self._most
         self.refused |= not fits and total > cost

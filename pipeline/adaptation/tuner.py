@@ -32,6 +32,7 @@ from irn_video.pipeline.network.constants import DETAIL, PACKED, QP_CENTRE
 from irn_video.pipeline.planes import Samples, convert, to_planes
 from irn_video.pipeline.quality.entries import TunedGroup
 from irn_video.pipeline.system.cores import usable_cores
+from irn_video.pipeline.zoo.tuned import tuned_network
 from irn_video.pipeline.zoo.weight_update import HiddenLayers, WeightUpdate
 from torch import Tensor
 
@@ -103,7 +104,8 @@ class Tuner:
         with _all_cores():
             quantisers, cells, samples = self._samples(group, remembered)
             price = self._price(group, coarser, remembered, samples, cells, sum(quantisers) / len(quantisers))
-            pricing = Pricing(self._rescaler.network, cells, price, self._budget.of(group))
+            importance = importance_of(self._rescaler.network)
+            pricing = Pricing(self._rescaler.weights, importance, cells, price, self._budget.of(group))
             best, untuned = NOTHING, None
             if samples:
                 general = error(self._rescaler.network, samples[::_HELD_OUT], self._rescaler.device)
@@ -175,12 +177,13 @@ class Tuner:
             steps: of a round.
             least: that a round should gain.
         """
-        network, device, effort = self._rescaler.network, self._rescaler.device, self._effort
+        device, effort = self._rescaler.device, self._effort
         held_out, seen = samples[::_HELD_OUT], [s for index, s in enumerate(samples) if index % _HELD_OUT]
 
         def candidate(hidden: HiddenLayers | None) -> Candidate:
-            gain = general - general if hidden is None else general - error(hidden.applied(network), held_out, device)
-            return pricing(gain, WeightUpdate(hidden))
+            update = WeightUpdate(hidden)
+            gain = general - error(self._changed(update), held_out, device) if update else general - general
+            return pricing(gain, update)
 
         best = max(candidate(None), candidate(self._last.hidden), key=value_of)
         change: Change | None = best.update.hidden.change if best.update.hidden is not None else None
@@ -226,7 +229,7 @@ class Tuner:
 
     def _with_last_layer(self, update: WeightUpdate, samples: Sequence[Sample], pricing: Pricing) -> Candidate:
         """The best of no change of the last layer, that of the last group and new ones; what these gain alone."""
-        network, hidden = update.applied(self._rescaler.network), update.hidden
+        network, hidden = self._changed(update), update.hidden
         cells = sum(sample.wanted[0, *sample.inner].numel() for sample in samples)
         solved = samples[:: math.ceil(cells / self._effort.solved)]  # from the first to the last picture
         # Each half has cells of its own, so that what holds only for some cells of a still scene does not hold in both.
@@ -246,6 +249,10 @@ class Tuner:
                 break  # with less thrift it would lose more
             candidates.append(pricing(gain, WeightUpdate(hidden, best_layer(whole, prices))))
         return max(candidates, key=value_of)
+
+    def _changed(self, update: WeightUpdate) -> CodecAwareRescaler:
+        """The network as the receiver will have it."""
+        return tuned_network(self._rescaler.network, update.applied(self._rescaler.weights))
 
     def _sample(self, arrived: Picture, original: Picture, part: Part) -> Sample:
         network, scale, device = self._rescaler.network, self._rescaler.scale, self._rescaler.device

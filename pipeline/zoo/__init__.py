@@ -1,6 +1,9 @@
-"""The networks: weights with model cards, found by name; import of official checkpoints."""
+"""The networks: weights with model cards, found by name; import of official checkpoints.
 
-from irn_video.pipeline.zoo.card import LoadedModel, ModelCard, read_model, write_model
+Nothing here loads PyTorch before a network is built.
+"""
+
+from irn_video.pipeline.zoo.card import LoadedModel, ModelCard, Weights, read_model, read_weights, write_model
 from irn_video.pipeline.zoo.registry import (
     DEFAULT_MODEL,
     NETWORKS,
@@ -9,6 +12,7 @@ from irn_video.pipeline.zoo.registry import (
     import_model,
     list_models,
     load_model,
+    load_weights,
 )
 
 __all__ = [
@@ -17,10 +21,13 @@ __all__ = [
     "LoadedModel",
     "ModelCard",
     "ModelEntry",
+    "Weights",
     "find_model",
     "import_model",
     "list_models",
     "load_model",
+    "load_weights",
     "read_model",
+    "read_weights",
     "write_model",
 ]

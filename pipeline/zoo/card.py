@@ -1,6 +1,6 @@
 """Model cards and weights files: safetensors, with the card in the header.
 
-PyTorch is imported where weights are read or written, so that cards are listed quickly.
+Weights are NumPy arrays under the names of the network's state dict; PyTorch is only imported to build a network.
 """
 
 from __future__ import annotations
@@ -8,14 +8,19 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from irn_video.codecs.errors import BadWeights, MissingFile
 from irn_video.codecs.writing.output import atomic_path
+from irn_video.pipeline.network.shapes import shapes_of
 from irn_video.pipeline.network.spec import NetworkSpec
+from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
 
 if TYPE_CHECKING:
     from irn_video.pipeline.network import InvertibleRescaler
@@ -26,6 +31,8 @@ _CARD_VERSION = 1
 # Far above any network here; a larger file is refused before it is read.
 _MAX_BYTES = 1 << 30
 _MAX_CARD = 1 << 16
+_TYPES = ("F16", "F32", "F64")
+_Arrays = Mapping[str, NDArray[Any]]
 
 
 @dataclass(frozen=True)
@@ -60,6 +67,21 @@ class ModelCard:
 
 
 @dataclass(frozen=True)
+class Weights:
+    """What a weights file holds, without a network to run.
+
+    Attributes:
+        card: its model card.
+        arrays: by their names in the network's state dict, float32 whatever the file has; not to be written to.
+        sha256: digest of the weights as they are in the file (of float16, where it has that), whatever the card says.
+    """
+
+    card: ModelCard
+    arrays: Mapping[str, NDArray[np.float32]]
+    sha256: str
+
+
+@dataclass(frozen=True)
 class LoadedModel:
     """A network with its weights.
 
@@ -90,18 +112,35 @@ def read_card(path: Path) -> ModelCard:
     return _parse_card(metadata.get(_CARD_KEY), path)
 
 
+def read_weights(path: Path) -> Weights:
+    """Weights and card of a weights file, read without PyTorch.
+
+    Those of a codec-aware network have been checked to fit it, those of others fit if `read_model` builds the network.
+
+    Raises:
+        MissingFile: there is no such file.
+        BadWeights: damaged, without a card, of another type than float16, float32 or float64, or with tensors that do
+            not fit the network or are not finite.
+    """
+    card, tensors = read_card(path), _read_tensors(path)
+    with np.errstate(over="ignore"):  # what is too large for float32 is found not to be finite
+        arrays = {name: tensor.astype(np.float32, copy=False) for name, tensor in tensors.items()}
+    if (shapes := shapes_of(card.network)) is not None:
+        _check_shapes(arrays, shapes, path)
+    _check_finite(arrays, path)
+    return Weights(card, arrays, _digest(tensors))
+
+
 def read_model(path: Path) -> LoadedModel:
     """Network and card of a weights file.
 
     Raises:
-        MissingFile: there is no such file.
-        BadWeights: damaged, without a card, or with tensors that do not fit the network.
+        MissingFile, BadWeights: see `read_weights`.
     """
-    card = read_card(path)
-    state = _read_tensors(path)
-    network = card.network.build()
-    load_strictly(network, state, path)
-    return LoadedModel(card, network, digest(state))
+    weights = read_weights(path)
+    network = weights.card.network.build()
+    _load(network, weights.arrays, path)
+    return LoadedModel(weights.card, network, weights.sha256)
 
 
 def write_scores(path: Path, scores: str) -> None:
@@ -112,64 +151,88 @@ def write_scores(path: Path, scores: str) -> None:
         UnwritableOutput: the file cannot be replaced.
     """
     model = read_model(path)
-    write_model(path, replace(model.card, scores=scores), _read_tensors(path), overwrite=True)
+    _write(path, replace(model.card, scores=scores), _read_tensors(path), overwrite=True)
 
 
-def _read_tensors(path: Path) -> dict[str, Tensor]:
+def _read_tensors(path: Path) -> dict[str, NDArray[Any]]:
+    """As they are in the file."""
     try:
-        with safe_open(path, "pt") as file:
+        with safe_open(path, "np") as file:
+            for name in file.keys():  # noqa: SIM118
+                if (kind := file.get_slice(name).get_dtype()) not in _TYPES:
+                    raise BadWeights(f"{name} is of type {kind}", path=path, hint="save it as float32 or float16")
             return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, ValueError) as error:
         raise BadWeights(f"not a readable safetensors file: {error}", path=path, hint="fetch it again") from error
 
 
-def write_model(path: Path, card: ModelCard, state: dict[str, Tensor], *, overwrite: bool = False) -> str:
-    """Save weights with their card; returns the digest.
+def write_model(path: Path, card: ModelCard, state: Mapping[str, Tensor], *, overwrite: bool = False) -> str:
+    """Save a network's state dict, in the types that it has, with its card; returns the digest.
 
     Raises:
         OutputRefused, UnwritableOutput: see `atomic_path`.
     """
-    from safetensors.torch import save
+    return _write(path, card, arrays_of(state), overwrite=overwrite)
 
-    whole = {name: value.detach().contiguous().cpu() for name, value in state.items()}
+
+def _write(path: Path, card: ModelCard, arrays: _Arrays, *, overwrite: bool) -> str:
     text = json.dumps({"version": _CARD_VERSION, **asdict(card)}, sort_keys=True)
     with atomic_path(path, overwrite=overwrite) as temporary:
-        temporary.write_bytes(save(whole, metadata={_CARD_KEY: text}))  # save_file would make it unreadable for others
-    return digest(whole)
+        # save_file would make it unreadable for others
+        temporary.write_bytes(save(dict(arrays), metadata={_CARD_KEY: text}))
+    return _digest(arrays)
 
 
-def digest(state: dict[str, Tensor]) -> str:
-    """SHA-256 over names, types, shapes and bytes of the tensors, in order of their names."""
-    import torch
+def arrays_of(state: Mapping[str, Tensor]) -> dict[str, NDArray[Any]]:
+    """A state dict of PyTorch as arrays, which share memory with tensors that are on the CPU."""
+    return {name: tensor.detach().cpu().numpy() for name, tensor in state.items()}
 
+
+def digest(state: Mapping[str, Tensor]) -> str:
+    """SHA-256 over names, types, shapes and bytes of a network's state dict, in order of their names."""
+    return _digest(arrays_of(state))
+
+
+def _digest(arrays: _Arrays) -> str:
     sha = hashlib.sha256()
-    for name in sorted(state):
-        tensor = state[name].detach().contiguous().cpu()
-        sha.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        sha.update(tensor.flatten().view(torch.uint8).numpy().tobytes())
+    for name in sorted(arrays):
+        array = arrays[name]
+        sha.update(f"{name} torch.{array.dtype} {array.shape}\n".encode())  # as PyTorch calls the types
+        sha.update(array.tobytes())
     return sha.hexdigest()
 
 
-def load_strictly(network: InvertibleRescaler, state: dict[str, Tensor], path: Path) -> None:
-    """Load weights, key by key and shape by shape.
+def load_strictly(network: InvertibleRescaler, state: Mapping[str, Tensor], path: Path) -> None:
+    """Load a state dict, key by key and shape by shape.
 
     Raises:
         BadWeights: names the first tensors that are missing, unknown, of another shape or not finite.
     """
+    _load(network, arrays_of(state), path)
+
+
+def _load(network: InvertibleRescaler, arrays: _Arrays, path: Path) -> None:
     import torch
 
-    expected = network.state_dict()
-    missing, unknown = sorted(expected.keys() - state.keys()), sorted(state.keys() - expected.keys())
+    _check_shapes(arrays, {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}, path)
+    _check_finite(arrays, path)
+    network.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
+
+
+def _check_shapes(arrays: _Arrays, expected: Mapping[str, tuple[int, ...]], path: Path) -> None:
+    missing, unknown = sorted(expected.keys() - arrays.keys()), sorted(arrays.keys() - expected.keys())
     if missing or unknown:
         parts = [f"{word} {_some(keys)}" for word, keys in (("missing", missing), ("unknown", unknown)) if keys]
         raise BadWeights(f"the tensors do not fit the network: {'; '.join(parts)}", path=path)
-    for name, tensor in expected.items():
-        given = state[name]
-        if given.shape != tensor.shape:
-            raise BadWeights(f"{name} has shape {tuple(given.shape)} instead of {tuple(tensor.shape)}", path=path)
-        if not given.is_floating_point() or not torch.isfinite(given).all():
+    for name, shape in expected.items():
+        if (given := arrays[name].shape) != shape:
+            raise BadWeights(f"{name} has shape {given} instead of {shape}", path=path)
+
+
+def _check_finite(arrays: _Arrays, path: Path) -> None:
+    for name, array in arrays.items():
+        if not np.isfinite(array).all():
             raise BadWeights(f"{name} holds values that are not finite numbers", path=path)
-    network.load_state_dict(state)
 
 
 def _some(keys: list[str]) -> str:

@@ -10,7 +10,15 @@ from importlib import resources
 from pathlib import Path
 
 from irn_video.codecs.errors import BadOption, UnknownModel, UnwritableOutput
-from irn_video.pipeline.zoo.card import LoadedModel, ModelCard, read_card, read_model, write_model
+from irn_video.pipeline.zoo.card import (
+    LoadedModel,
+    ModelCard,
+    Weights,
+    read_card,
+    read_model,
+    read_weights,
+    write_model,
+)
 
 NETWORKS = {1: "irn-h264-x1", 2: "irn-h264-x2", 4: "irn-h264-x4"}
 """The network of each scale, where only the scale is chosen."""
@@ -89,6 +97,15 @@ def load_model(name_or_path: str = DEFAULT_MODEL) -> LoadedModel:
         UnknownModel, MissingFile, BadWeights: see `find_model` and `read_model`.
     """
     return read_model(find_model(name_or_path))
+
+
+def load_weights(name_or_path: str = DEFAULT_MODEL) -> Weights:
+    """The weights of a network by name or weights file, without PyTorch.
+
+    Raises:
+        UnknownModel, MissingFile, BadWeights: see `find_model` and `read_weights`.
+    """
+    return read_weights(find_model(name_or_path))
 
 
 def import_model(checkpoint: Path, name: str, *, overwrite: bool = False) -> ModelEntry:

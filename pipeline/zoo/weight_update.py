@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import copy
+import itertools
 import math
 import struct
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar, cast
+from typing import Any
 
 import constriction
 import numpy as np
-import torch
 from irn_video.codecs.bitstream.sei import with_zeros, without_zeros
 from irn_video.codecs.errors import BadUpdate
-from irn_video.pipeline.network import CodecAwareRescaler
-from irn_video.pipeline.network.codec_aware import ModulatedConv
 from numpy.typing import ArrayLike, NDArray
-from torch import Tensor, nn
 
 VERSION = 2
 MAX_MESSAGE_BYTES = 65_536
@@ -31,7 +27,11 @@ COARSEST = 2.0
 """Base-2 logarithm of the step of exponent 0."""
 TAPS = 9
 MIDDLE = TAPS // 2
-Module = TypeVar("Module", bound=nn.Module)
+Array = NDArray[np.float32]
+Arrays = Mapping[str, Array]
+"""Weights of a codec-aware network under their names in its state dict, see `Weights`."""
+
+_LAST, _LAST_BIAS = "restorer.last.weight", "restorer.last.bias"
 
 _HEADER = struct.Struct("<BI")  # version, checksum of the changed weights
 _FINE = 2.0**24  # kernels are rounded to so fine a grid for the mixing
@@ -59,15 +59,11 @@ class LastLayer:
         change: NDArray[np.float32] = self.steps * sizes[:, None]
         return change
 
-    def applied(self, layer: nn.Conv2d) -> nn.Conv2d:
-        """A changed layer."""
-        assert layer.bias is not None
-        change = torch.from_numpy(self.change)
-        taps = change[:, :-1].permute(2, 1, 0).reshape(layer.weight.shape)
-        with torch.no_grad():
-            weight = layer.weight + taps.to(layer.weight)
-            bias = layer.bias + change[MIDDLE, -1].to(layer.bias)
-        return _with_parameters(layer, weight=nn.Parameter(weight, False), bias=nn.Parameter(bias, False))
+    def applied(self, weights: Arrays) -> dict[str, Array]:
+        """Weights with another last layer; all others are the same arrays."""
+        change, weight, bias = self.change, weights[_LAST], weights[_LAST_BIAS]
+        taps = change[:, :-1].transpose(2, 1, 0).reshape(weight.shape)
+        return {**weights, _LAST: weight + taps, _LAST_BIAS: bias + change[MIDDLE, -1]}
 
 
 @dataclass(frozen=True)
@@ -108,24 +104,21 @@ class HiddenLayers:
         step = np.float32(2 ** (COARSEST - self.exponent))
         return self.gains * step, self.left * (2 * step), self.right * (2 * step)
 
-    def applied(self, network: CodecAwareRescaler) -> CodecAwareRescaler:
-        """A network with changed hidden layers."""
-        biases = [
-            (bias + torch.from_numpy(row).to(bias)).detach()
-            for bias, row in zip(gains_of(network), self.change[0], strict=True)
-        ]
-        kernels = kernels_of(network)
+    def applied(self, weights: Arrays) -> dict[str, Array]:
+        """Weights with other hidden layers; all others are the same arrays."""
+        gains, kernels = gain_names(weights), kernel_names(weights)
+        changed = {name: weights[name] + row for name, row in zip(gains, self.change[0], strict=True)}
         if self.rank:
-            kernels = [self._mixed(layer, kernel.detach()) for layer, kernel in enumerate(kernels)]
-        return with_hidden(network, biases, kernels)
+            changed |= {name: self._mixed(layer, weights[name]) for layer, name in enumerate(kernels)}
+        return {**weights, **changed}
 
-    def _mixed(self, layer: int, kernels: Tensor) -> Tensor:
+    def _mixed(self, layer: int, kernels: Array) -> Array:
         """All numbers until the last rounding are whole and below 2^53, so that the result is the same everywhere."""
-        left, right = (torch.from_numpy(factor[layer].astype(np.float64)) for factor in (self.left, self.right))
-        exact = kernels.cpu().double().flatten(1)
+        left, right = (factor[layer].astype(np.float64) for factor in (self.left, self.right))
+        exact = kernels.astype(np.float64).reshape(len(kernels), -1)
         change = (left @ right) @ (exact * _FINE).round()
         mixed = exact + change * (4.0 ** (1 + COARSEST - self.exponent) / _FINE)
-        result: Tensor = mixed.reshape(kernels.shape).to(kernels)
+        result: Array = mixed.astype(np.float32).reshape(kernels.shape)
         return result
 
 
@@ -144,17 +137,14 @@ class WeightUpdate:
     def __bool__(self) -> bool:
         return self.hidden is not None or self.last is not None
 
-    def applied(self, network: CodecAwareRescaler) -> CodecAwareRescaler:
-        """A changed network, which shares everything else with `network`."""
-        if self.hidden is not None:
-            network = self.hidden.applied(network)
-        if self.last is None:
-            return network
-        restorer = _with(network.restorer, "last", self.last.applied(network.restorer.last))
-        return _with(network, "restorer", restorer)
+    def applied(self, weights: Arrays) -> dict[str, Array]:
+        """Changed weights; those that stay are the same arrays."""
+        for part in (self.hidden, self.last):
+            weights = weights if part is None else part.applied(weights)
+        return dict(weights)
 
-    def to_message(self, network: CodecAwareRescaler) -> bytes:
-        """Bytes without zeros, for an SEI message."""
+    def to_message(self, weights: Arrays) -> bytes:
+        """Bytes without zeros, for an SEI message to one that has these weights."""
         coder = _Encoder()
         coder.code([self.hidden is not None], _Counts.even(2))
         if self.hidden is not None:
@@ -172,11 +162,11 @@ class WeightUpdate:
             for tap, rows in enumerate(self.last.steps):
                 for row in rows[: _rows(tap, len(rows))]:
                     coder.code(row + np.int32(LARGEST), models[tap])
-        return without_zeros(_HEADER.pack(VERSION, _checksum(self.applied(network))) + coder.finished())
+        return without_zeros(_HEADER.pack(VERSION, _checksum(self.applied(weights))) + coder.finished())
 
     @staticmethod
-    def from_message(message: bytes, network: CodecAwareRescaler) -> CodecAwareRescaler:
-        """The network as the sender has changed it.
+    def from_message(message: bytes, weights: Arrays) -> dict[str, Array]:
+        """The weights as the sender has changed them; those that stay are the same arrays.
 
         Raises:
             BadUpdate: damaged, of another version, or made for another network.
@@ -188,36 +178,29 @@ class WeightUpdate:
             raise BadUpdate("the weights in the stream are damaged or of another version")
         words = np.frombuffer(content, "<u4", offset=_HEADER.size).astype(np.uint32)
         try:
-            update = _decoded(_Decoder(words), network)
+            update = _decoded(_Decoder(words), weights)
         except (AssertionError, ValueError) as error:  # which is how constriction says so
             raise BadUpdate("the weights in the stream are damaged: they cannot be decoded") from error
-        changed = update.applied(network)
+        changed = update.applied(weights)
         if _checksum(changed) != _HEADER.unpack_from(content)[1]:
             raise BadUpdate("the weights in the stream are damaged: they are not what was sent")
         return changed
 
 
-def gains_of(network: CodecAwareRescaler) -> list[Tensor]:
-    """Biases of the modulation of each hidden layer, (2·width,): gains, then shifts."""
-    return [layer.modulation.bias for layer in _hidden(network)]
+def gain_names(names: Iterable[str]) -> list[str]:
+    """Of the biases of each hidden layer's modulation, (2·width,): gains, then shifts."""
+    return [f"{layer}.modulation.bias" for layer in _hidden(names)]
 
 
-def kernels_of(network: CodecAwareRescaler) -> list[Tensor]:
-    """Kernels of each hidden layer, (width, in, 3, 3)."""
-    return [layer.conv.weight for layer in _hidden(network)]
+def kernel_names(names: Iterable[str]) -> list[str]:
+    """Of the kernels of each hidden layer, (width, in, 3, 3)."""
+    return [f"{layer}.conv.weight" for layer in _hidden(names)]
 
 
-def with_hidden(network: CodecAwareRescaler, biases: Sequence[Tensor], kernels: Sequence[Tensor]) -> CodecAwareRescaler:
-    """A network with others of both, perhaps some that want gradients; it shares everything else."""
-    layers = []
-    for layer, bias, kernel in zip(_hidden(network), biases, kernels, strict=True):
-        modulation = _with_parameters(layer.modulation, weight=layer.modulation.weight, bias=bias)
-        conv = _with_parameters(layer.conv, weight=kernel, bias=cast("Tensor", layer.conv.bias))
-        layers.append(_with(_with(layer, "modulation", modulation), "conv", conv))
-    body = copy.copy(network.restorer.body)
-    body._modules = {str(index): layer for index, layer in enumerate(layers[1:])}
-    restorer = _with(_with(network.restorer, "first", layers[0]), "body", body)
-    return _with(network, "restorer", restorer)
+def changeable(names: Iterable[str]) -> list[str]:
+    """Of all that an update may change, in the order of its checksum."""
+    known = set(names)
+    return [*gain_names(known), *kernel_names(known), _LAST, _LAST_BIAS]
 
 
 class _Counts:
@@ -289,14 +272,14 @@ def _rows(tap: int, channels: int) -> int:
     return channels if tap == MIDDLE else channels - 1
 
 
-def _decoded(coder: _Decoder, network: CodecAwareRescaler) -> WeightUpdate:
-    hidden = _decoded_hidden(coder, network) if coder.symbol(_Counts.even(2)) else None
-    return WeightUpdate(hidden, _decoded_last(coder, network) if coder.symbol(_Counts.even(2)) else None)
+def _decoded(coder: _Decoder, weights: Arrays) -> WeightUpdate:
+    hidden = _decoded_hidden(coder, weights) if coder.symbol(_Counts.even(2)) else None
+    return WeightUpdate(hidden, _decoded_last(coder, weights) if coder.symbol(_Counts.even(2)) else None)
 
 
-def _decoded_hidden(coder: _Decoder, network: CodecAwareRescaler) -> HiddenLayers:
+def _decoded_hidden(coder: _Decoder, weights: Arrays) -> HiddenLayers:
     exponent, rank = coder.symbol(_Counts.even(MAX_EXPONENT + 1)), coder.symbol(_Counts.even(MAX_RANK + 1))
-    layers, width = len(gains_of(network)), network.restorer.last.in_channels
+    layers, width = len(gain_names(weights)), weights[_LAST].shape[1]
 
     def steps(*shape: int) -> NDArray[np.int8]:
         model = _Counts.of_steps()
@@ -306,9 +289,8 @@ def _decoded_hidden(coder: _Decoder, network: CodecAwareRescaler) -> HiddenLayer
     return HiddenLayers(steps(2 * width), steps(width, rank), steps(rank, width), exponent)
 
 
-def _decoded_last(coder: _Decoder, network: CodecAwareRescaler) -> LastLayer:
-    last = network.restorer.last
-    channels, outputs = last.in_channels + 1, last.out_channels
+def _decoded_last(coder: _Decoder, weights: Arrays) -> LastLayer:
+    outputs, channels = weights[_LAST].shape[0], weights[_LAST].shape[1] + 1
     sizes, models = _Counts.even(MAX_EXPONENT + 1), _step_models()
     exponents = np.array([coder.symbol(sizes) for _ in range(channels)], np.uint8)
     steps = np.zeros((TAPS, channels, outputs), np.int8)
@@ -318,28 +300,12 @@ def _decoded_last(coder: _Decoder, network: CodecAwareRescaler) -> LastLayer:
     return LastLayer(steps, exponents)
 
 
-def _checksum(network: CodecAwareRescaler) -> int:
-    last = network.restorer.last
-    assert last.bias is not None
-    arrays = (
-        value.detach().cpu().numpy().astype("<f4").tobytes()
-        for value in (*gains_of(network), *kernels_of(network), last.weight, last.bias)
-    )
-    return zlib.crc32(b"".join(arrays))
+def _checksum(weights: Arrays) -> int:
+    return zlib.crc32(b"".join(weights[name].astype("<f4").tobytes() for name in changeable(weights)))
 
 
-def _hidden(network: CodecAwareRescaler) -> list[ModulatedConv]:
-    return [network.restorer.first, *cast("list[ModulatedConv]", list(network.restorer.body))]
-
-
-def _with(module: Module, name: str, child: nn.Module) -> Module:
-    """A module that differs from another in one child."""
-    changed = copy.copy(module)
-    changed._modules = {**module._modules, name: child}
-    return changed
-
-
-def _with_parameters(module: Module, **parameters: Tensor) -> Module:
-    changed = copy.copy(module)
-    changed._parameters = cast("dict[str, nn.Parameter | None]", parameters)
-    return changed
+def _hidden(names: Iterable[str]) -> list[str]:
+    """The hidden layers, from first to last."""
+    known = set(names)
+    body = (f"restorer.body.{index}" for index in itertools.count())
+    return ["restorer.first", *itertools.takewhile(lambda layer: f"{layer}.conv.weight" in known, body)]

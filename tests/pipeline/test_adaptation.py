@@ -30,15 +30,9 @@ from irn_video.pipeline.engine.device import choose_device
 from irn_video.pipeline.engine.rescaler import PackedRescaler, Rescaler
 from irn_video.pipeline.network import CodecAwareRescaler
 from irn_video.pipeline.restoring import restoration_of
-from irn_video.pipeline.zoo.weight_update import (
-    LARGEST,
-    MAX_EXPONENT,
-    HiddenLayers,
-    LastLayer,
-    WeightUpdate,
-    gains_of,
-    kernels_of,
-)
+from irn_video.pipeline.zoo.card import arrays_of
+from irn_video.pipeline.zoo.tuned import gains_of, kernels_of, tuned_network
+from irn_video.pipeline.zoo.weight_update import LARGEST, MAX_EXPONENT, HiddenLayers, LastLayer, WeightUpdate
 from irn_video.receiver import ReceiveOptions, receive
 from irn_video.sender import SendOptions, SendResult, send
 from numpy.typing import NDArray
@@ -72,6 +66,18 @@ def some_update(chance: np.random.Generator, share: float, network: CodecAwareRe
     return WeightUpdate(hidden if parts & 1 else None, last if parts & 2 else None)
 
 
+def tuned(network: CodecAwareRescaler, update: WeightUpdate | HiddenLayers) -> CodecAwareRescaler:
+    return tuned_network(network, update.applied(weights_of(network)))
+
+
+def received(message: bytes, network: CodecAwareRescaler) -> CodecAwareRescaler:
+    return tuned_network(network, WeightUpdate.from_message(message, weights_of(network)))
+
+
+def weights_of(network: CodecAwareRescaler) -> dict[str, NDArray[np.float32]]:
+    return arrays_of(network.state_dict())
+
+
 @given(st.binary(max_size=1000))
 def test_bytes_without_zeros_and_back(content: bytes) -> None:
     assert 0 not in without_zeros(content)
@@ -85,9 +91,9 @@ class TestUpdate:
         self, network: CodecAwareRescaler, seed: int, share: float, parts: int
     ) -> None:
         update = some_update(np.random.default_rng(seed), share, network, parts)
-        message = update.to_message(network)
+        message = update.to_message(weights_of(network))
         assert 0 not in message
-        ours, theirs = update.applied(network), WeightUpdate.from_message(message, network)
+        ours, theirs = tuned(network, update), received(message, network)
         for one, other in zip(ours.state_dict().items(), theirs.state_dict().items(), strict=True):
             assert one[0] == other[0]
             assert torch.equal(one[1], other[1])
@@ -99,35 +105,36 @@ class TestUpdate:
         assert update.hidden is not None
         assert update.hidden.rank
         gains, kernels = gains_of(network)[0].clone(), kernels_of(network)[1].clone()
-        tuned = update.applied(network)
+        changed = tuned(network, update)
         assert torch.equal(network.restorer.last.weight, before)
         assert torch.equal(gains_of(network)[0], gains)
         assert torch.equal(kernels_of(network)[1], kernels)
-        assert not torch.equal(tuned.restorer.last.weight, before)
-        assert not torch.equal(gains_of(tuned)[0], gains)
-        assert not torch.equal(kernels_of(tuned)[1], kernels)
-        assert tuned.restorer.shortcut is network.restorer.shortcut
+        assert not torch.equal(changed.restorer.last.weight, before)
+        assert not torch.equal(gains_of(changed)[0], gains)
+        assert not torch.equal(kernels_of(changed)[1], kernels)
+        assert changed.restorer.shortcut is network.restorer.shortcut
 
     def test_few_changes_take_few_bytes(self, network: CodecAwareRescaler) -> None:
         few, many = (some_update(np.random.default_rng(1), share, network) for share in (0.01, 0.5))
-        assert len(few.to_message(network)) < 80 < len(many.to_message(network)) < 2000
+        weights = weights_of(network)
+        assert len(few.to_message(weights)) < 80 < len(many.to_message(weights)) < 2000
 
     def test_one_for_another_network(self, network: CodecAwareRescaler) -> None:
-        message = some_update(np.random.default_rng(1), 0.1, network).to_message(network)
+        message = some_update(np.random.default_rng(1), 0.1, network).to_message(weights_of(network))
         with pytest.raises(BadUpdate, match="not what was sent"):
-            WeightUpdate.from_message(message, CodecAwareRescaler(WIDTH, 1))
+            received(message, CodecAwareRescaler(WIDTH, 1))
 
     @pytest.mark.parametrize("message", [b"", b"\1", b"\2" * 70_000, without_zeros(b"\2" + bytes(40))])
     def test_nonsense(self, network: CodecAwareRescaler, message: bytes) -> None:
         with pytest.raises(BadUpdate):
-            WeightUpdate.from_message(message, network)
+            received(message, network)
 
     def test_damaged_ones(self) -> None:
         """Every bit turned, then ten thousand with some more or cut short."""
         network = CodecAwareRescaler(1, 1)  # there are many to decode
-        chance, refused = random.Random(1), 0
+        weights, chance, refused = weights_of(network), random.Random(1), 0
         update = some_update(np.random.default_rng(1), 0.2, network)
-        message, right = update.to_message(network), update.applied(network).restorer.last
+        message, right = update.to_message(weights), update.applied(weights)
         bits = range(8 * len(message))
         damages = [[bit] for bit in bits] + [chance.sample(bits, chance.choice((1, 3))) for _ in range(10_000)]
         for number, turned in enumerate(damages):
@@ -136,11 +143,11 @@ class TestUpdate:
                 data[bit // 8] ^= 1 << bit % 8
             cut = number >= len(bits) and chance.random() < 0.3
             try:
-                found = WeightUpdate.from_message(bytes(data[: chance.randrange(len(data))] if cut else data), network)
+                found = WeightUpdate.from_message(bytes(data[: chance.randrange(len(data))] if cut else data), weights)
             except BadUpdate:
                 refused += 1
             else:  # some of the last bits say nothing
-                assert torch.equal(found.restorer.last.weight, right.weight)
+                assert all(np.array_equal(found[name], right[name]) for name in weights)
         assert refused > 0.9 * len(damages)
 
 
@@ -157,7 +164,7 @@ class TestGradient:
         for _ in range(6):
             cells, quantiser = torch.rand(1, 9, 40, 30), torch.tensor([26.0])
             with torch.no_grad():
-                wanted = predicted(moved.applied(network), cells, quantiser)[0]
+                wanted = predicted(tuned(network, moved), cells, quantiser)[0]
             made.append(Sample(cells.half(), wanted.half(), torch.zeros(4, 40, 30), quantiser, EVERYWHERE))
         return made
 
@@ -183,7 +190,7 @@ class TestGradient:
         before, general = error(network, samples, device).mean(), gains_of(network)[0].clone()
         found = HiddenLayers.nearest(*self.fine_tuned(network, samples[1:], rank=rank), 8)
         assert found.rank == rank
-        assert error(found.applied(network), samples[:1], device).mean() < left * before
+        assert error(tuned(network, found), samples[:1], device).mean() < left * before
         assert torch.equal(gains_of(network)[0], general)
         assert all(parameter.grad is None for parameter in network.parameters())
 
@@ -198,7 +205,7 @@ class TestGradient:
             """How strong the first sample comes out, where the fine luma is so much of it."""
             some = [replace(sample, wanted=0.9 * said(network, sample)) for sample in samples]
             some = [replace(sample, fine=fine * said(network, sample)[:4]) for sample in some]
-            found = HiddenLayers.nearest(*self.fine_tuned(network, some, outputs=4), 8).applied(network)
+            found = tuned(network, HiddenLayers.nearest(*self.fine_tuned(network, some, outputs=4), 8))
             one, other = (said(which, samples[0])[:4] for which in (network, found))
             return float((one * other).sum() / one.square().sum())
 
@@ -389,7 +396,7 @@ class TestStream:
         def restored(message: bytes) -> Picture:
             return rescaler.reverse(rescaler.predict(replace(picture, update=message), to), to)
 
-        before, enemy, after = (restored(message) for message in (b"", update.to_message(network), b""))
+        before, enemy, after = (restored(message) for message in (b"", update.to_message(rescaler.weights), b""))
         assert [plane.shape for plane in enemy.planes] == [plane.shape for plane in before.planes]
         assert not all(np.array_equal(*planes) for planes in zip(enemy.planes, before.planes, strict=True))
         assert all(np.array_equal(*planes) for planes in zip(after.planes, before.planes, strict=True))

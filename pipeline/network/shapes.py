@@ -1,0 +1,38 @@
+"""Names and shapes of a codec-aware network's weights, so that a file is checked without PyTorch."""
+
+from __future__ import annotations
+
+from irn_video.pipeline.network.spec import NetworkSpec
+
+Shapes = dict[str, tuple[int, ...]]
+
+_PLANES, _CONDITION, _TAPS = 6, 16, (3, 7)
+
+
+def shapes_of(spec: NetworkSpec) -> Shapes | None:
+    """As in the state dict of the network that `spec.build` makes; None for other families."""
+    if spec.family != "codec-aware":
+        return None
+    width, fold = spec.width, 1 if spec.scale > 1 else 2
+    seen, corrected, latent = _PLANES * fold**2 + 3, _PLANES * (fold * spec.scale) ** 2, _PLANES * (spec.scale**2 - 1)
+    body = [_modulated(f"restorer.body.{index}", width, width) for index in range(spec.depth)]
+    parts: list[Shapes] = [
+        {"wavelet.taps": _TAPS} if latent else {},
+        _layer("restorer.embedding.0", _CONDITION, 1),
+        _layer("restorer.embedding.2", _CONDITION, _CONDITION),
+        _modulated("restorer.first", width, seen),
+        *body,
+        _modulated("restorer.shortcut", corrected, seen),
+        _layer("restorer.last", corrected, width, 3, 3),
+        _layer("restorer.spread", latent, width, 1, 1) if latent else {},
+    ]
+    return {name: shape for part in parts for name, shape in part.items()}
+
+
+def _modulated(name: str, outputs: int, inputs: int) -> Shapes:
+    modulation = _layer(f"{name}.modulation", 2 * outputs, _CONDITION)
+    return _layer(f"{name}.conv", outputs, inputs, 3, 3) | modulation
+
+
+def _layer(name: str, outputs: int, *inputs: int) -> Shapes:
+    return {f"{name}.weight": (outputs, *inputs), f"{name}.bias": (outputs,)}
