@@ -6,6 +6,7 @@ import queue
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Generic, TypeVar
 
@@ -129,6 +130,24 @@ def newest(items: Iterable[Item], depth: int = 1) -> Generator[Handover[Item], N
     finally:
         stopped.set()
         thread.join()
+
+
+def mapped_by(
+    workers: int, function: Callable[[int, Item], Result], items: Iterable[Item]
+) -> Generator[Result, None, None]:
+    """Like `mapped`, by so many threads at a time; results come in order, and errors in their place."""
+    waiting: deque[Future[Result]] = deque()
+    with ThreadPoolExecutor(workers, thread_name_prefix="irn-worker") as pool:
+        try:
+            for index, item in enumerate(items):
+                waiting.append(pool.submit(function, index, item))
+                if len(waiting) > workers:  # one more than can run, so that no worker waits for the consumer
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
 
 
 def mapped(function: Callable[[int, Item], Result], items: Iterable[Item]) -> Iterator[Result]:

@@ -19,7 +19,7 @@ from irn_video.codecs.reading.reader import VideoReader
 from irn_video.codecs.reading.video_info import VideoInfo
 from irn_video.codecs.reading.wholeness import ends_early
 from irn_video.pipeline.engine.rescaler import Rescaler, Restoration
-from irn_video.pipeline.flow import ahead, mapped
+from irn_video.pipeline.flow import ahead, mapped, mapped_by
 from irn_video.pipeline.planes import Samples, carried_color, convert
 from irn_video.pipeline.quality.entries import FrameReport
 from irn_video.pipeline.quality.psnr import compare
@@ -263,16 +263,18 @@ def restored_pictures(
     """
     with ExitStack() as stack:
         decoded = stack.enter_context(ahead(lr))
-        # Two threads for the two halves of the network: together they would be the slowest stage by far.
-        received = stack.enter_context(ahead(mapped(lambda _, p: rescaler.predict(p, to), decoded)))
-        large = stack.enter_context(
-            ahead(mapped(lambda i, r: Restored(rescaler.reverse(r, to, i), r.picture), received))
-        )
+        large = stack.enter_context(ahead(_restored(decoded, rescaler, to)))
         if meter is None:
             yield large
             return
         originals = stack.enter_context(ahead(meter.source))
         yield stack.enter_context(ahead(meter.measured(large, originals)))
+
+
+def _restored(decoded: Iterator[Picture], rescaler: Rescaler, to: Restoration) -> Iterator[Restored]:
+    if rescaler.workers > 1:
+        return mapped_by(rescaler.workers, lambda i, p: Restored(rescaler.upscale(p, to, i), p), decoded)
+    return mapped(lambda i, p: Restored(rescaler.upscale(p, to, i), p), decoded)
 
 
 def said_stream(info: VideoInfo) -> str:

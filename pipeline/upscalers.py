@@ -12,7 +12,6 @@ from irn_video.codecs.errors import BadCard, BadOption, MissingCard, UnknownMode
 from irn_video.codecs.reading.card_search import find_card
 from irn_video.codecs.reading.video_info import VideoInfo
 from irn_video.pipeline.engine.rescaler import Rescaler
-from irn_video.pipeline.engine.upscaling import load_rcan
 from irn_video.pipeline.options import RestoringOptions, check_temperature, check_types
 from irn_video.pipeline.restoring import check_size
 
@@ -128,6 +127,8 @@ def load_rcan_for(card: StreamCard, weights: Path, *, device: str, precision: st
         WeightsMismatch: the checkpoint is of another scale.
         MissingFile, BadWeights, BadOption: see `load_rcan`.
     """
+    from irn_video.pipeline.engine.upscaling import load_rcan
+
     rescaler = load_rcan(weights, device=device, precision=precision)
     if rescaler.scale != card.scale:
         raise WeightsMismatch(
@@ -139,9 +140,12 @@ def load_rcan_for(card: StreamCard, weights: Path, *, device: str, precision: st
 
 
 def _made_up_card(info: VideoInfo, options: RestoringOptions) -> StreamCard:
+    rescaler: Rescaler
     if options.model is not None:
         rescaler = Rescaler.load(options.model, device="cpu")
     elif options.weights is not None:
+        from irn_video.pipeline.engine.upscaling import load_rcan
+
         rescaler = load_rcan(Path(options.weights), device="cpu")
     else:
         raise MissingCard(

@@ -22,7 +22,7 @@ from irn_video.codecs.writing.writer import Tune, VideoWriter, WriteSummary
 from irn_video.pipeline.adaptation.effort import Budget, Effort
 from irn_video.pipeline.adaptation.tuner import Tuner
 from irn_video.pipeline.engine.rescaler import Rescaler
-from irn_video.pipeline.flow import Advance, ahead, mapped
+from irn_video.pipeline.flow import Advance, ahead, mapped_by
 from irn_video.pipeline.options import (
     check_temperature,
     check_types,
@@ -285,7 +285,7 @@ def _write(
     with (
         opened() as writer,
         ahead(part) as pictures,
-        ahead(mapped(lambda _, p: (p, rescaler.downscale(p, plan.lr, plan.qp)), pictures)) as small,
+        ahead(mapped_by(rescaler.workers, lambda _, p: (p, rescaler.downscale(p, plan.lr, plan.qp)), pictures)) as small,
     ):
         for done, (picture, lr) in enumerate(small, 1):
             if tuner is not None:

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from irn_video.codecs.errors import BadOption
-from irn_video.codecs.picture import ColorSpec, Picture
+from irn_video.codecs.picture import ColorSpec, Layout, Picture
 from irn_video.codecs.reading.frame_data import mean_qp
 from irn_video.codecs.reading.pixels import unpacker
 from irn_video.codecs.writing.coarser import CodedGroup
@@ -25,11 +25,12 @@ from irn_video.pipeline.adaptation.equations import Equations, Matrix, best_laye
 from irn_video.pipeline.adaptation.gradient import Change, Sample, error, fine_tuned, of_lower_rank
 from irn_video.pipeline.adaptation.parts import Part, Remembered
 from irn_video.pipeline.adaptation.pricing import LEVELS, NOTHING, Candidate, Pricing, importance_of, value_of
-from irn_video.pipeline.engine.rescaler import PackedRescaler, Rescaler
+from irn_video.pipeline.engine.packed import PackedRescaler
+from irn_video.pipeline.engine.rescaler import Rescaler
 from irn_video.pipeline.network import CodecAwareRescaler
 from irn_video.pipeline.network.codec_aware import pack
 from irn_video.pipeline.network.constants import DETAIL, PACKED, QP_CENTRE
-from irn_video.pipeline.planes import Samples, convert, to_planes
+from irn_video.pipeline.planes import Samples, convert, pad, to_planes
 from irn_video.pipeline.quality.entries import TunedGroup
 from irn_video.pipeline.system.cores import usable_cores
 from irn_video.pipeline.zoo.tuned import tuned_network
@@ -105,7 +106,7 @@ class Tuner:
             quantisers, cells, samples = self._samples(group, remembered)
             price = self._price(group, coarser, remembered, samples, cells, sum(quantisers) / len(quantisers))
             importance = importance_of(self._rescaler.network)
-            pricing = Pricing(self._rescaler.weights, importance, cells, price, self._budget.of(group))
+            pricing = Pricing(self._rescaler.weights.arrays, importance, cells, price, self._budget.of(group))
             best, untuned = NOTHING, None
             if samples:
                 general = error(self._rescaler.network, samples[::_HELD_OUT], self._rescaler.device)
@@ -252,20 +253,25 @@ class Tuner:
 
     def _changed(self, update: WeightUpdate) -> CodecAwareRescaler:
         """The network as the receiver will have it."""
-        return tuned_network(self._rescaler.network, update.applied(self._rescaler.weights))
+        return tuned_network(self._rescaler.network, update.applied(self._rescaler.weights.arrays))
 
     def _sample(self, arrived: Picture, original: Picture, part: Part) -> Sample:
         network, scale, device = self._rescaler.network, self._rescaler.scale, self._rescaler.device
         with torch.inference_mode():
             lr = pack(*to_planes(part.of(arrived, 2), device.torch_device))
             height, width = (2 * scale * length for length in lr.shape[2:])
-            clean, latent = network.downscale(self._rescaler.packed(original, height, width))
+            clean, latent = network.downscale(self._packed(original, height, width))
             wanted = torch.cat((clean - lr, latent), 1)[0] / DETAIL
             cells, fine = network.cells(lr), _fine_luma(clean)[0] / DETAIL
         quantiser = torch.tensor([0.0 if arrived.qp is None else arrived.qp], device=lr.device)
         # Clones, since what was made in inference mode has no gradients.
         seen = cells.half().clone(memory_format=torch.channels_last)
         return Sample(seen, wanted.half().clone(), fine.half().clone(), quantiser, part.inner)
+
+    def _packed(self, picture: Picture, height: int, width: int) -> Tensor:
+        """A part of the source, which is 4:2:0, padded to this size; (1, 6, height / 2, width / 2)."""
+        planes = to_planes(picture, self._rescaler.device.torch_device)
+        return pack(*pad(planes, Layout.YUV420, height, width))
 
     def _equations(self, network: CodecAwareRescaler, sample: Sample, top: int, left: int) -> Equations:
         with self._rescaler.device.inference():  # as the receiver does

@@ -9,7 +9,11 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from irn_video.codecs.picture import ColorSpec, Layout, Picture
-from irn_video.pipeline.engine.rescaler import PackedRescaler, Rescaler, Restoration, RgbRescaler
+from irn_video.pipeline.engine.engine import Draw
+from irn_video.pipeline.engine.packed import PackedRescaler
+from irn_video.pipeline.engine.rescaler import Rescaler, Restoration
+from irn_video.pipeline.engine.rgb import RgbRescaler
+from irn_video.pipeline.engine.torch_engine import drawn
 from irn_video.pipeline.network import Prediction
 from irn_video.pipeline.network.codec_aware import pack, unpack
 from irn_video.pipeline.planes import Samples, carried_color, from_rgb, to_rgb
@@ -87,11 +91,12 @@ def _latent(
     """The latents of a batch, each drawn as if its frame came alone."""
     log_std = prediction.log_std.expand_as(prediction.mean)
     alone = zip(*(part.split(1) for part in (prediction.lr, prediction.mean, log_std)), strict=True)
-    latents = [
-        Prediction(*parts).latent(temperature, rescaler.generator(seed, number))
-        for number, parts in enumerate(alone, index)
-    ]
-    return torch.cat(latents)
+    def latent(one: Prediction, number: int) -> Tensor:
+        if isinstance(rescaler, PackedRescaler):
+            return drawn(one, Draw(temperature, seed, number))
+        return one.latent(temperature, rescaler.generator(seed, number))
+
+    return torch.cat([latent(Prediction(*parts), number) for number, parts in enumerate(alone, index)])
 
 
 def _carried(height: int) -> Samples:

@@ -18,7 +18,7 @@ from irn_video.pipeline.zoo.registry import find_model, unknown_model
 if TYPE_CHECKING:
     from irn_video.pipeline.engine.device import Device
 
-_ONNX, _TORCH = "onnx:", "torch"
+_ONNX = "onnx:"
 
 
 def named_rescaler(name: str, device: str, precision: str, threads: int) -> Rescaler:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import torch
 from irn_video.codecs.errors import BadOption, UnavailableDevice
 
+TORCH = "torch"
+"""Name of the CPU where PyTorch is to run what other engines could."""
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -49,7 +51,7 @@ class Device:
 
 
 def choose_device(device: str = "auto", precision: str = "auto") -> Device:
-    """Resolve `auto|cpu|cuda[:N]` and `auto|fp32|bf16|fp16`.
+    """Resolve `auto|cpu|torch|cuda[:N]` and `auto|fp32|bf16|fp16`.
 
     `auto` takes a GPU where there is one. On the CPU, the precision `auto` is bf16 where the processor multiplies it
     natively; on a GPU, bf16 where supported, else fp16.
@@ -60,7 +62,7 @@ def choose_device(device: str = "auto", precision: str = "auto") -> Device:
     """
     if precision not in PRECISIONS:
         raise BadOption(f"no precision {precision!r}", hint=", ".join(PRECISIONS))
-    chosen, warning = _resolve(device), None
+    chosen, warning = _resolve("cpu" if device == TORCH else device), None
     if chosen.type == "cuda":
         best = "bf16" if torch.cuda.is_bf16_supported() else "fp16"
     else:
@@ -76,11 +78,11 @@ def _resolve(device: str) -> torch.device:
     try:
         wanted = torch.device(device)
     except RuntimeError as error:
-        raise BadOption(f"no device {device!r}", hint="auto, cpu, cuda or cuda:N") from error
+        raise BadOption(f"no device {device!r}", hint="auto, cpu, cuda, cuda:N, torch or onnx:PROVIDER") from error
     if device == "cpu":
         return wanted
     if wanted.type != "cuda":
-        raise BadOption(f"device {device!r} is not supported", hint="auto, cpu, cuda or cuda:N")
+        raise BadOption(f"device {device!r} is not supported", hint="auto, cpu, cuda, cuda:N, torch or onnx:PROVIDER")
     if not torch.cuda.is_available():
         raise UnavailableDevice(f"there is no {device} here", hint="--device auto takes the CPU where there is no GPU")
     if wanted.index is not None and wanted.index >= torch.cuda.device_count():

@@ -27,7 +27,9 @@ from irn_video.pipeline.zoo.weight_update import WeightUpdate
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
+    from irn_video.pipeline.engine.device import Device
     from irn_video.pipeline.engine.torch_engine import TorchEngine
+    from irn_video.pipeline.network import CodecAwareRescaler
 
 Array = NDArray[np.float32]
 
@@ -65,6 +67,16 @@ class PackedRescaler(Rescaler):
         if isinstance(self._engine, TorchEngine):
             return self._engine
         return TorchEngine(network_of(self.weights), choose_device("cpu", "fp32"))
+
+    @property
+    def network(self) -> CodecAwareRescaler:
+        """That of `torch_engine`."""
+        return self.torch_engine.network
+
+    @property
+    def device(self) -> Device:
+        """Likewise."""
+        return self.torch_engine.device
 
     def carried(self, source: Samples, height: int) -> Samples:
         """4:2:0 of the same depth."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any
+
 from irn_video.codecs.picture import ColorSpec, Picture
 from irn_video.pipeline.planes import Samples
 from irn_video.pipeline.zoo import DEFAULT_MODEL

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from irn_video.pipeline.network.constants import PACKED, fold_of
 from irn_video.pipeline.network.spec import NetworkSpec
 
 Shapes = dict[str, tuple[int, ...]]
 
-_PLANES, _CONDITION, _TAPS = 6, 16, (3, 7)
+_CONDITION, _TAPS = 16, (3, 7)
 
 
 def shapes_of(spec: NetworkSpec) -> Shapes | None:
     """As in the state dict of the network that `spec.build` makes; None for other families."""
     if spec.family != "codec-aware":
         return None
-    width, fold = spec.width, 1 if spec.scale > 1 else 2
-    seen, corrected, latent = _PLANES * fold**2 + 3, _PLANES * (fold * spec.scale) ** 2, _PLANES * (spec.scale**2 - 1)
+    width, fold = spec.width, fold_of(spec.scale)
+    seen, corrected, latent = PACKED * fold**2 + 3, PACKED * (fold * spec.scale) ** 2, PACKED * (spec.scale**2 - 1)
     body = [_modulated(f"restorer.body.{index}", width, width) for index in range(spec.depth)]
     parts: list[Shapes] = [
         {"wavelet.taps": _TAPS} if latent else {},

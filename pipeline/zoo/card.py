@@ -143,6 +143,15 @@ def read_model(path: Path) -> LoadedModel:
     return LoadedModel(weights.card, network, weights.sha256)
 
 
+def network_of(weights: Weights) -> InvertibleRescaler:
+    """A network of PyTorch's with these weights, which have been checked to fit."""
+    import torch
+
+    network = weights.card.network.build()
+    network.load_state_dict({name: torch.from_numpy(array) for name, array in weights.arrays.items()})
+    return network
+
+
 def write_scores(path: Path, scores: str) -> None:
     """Change what the card of a weights file says it scored; the weights stay as they are, float16 ones too.
 

@@ -27,7 +27,8 @@ from irn_video.pipeline.adaptation.gradient import Change, Sample, error, fine_t
 from irn_video.pipeline.adaptation.parts import Part
 from irn_video.pipeline.adaptation.tuner import Tuner
 from irn_video.pipeline.engine.device import choose_device
-from irn_video.pipeline.engine.rescaler import PackedRescaler, Rescaler
+from irn_video.pipeline.engine.packed import PackedRescaler
+from irn_video.pipeline.engine.rescaler import Rescaler
 from irn_video.pipeline.network import CodecAwareRescaler
 from irn_video.pipeline.restoring import restoration_of
 from irn_video.pipeline.zoo.card import arrays_of
@@ -396,7 +397,7 @@ class TestStream:
         def restored(message: bytes) -> Picture:
             return rescaler.reverse(rescaler.predict(replace(picture, update=message), to), to)
 
-        before, enemy, after = (restored(message) for message in (b"", update.to_message(rescaler.weights), b""))
+        before, enemy, after = (restored(message) for message in (b"", update.to_message(rescaler.weights.arrays), b""))
         assert [plane.shape for plane in enemy.planes] == [plane.shape for plane in before.planes]
         assert not all(np.array_equal(*planes) for planes in zip(enemy.planes, before.planes, strict=True))
         assert all(np.array_equal(*planes) for planes in zip(after.planes, before.planes, strict=True))
