@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from itertools import count
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from irn_video.codecs.bitstream.card import StreamCard, digest_of
 from irn_video.codecs.encoders import make_encoder
@@ -20,7 +21,6 @@ from irn_video.codecs.writing.coarser import CodedGroup
 from irn_video.codecs.writing.output import atomic_path, check_output
 from irn_video.codecs.writing.writer import Tune, VideoWriter, WriteSummary
 from irn_video.pipeline.adaptation.effort import Budget, Effort
-from irn_video.pipeline.adaptation.tuner import Tuner
 from irn_video.pipeline.engine.rescaler import Rescaler
 from irn_video.pipeline.flow import Advance, ahead, mapped_by
 from irn_video.pipeline.options import (
@@ -38,6 +38,9 @@ from irn_video.sender.reporting import source_of, stream_report
 from irn_video.sender.search.checking import check_size_kept, corrected, is_too_large, scores_of_sent
 from irn_video.sender.search.choosing import Chosen, choose, goal_of, rescaler_of
 from irn_video.sender.search.peers import peers_of
+
+if TYPE_CHECKING:
+    from irn_video.pipeline.adaptation.tuner import Tuner
 
 _MAX_NAME = 255
 _CORRECTIONS, _SQUEEZES = 2, 4
@@ -285,7 +288,9 @@ def _write(
     with (
         opened() as writer,
         ahead(part) as pictures,
-        ahead(mapped_by(rescaler.workers, lambda _, p: (p, rescaler.downscale(p, plan.lr, plan.qp)), pictures)) as small,
+        ahead(
+            mapped_by(rescaler.workers, lambda _, p: (p, rescaler.downscale(p, plan.lr, plan.qp)), pictures)
+        ) as small,
     ):
         for done, (picture, lr) in enumerate(small, 1):
             if tuner is not None:
@@ -302,6 +307,8 @@ def _tuner(rescaler: Rescaler, options: SendOptions) -> Tuner | None:
         return None
     if options.encoder.codec != "h264" or options.encoder.lossless:
         raise BadOption("only lossy H.264 from x264 can be adapted to", hint="drop --adapt, or use --codec h264")
+    from irn_video.pipeline.adaptation.tuner import Tuner
+
     budget = Budget.parse(options.adapt_budget) if options.adapt_budget is not None else None
     return Tuner(rescaler, Effort.parse(options.adapt), budget)
 

@@ -91,6 +91,7 @@ def _latent(
     """The latents of a batch, each drawn as if its frame came alone."""
     log_std = prediction.log_std.expand_as(prediction.mean)
     alone = zip(*(part.split(1) for part in (prediction.lr, prediction.mean, log_std)), strict=True)
+
     def latent(one: Prediction, number: int) -> Tensor:
         if isinstance(rescaler, PackedRescaler):
             return drawn(one, Draw(temperature, seed, number))

@@ -10,8 +10,8 @@ from irn_video.codecs.kernels import RESAMPLERS
 from irn_video.pipeline.engine.engine import Engine
 from irn_video.pipeline.engine.onnx_engine import CPU, OnnxEngine, Runtime
 from irn_video.pipeline.engine.packed import PackedRescaler
-from irn_video.pipeline.engine.rescaler import Rescaler
 from irn_video.pipeline.engine.resampling import KernelRescaler
+from irn_video.pipeline.engine.rescaler import Rescaler
 from irn_video.pipeline.zoo.card import LoadedModel, Weights, arrays_of, network_of, read_model, read_weights
 from irn_video.pipeline.zoo.registry import find_model, unknown_model
 

@@ -15,6 +15,7 @@ from irn_video.pipeline.engine.onnx_coring import coring_graph
 from irn_video.pipeline.engine.wavelet import Wavelet, joined_phases, shuffled
 from irn_video.pipeline.network.constants import LOG_STD_RANGE, LUMA, PACKED, quantiser_step
 from irn_video.pipeline.system.cores import usable_cores
+from irn_video.pipeline.system.memory import keep_freed_memory
 from irn_video.pipeline.zoo.card import Weights
 from irn_video.pipeline.zoo.onnx_graph import FLOAT, Array, Graph, RestorerGraph, floats, model_of
 from numpy.typing import NDArray
@@ -87,6 +88,7 @@ class OnnxEngine(Engine):
     """
 
     def __init__(self, weights: Weights, runtime: Runtime) -> None:
+        keep_freed_memory()
         self._weights, self._runtime, self._spec = weights, runtime, weights.card.network
         self.where, self.workers = str(runtime), max(1, usable_cores() // runtime.threads)
         if self._spec.levels:
@@ -131,9 +133,7 @@ class OnnxEngine(Engine):
             luma = [joined_phases(band) for band in details[: 3 * LUMA].reshape(3, LUMA, *details.shape[1:])]
             chroma = details[3 * LUMA :]
             y = self._wavelet.synthesis(y, luma, last)
-            u, v = (
-                self._wavelet.synthesis(plane, chroma[place::2], last) for place, plane in enumerate((u, v))
-            )
+            u, v = (self._wavelet.synthesis(plane, chroma[place::2], last) for place, plane in enumerate((u, v)))
         return y, u, v
 
     @property

@@ -69,17 +69,15 @@ class Rescaler(ABC):
     workers: int = 1
 
     @staticmethod
-    def load(
-        name: str = DEFAULT_MODEL, *, device: str = "auto", precision: str = "auto", threads: int = 1
-    ) -> Rescaler:
+    def load(name: str = DEFAULT_MODEL, *, device: str = "auto", precision: str = "auto", threads: int = 1) -> Rescaler:
         """A rescaler by name: a network of the zoo, a weights file, `lanczos-x2`, `bicubic-x4`, ….
 
         Args:
             name: as above.
             device: see `choose_engine`.
             precision: likewise.
-            threads: for each frame, on the CPU. One is best where several frames are worked on at a time, see `workers`;
-                live, where they come one by one, as many as there are cores.
+            threads: for each frame, on the CPU: one where several frames are worked on at a time, see `workers`; as many
+                as there are cores where frames come one by one, as they do live.
 
         Raises:
             UnknownModel, MissingFile, BadWeights: see `load_model`.

@@ -16,8 +16,8 @@ from irn_video.codecs.errors import UnknownModel
 from irn_video.codecs.kernels import RESAMPLERS
 from irn_video.codecs.picture import Layout, Picture
 from irn_video.codecs.resample import Resampler
-from irn_video.pipeline.engine.device import Device, choose_device
 from irn_video.pipeline.engine.choosing import network_rescaler
+from irn_video.pipeline.engine.device import Device, choose_device
 from irn_video.pipeline.engine.rescaler import Rescaler, Restoration
 from irn_video.pipeline.engine.rgb import RgbRescaler
 from irn_video.pipeline.engine.upscaling import RcanRescaler, load_rcan

@@ -10,13 +10,12 @@ import asyncio
 import re
 import threading
 from collections.abc import Collection, Mapping
-from importlib.util import find_spec
 from pathlib import Path
 
 from aiohttp import web
 from irn_video.codecs.errors import BadOption, IrnError
 from irn_video.pipeline.zoo.onnx_export import receiver_graph
-from irn_video.pipeline.zoo.registry import load_model
+from irn_video.pipeline.zoo.registry import load_weights
 
 _NAME = re.compile(r"ort[\w.-]*\.(mjs|js|wasm)")
 _TYPES = {"mjs": "text/javascript", "js": "text/javascript", "wasm": "application/wasm"}
@@ -33,7 +32,7 @@ class BrowserRuntime:
         networks: names of the networks that browsers may have, all of them codec-aware.
 
     Raises:
-        BadOption: no such folder, none of that package, or the package `onnx` is missing.
+        BadOption: no such folder, or none of that package.
     """
 
     def __init__(self, folder: Path, networks: Collection[str]) -> None:
@@ -41,20 +40,18 @@ class BrowserRuntime:
         self._networks = frozenset(networks)
         self._graphs: dict[str, bytes] = {}
         self._making = threading.Lock()
-        if find_spec("onnx") is None:
-            raise BadOption("networks for browsers need onnx", hint="pip install 'irn-video[onnx]'")
 
     def network(self, name: str) -> bytes | None:
         """A receiver as an ONNX file, made when it is first asked for; None for a network that is not offered.
 
         Raises:
-            IrnError: see `receiver_graph` and `load_model`.
+            IrnError: see `receiver_graph` and `load_weights`.
         """
         if name not in self._networks:
             return None
         with self._making:
             if name not in self._graphs:
-                self._graphs[name] = receiver_graph(load_model(name)).SerializeToString()
+                self._graphs[name] = receiver_graph(load_weights(name)).SerializeToString()
             return self._graphs[name]
 
     def add_to(self, application: web.Application, headers: Mapping[str, str]) -> None:

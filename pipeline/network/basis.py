@@ -25,7 +25,7 @@ class CellBasis:
     """DCT of the cells of a packed picture.
 
     Attributes:
-        rows: one per coefficient, over the packed samples of a cell as `pixel_unshuffle` gives them, (6·fold², 6·fold²).
+        rows: one per coefficient, over the samples of a cell in the order of `pixel_unshuffle`, (6·fold², 6·fold²).
         scales: what brings each coefficient near unit variance, (6·fold²,).
         means: places of the lowest coefficients of Y, Cb and Cr.
         sizes: of the orthonormal DCTs of the three: the lowest coefficient of an n×n one is n times the mean, (3,).

@@ -62,4 +62,6 @@ def compare(source: Picture, restored: Picture) -> PictureError:
         )
     peak = (1 << source.bit_depth) - 1
     y, u, v = (square(p, q) / (p.size * peak**2) for p, q in zip(source.planes, restored.planes, strict=True))
-    return PictureError(y, u, v, (y + u + v) / 3 if restored.layout is Layout.RGB else rgb_mean_square(source, restored))
+    return PictureError(
+        y, u, v, (y + u + v) / 3 if restored.layout is Layout.RGB else rgb_mean_square(source, restored)
+    )

@@ -15,8 +15,8 @@ from irn_video.codecs.errors import BadOption, TrainingFailed
 from irn_video.codecs.picture import Layout, Picture
 from irn_video.codecs.reading.reader import VideoReader
 from irn_video.codecs.writing.roundtrip import Planes, x264_roundtrip
-from irn_video.pipeline.engine.device import Device
 from irn_video.pipeline.engine.choosing import network_rescaler
+from irn_video.pipeline.engine.device import Device
 from irn_video.pipeline.engine.resampling import KernelRescaler
 from irn_video.pipeline.engine.rescaler import Rescaler, Restoration
 from irn_video.pipeline.network import InvertibleRescaler, quantise

@@ -1,7 +1,7 @@
 """Writing ONNX graphs node by node, and the part of a receiver that is a network.
 
-Graphs are not traced: PyTorch's exporter takes ten seconds for each network and needs two more packages; here every size
-is dynamic without arithmetic on shapes, and the same network always gives the same bytes. What is computed is
+Graphs are not traced: PyTorch's exporter takes ten seconds for each network and needs two more packages; here every
+size is dynamic without arithmetic on shapes, and the same network always gives the same bytes. What is computed is
 `CodecAwareRescaler.predict`, in float32: who changes that changes this too, and the tests hold one against the other.
 
 Names of values in a graph are of no importance, except those of its inputs and outputs.

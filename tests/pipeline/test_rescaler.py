@@ -15,8 +15,8 @@ from irn_video.codecs.errors import BadOption, BadWeights, MissingFile, Unavaila
 from irn_video.codecs.kernels import RESAMPLERS
 from irn_video.codecs.picture import ColorSpec, Layout, Picture
 from irn_video.pipeline import Rescaler, Restoration
-from irn_video.pipeline.engine.device import choose_device
 from irn_video.pipeline.engine.choosing import network_rescaler
+from irn_video.pipeline.engine.device import choose_device
 from irn_video.pipeline.network.paper import PaperRescaler
 from irn_video.pipeline.network.spec import NetworkSpec
 from irn_video.pipeline.planes import Samples
