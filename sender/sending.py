@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from irn_video.codecs.bitstream.card import StreamCard, digest_of
 from irn_video.codecs.encoders import make_encoder
 from irn_video.codecs.errors import BadOption
+from irn_video.codecs.picture import Picture
 from irn_video.codecs.reading.coded import coded_frames
 from irn_video.codecs.reading.reader import VideoReader
 from irn_video.codecs.reading.seeking import Part
@@ -285,12 +286,14 @@ def _write(
         overwrite=options.overwrite,
         inputs=[info.path],
     )
+
+    def shrunk(_: int, picture: Picture) -> tuple[Picture, Picture]:
+        return picture, rescaler.downscale(picture, plan.lr, plan.qp)
+
     with (
         opened() as writer,
         ahead(part) as pictures,
-        ahead(
-            mapped_by(rescaler.workers, lambda _, p: (p, rescaler.downscale(p, plan.lr, plan.qp)), pictures)
-        ) as small,
+        ahead(mapped_by(rescaler.workers, shrunk, pictures)) as small,
     ):
         for done, (picture, lr) in enumerate(small, 1):
             if tuner is not None:

@@ -12,7 +12,7 @@ from irn_video.pipeline.engine.onnx_engine import CPU, OnnxEngine, Runtime
 from irn_video.pipeline.engine.packed import PackedRescaler
 from irn_video.pipeline.engine.resampling import KernelRescaler
 from irn_video.pipeline.engine.rescaler import Rescaler
-from irn_video.pipeline.zoo.card import LoadedModel, Weights, arrays_of, network_of, read_model, read_weights
+from irn_video.pipeline.zoo.card import LoadedModel, Weights, arrays_of, read_model, read_weights
 from irn_video.pipeline.zoo.registry import find_model, unknown_model
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def choose_engine(
     from irn_video.pipeline.engine.torch_engine import TorchEngine
 
     chosen = choose_device(device, precision)
-    return TorchEngine(network_of(weights), chosen), (chosen.warning,) if chosen.warning else ()
+    return TorchEngine.of(weights, chosen), (chosen.warning,) if chosen.warning else ()
 
 
 def check_device(device: str, precision: str) -> None:

@@ -133,7 +133,7 @@ class OnnxEngine(Engine):
             luma = [joined_phases(band) for band in details[: 3 * LUMA].reshape(3, LUMA, *details.shape[1:])]
             chroma = details[3 * LUMA :]
             y = self._wavelet.synthesis(y, luma, last)
-            u, v = (self._wavelet.synthesis(plane, chroma[place::2], last) for place, plane in enumerate((u, v)))
+            u, v = (self._wavelet.synthesis(plane, list(chroma[at::2]), last) for at, plane in enumerate((u, v)))
         return y, u, v
 
     @property

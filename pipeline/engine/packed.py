@@ -22,7 +22,7 @@ from irn_video.pipeline.planes import (
     to_picture,
     to_planes,
 )
-from irn_video.pipeline.zoo.card import Weights, network_of
+from irn_video.pipeline.zoo.card import Weights
 from irn_video.pipeline.zoo.weight_update import WeightUpdate
 from numpy.typing import NDArray
 
@@ -66,7 +66,7 @@ class PackedRescaler(Rescaler):
 
         if isinstance(self._engine, TorchEngine):
             return self._engine
-        return TorchEngine(network_of(self.weights), choose_device("cpu", "fp32"))
+        return TorchEngine.of(self.weights, choose_device("cpu", "fp32"))
 
     @property
     def network(self) -> CodecAwareRescaler:

@@ -76,8 +76,8 @@ class Rescaler(ABC):
             name: as above.
             device: see `choose_engine`.
             precision: likewise.
-            threads: for each frame, on the CPU: one where several frames are worked on at a time, see `workers`; as many
-                as there are cores where frames come one by one, as they do live.
+            threads: for each frame, on the CPU: one where several frames are worked on at a time, see `workers`; as
+                many as there are cores where frames come one by one, as they do live.
 
         Raises:
             UnknownModel, MissingFile, BadWeights: see `load_model`.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from irn_video.pipeline.engine.engine import Draw, Engine, Planes
 from irn_video.pipeline.engine.noise import windows
 from irn_video.pipeline.network import CodecAwareRescaler, Prediction
 from irn_video.pipeline.network.codec_aware import pack, unpack
+from irn_video.pipeline.zoo.card import Weights, network_of
 from irn_video.pipeline.zoo.tuned import tuned_network
 from numpy.typing import NDArray
 from torch import Tensor
@@ -29,6 +30,13 @@ class TorchEngine(Engine):
 
     def __init__(self, network: CodecAwareRescaler, device: Device) -> None:
         self.network, self.device, self.where = network.to(device.torch_device), device, str(device)
+
+    @classmethod
+    def of(cls, weights: Weights, device: Device) -> TorchEngine:
+        """For the weights of a codec-aware network."""
+        network = network_of(weights)
+        assert isinstance(network, CodecAwareRescaler)
+        return cls(network, device)
 
     def tuned(self, arrays: Mapping[str, NDArray[np.float32]]) -> TorchEngine:
         """The same with other weights."""
@@ -82,4 +90,4 @@ def drawn(prediction: Prediction, draw: Draw) -> Tensor:
 
 def _tensor(plane: NDArray[Any]) -> Tensor:
     samples = plane.astype(np.int32) if plane.dtype == np.uint16 else plane
-    return cast("Tensor", torch.from_numpy(np.ascontiguousarray(samples)))
+    return torch.from_numpy(np.ascontiguousarray(samples))

@@ -88,7 +88,7 @@ def _receiver(graph: Graph, weights: Weights) -> None:
     y, u, v = (graph("Div", graph("Cast", plane, to=FLOAT), floats(_PEAK)) for plane in INPUTS[:3])
     chroma = graph.join((u, v))
     packed = graph.join((graph("SpaceToDepth", y, blocksize=2), chroma))
-    levels, taps = weights.card.network.levels, weights.arrays.get("wavelet.taps")
+    levels, taps = weights.card.network.levels, weights.arrays.get("wavelet.taps", np.zeros((0, 0), np.float32))
     parts = graph.split(_predicted(graph, weights, packed), _sizes(levels))
     y, chroma = graph("Add", y, _planes(graph, parts[0])), graph("Add", chroma, parts[1])
     for level in range(levels):
