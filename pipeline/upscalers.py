@@ -71,13 +71,13 @@ class HasWeights(Protocol):
 Loaded = TypeVar("Loaded", bound=HasWeights)
 
 
-def load_for(card: StreamCard, name: str | None, *, device: str, precision: str) -> Rescaler:
-    """The rescaler that restores a stream, see `load_as_made`.
+def load_for(card: StreamCard, name: str | None, *, device: str, precision: str, threads: int = 1) -> Rescaler:
+    """The rescaler that restores a stream, see `load_as_made` and `Rescaler.load`.
 
     Raises:
         WeightsMismatch, BadCard, UnknownModel, BadWeights, MissingFile, BadOption: see `load_as_made`, `Rescaler.load`.
     """
-    return load_as_made(card, name, partial(Rescaler.load, device=device, precision=precision))
+    return load_as_made(card, name, partial(Rescaler.load, device=device, precision=precision, threads=threads))
 
 
 def load_as_made(

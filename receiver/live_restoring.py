@@ -12,6 +12,7 @@ from irn_video.codecs.links.live_reader import Arrival
 from irn_video.codecs.picture import Picture
 from irn_video.pipeline.engine.rescaler import Received, Rescaler, Restoration
 from irn_video.pipeline.restoring import check_lr_size, restoration_of
+from irn_video.pipeline.system.cores import live_threads
 from irn_video.pipeline.upscalers import load_for
 from irn_video.receiver.live_options import LiveDial, LiveReceiveOptions
 
@@ -79,7 +80,7 @@ class Restorers:
         options, key = self._options, (card.model, card.model_sha256, card.scale)
         try:
             network = self._loaded.get(key) or load_for(
-                card, options.model, device=options.device, precision=options.precision
+                card, options.model, device=options.device, precision=options.precision, threads=live_threads()
             )
         except IrnError as error:
             self._refuse(error)

@@ -21,6 +21,7 @@ from irn_video.codecs.reading.video_info import VideoInfo
 from irn_video.pipeline.engine.rescaler import Rescaler
 from irn_video.pipeline.flow import ahead, newest
 from irn_video.pipeline.options import DeviceOptions, EncoderOptions, check_types
+from irn_video.pipeline.system.cores import live_threads
 from irn_video.pipeline.zoo import NETWORKS
 from irn_video.sender.camera import Taken
 from irn_video.sender.congestion import CongestionControl, suitable_scale
@@ -222,7 +223,9 @@ class _Setups:
 
     def _made(self, model: str, bitrate: int) -> _Setup:
         options, info = self._control.options, self._camera.info
-        rescaler = self._loaded.get(model) or Rescaler.load(model, device=options.device, precision=options.precision)
+        rescaler = self._loaded.get(model) or Rescaler.load(
+            model, device=options.device, precision=options.precision, threads=live_threads()
+        )
         if rescaler.wants_lossless:
             raise BadOption(
                 f"{rescaler.name} cannot be sent live: it needs a lossless stream", hint="choose irn-h264-x2"

@@ -59,7 +59,8 @@ class Wavelet:
         return joined if bits in (None, 8, 16) else np.minimum(joined, (1 << bits) - 1)
 
     def _averages(self, even: Plane, odd: Plane, axis: int) -> Plane:
-        s, d = (even + odd) / 2, (even - odd) / 2
+        half = np.float32(0.5)
+        s, d = (even + odd) * half, (even - odd) * half
         for step, kernel in enumerate(self.kernels[: len(self.kernels) // 2 * 2]):
             changed, other = (d, s) if step % 2 == 0 else (s, d)
             changed += _filtered(other, kernel, axis)

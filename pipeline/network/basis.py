@@ -59,7 +59,8 @@ def dct(size: int) -> NDArray[np.float64]:
 def dct_of_blocks(size: int) -> NDArray[np.float64]:
     """Two-dimensional DCT, one row per coefficient, (size², size²)."""
     rows = dct(size)
-    return np.einsum("uy,vx->uvyx", rows, rows).reshape(size * size, size * size)
+    basis: NDArray[np.float64] = np.einsum("uy,vx->uvyx", rows, rows).reshape(size * size, size * size)
+    return basis
 
 
 def _luma_rows(fold: int) -> NDArray[np.float64]:
