@@ -167,12 +167,13 @@ def _read_tensors(path: Path) -> dict[str, NDArray[Any]]:
     """As they are in the file."""
     try:
         with safe_open(path, "np") as file:
-            for name in file.keys():  # noqa: SIM118
-                if (kind := file.get_slice(name).get_dtype()) not in _TYPES:
-                    raise BadWeights(f"{name} is of type {kind}", path=path, hint="save it as float32 or float16")
-            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            types = {name: file.get_slice(name).get_dtype() for name in file.keys()}  # noqa: SIM118
+            tensors = {name: file.get_tensor(name) for name, kind in types.items() if kind in _TYPES}
     except (SafetensorError, OSError, ValueError) as error:
         raise BadWeights(f"not a readable safetensors file: {error}", path=path, hint="fetch it again") from error
+    if others := sorted(types.keys() - tensors.keys()):
+        raise BadWeights(f"{others[0]} is of type {types[others[0]]}", path=path, hint="save it as float32 or float16")
+    return tensors
 
 
 def write_model(path: Path, card: ModelCard, state: Mapping[str, Tensor], *, overwrite: bool = False) -> str:
@@ -193,8 +194,8 @@ def _write(path: Path, card: ModelCard, arrays: _Arrays, *, overwrite: bool) -> 
 
 
 def arrays_of(state: Mapping[str, Tensor]) -> dict[str, NDArray[Any]]:
-    """A state dict of PyTorch as arrays, which share memory with tensors that are on the CPU."""
-    return {name: tensor.detach().cpu().numpy() for name, tensor in state.items()}
+    """A state dict of PyTorch as contiguous arrays, which share memory with such tensors on the CPU."""
+    return {name: tensor.detach().contiguous().cpu().numpy() for name, tensor in state.items()}
 
 
 def digest(state: Mapping[str, Tensor]) -> str:

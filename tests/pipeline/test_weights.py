@@ -95,8 +95,9 @@ def test_the_layout_of_a_tensor_does_not_matter(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", [torch.bfloat16, torch.int32, torch.float8_e4m3fn])
 def test_other_types_are_refused(kind: torch.dtype, tmp_path: Path) -> None:
     state = {name: tensor.to(kind) for name, tensor in tiny()[1].items()}
-    with pytest.raises(BadWeights, match="is of type"):
+    with pytest.raises(BadWeights) as raised:
         read_weights(saved(tmp_path / "x.safetensors", state))
+    assert raised.value.what.startswith(f"{min(state)} is of type ")
 
 
 @pytest.mark.parametrize("read", [read_weights, read_model])
