@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from irn_video.codecs.kernels import RESAMPLERS
 from irn_video.pipeline.engine.engine import Engine
-from irn_video.pipeline.engine.onnx_engine import CPU, OnnxEngine, Runtime
+from irn_video.pipeline.engine.onnx_engine import OnnxEngine
+from irn_video.pipeline.engine.onnx_network import CPU, Runtime
 from irn_video.pipeline.engine.packed import PackedRescaler
 from irn_video.pipeline.engine.resampling import KernelRescaler
 from irn_video.pipeline.engine.rescaler import Rescaler

@@ -4,64 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from irn_video.codecs.errors import BadOption, UnavailableDevice
 from irn_video.pipeline.engine.engine import Draw, Engine, Planes
 from irn_video.pipeline.engine.noise import windows
 from irn_video.pipeline.engine.onnx_coring import coring_graph
+from irn_video.pipeline.engine.onnx_network import CPU, OnnxNetwork, Runtime
 from irn_video.pipeline.engine.wavelet import Wavelet, joined_phases, shuffled
-from irn_video.pipeline.network.constants import LOG_STD_RANGE, LUMA, PACKED, quantiser_step
+from irn_video.pipeline.network.constants import LUMA, PACKED, fold_of, quantiser_step
 from irn_video.pipeline.system.cores import usable_cores
 from irn_video.pipeline.system.memory import keep_freed_memory
 from irn_video.pipeline.zoo.card import Weights
-from irn_video.pipeline.zoo.onnx_graph import FLOAT, Array, Graph, RestorerGraph, floats, model_of
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     import onnxruntime
 
-CPU = "CPUExecutionProvider"
-# A quantiser has a session of its own, since weights that are constants are computed with in half the time. Making
-# one takes 2 ms; pictures that follow each other seldom have exactly the same quantiser, except in still scenes.
-_SESSIONS = 8
+Array = NDArray[np.float32]
 _DETAILS = 3 * PACKED
-
-
-@dataclass(frozen=True)
-class Runtime:
-    """Where sessions run.
-
-    Attributes:
-        provider: ONNX Runtime's name of an execution provider.
-        threads: for each picture.
-    """
-
-    provider: str = CPU
-    threads: int = 1
-
-    @staticmethod
-    def named(name: str, threads: int = 1) -> Runtime:
-        """By the provider's name, with or without its usual ending: "CUDA", "OpenVINO", "CPUExecutionProvider".
-
-        Raises:
-            UnavailableDevice: this ONNX Runtime was built without it.
-        """
-        import onnxruntime
-
-        present = onnxruntime.get_available_providers()
-        for provider in present:
-            if name.lower() in (provider.lower(), provider.lower().removesuffix("executionprovider")):
-                return Runtime(provider, threads)
-        raise UnavailableDevice(f"ONNX Runtime has no provider {name!r} here", hint=f"there are: {', '.join(present)}")
-
-    def __str__(self) -> str:
-        if self.provider != CPU:
-            return f"ONNX Runtime, {self.provider}"
-        count = usable_cores()
-        return f"CPU, {count} thread{'s' * (count != 1)}, fp32"
 
 
 @dataclass(frozen=True)
@@ -70,7 +32,8 @@ class Predicted:
 
     Attributes:
         planes: as decoded.
-        said: corrections of the LR picture and means of the latent, packed, (6·scale², h/2, w/2), in code values.
+        said: corrections of the LR picture and means of the latent, packed, (6·scale², h/2, w/2), in code values; like
+            `spread` not to be written to, since the next picture may share it.
         spread: temperature times standard deviation of the latent, (6·(scale² − 1), h/2, w/2); None at temperature 0.
     """
 
@@ -93,7 +56,7 @@ class OnnxEngine(Engine):
         self.where, self.workers = str(runtime), max(1, usable_cores() // runtime.threads)
         if self._spec.levels:
             self._wavelet = Wavelet.of(weights.arrays["wavelet.taps"])
-        self._network = lru_cache(maxsize=_SESSIONS)(self._made_network)
+        self._network = OnnxNetwork(weights.arrays, self._spec, runtime)
         self._coring = lru_cache(maxsize=4)(self._made_coring)
 
     def tuned(self, arrays: Mapping[str, NDArray[np.float32]]) -> OnnxEngine:
@@ -108,12 +71,10 @@ class OnnxEngine(Engine):
     def predict(self, planes: Planes, unit: float, qp: float | None, temperature: float) -> Predicted:
         """By one pass of the network."""
         temperature = temperature if self._spec.levels else 0.0  # no latent at scale 1
-        session, (height, width) = self._network(0.0 if qp is None else qp, unit, temperature), planes[1].shape
-        packed = _packed(planes, unit)
-        fold = self._fold
+        packed, fold, (height, width) = _packed(planes, unit), fold_of(self._spec.scale), planes[1].shape
         if height % fold or width % fold:
             packed = np.pad(packed, ((0, 0), (0, -height % fold), (0, -width % fold)), "edge")
-        said, *spread = (found[0] for found in session.run(None, {"packed": packed[None]}))
+        said, *spread = self._network(packed, 0.0 if qp is None else qp, unit, temperature)
         return Predicted(planes, shuffled(said, fold)[:, :height, :width], spread[0] if spread else None)
 
     def reverse(self, predicted: Predicted, draw: Draw, bits: int | None) -> Planes:
@@ -133,12 +94,11 @@ class OnnxEngine(Engine):
             luma = [joined_phases(band) for band in details[: 3 * LUMA].reshape(3, LUMA, *details.shape[1:])]
             chroma = details[3 * LUMA :]
             y = self._wavelet.synthesis(y, luma, last)
-            u, v = (self._wavelet.synthesis(plane, list(chroma[at::2]), last) for at, plane in enumerate((u, v)))
+            u, v = (
+                self._wavelet.synthesis(plane, [band.copy() for band in chroma[at::2]], last)
+                for at, plane in enumerate((u, v))
+            )
         return y, u, v
-
-    @property
-    def _fold(self) -> int:
-        return RestorerGraph.of(Graph(), {}, self._spec).fold
 
     def _shrunk(self, plane: NDArray[Any], unit: float, qp: float | None) -> NDArray[np.float32]:
         small = plane.astype(np.float32)
@@ -151,54 +111,8 @@ class OnnxEngine(Engine):
         cored: NDArray[np.float32] = self._coring(*small.shape).run(None, feed)[0]
         return cored
 
-    def _made_network(self, qp: float, unit: float, temperature: float) -> onnxruntime.InferenceSession:
-        from onnx.helper import make_tensor_value_info
-
-        graph = Graph()
-        network = RestorerGraph.of(graph, self._weights.arrays, self._spec)
-        said, features = network("packed", network.condition(np.array([qp], np.float32)), unit)
-        outputs = [make_tensor_value_info(said, FLOAT, [1, "said", "h", "w"])]
-        if temperature:
-            low, high = LOG_STD_RANGE
-            held = graph("Clip", network.spread(features), floats(low), floats(high))
-            spread = graph("Exp", graph("Add", held, floats(float(np.log(temperature * unit)))))
-            outputs.append(make_tensor_value_info(spread, FLOAT, [1, "latent", "h", "w"]))
-        inputs = [make_tensor_value_info("packed", FLOAT, [1, PACKED, "height", "width"])]
-        return session(graph.proto("network", inputs, outputs), self._runtime)
-
     def _made_coring(self, height: int, width: int) -> onnxruntime.InferenceSession:
-        return session(coring_graph(height, width), replace(self._runtime, provider=CPU))
-
-
-def session(graph: Any, runtime: Runtime) -> onnxruntime.InferenceSession:
-    """A graph, ready to run.
-
-    Raises:
-        BadOption: the provider does not take it.
-    """
-    import onnxruntime
-
-    _shared_memory()
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads, options.inter_op_num_threads = runtime.threads, 1
-    options.log_severity_level = 3
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.add_session_config_entry("session.use_env_allocators", "1")
-    providers = [runtime.provider] if runtime.provider == CPU else [runtime.provider, CPU]
-    try:
-        return onnxruntime.InferenceSession(model_of(graph).SerializeToString(), options, providers)
-    except Exception as error:  # of many kinds, none of them public
-        raise BadOption(f"{runtime.provider} does not run this network: {error}", hint="use --device cpu") from error
-
-
-@cache
-def _shared_memory() -> None:
-    """One arena for all sessions: each would keep the memory of its largest picture otherwise."""
-    import onnxruntime as ort
-
-    memory = ort.OrtMemoryInfo("Cpu", ort.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, ort.OrtMemType.DEFAULT)
-    same_as_requested = 1
-    ort.create_and_register_allocator(memory, ort.OrtArenaCfg(0, same_as_requested, -1, -1))
+        return replace(self._runtime, provider=CPU).session(coring_graph(height, width))
 
 
 def rounded(planes: Planes, bits: int | None) -> Planes:
@@ -226,6 +140,8 @@ def _drawn(mean: Array, spread: Array | None, draw: Draw) -> Array:
     if spread is None:
         return mean
     channels, height, width = mean.shape
-    for deviation, window in zip(spread, windows(draw.seed, draw.index, channels, height * width), strict=True):
-        deviation *= window.reshape(height, width)
-    return mean + spread
+    drawn = np.empty_like(mean)
+    for channel, window in enumerate(windows(draw.seed, draw.index, channels, height * width)):
+        np.multiply(spread[channel], window.reshape(height, width), out=drawn[channel])
+    drawn += mean
+    return drawn

@@ -1,0 +1,162 @@
+"""The engines against each other, and the ONNX one against itself: parts of pictures, still pictures, no PyTorch."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from irn_video.codecs.errors import UnavailableDevice
+from irn_video.codecs.picture import Picture
+from irn_video.codecs.writing.roundtrip import x264_roundtrip
+from irn_video.pipeline import Rescaler, Restoration
+from irn_video.pipeline.engine import onnx_network
+from irn_video.pipeline.engine.noise import windows
+from irn_video.pipeline.engine.onnx_network import OnnxNetwork, Runtime
+from irn_video.pipeline.engine.wavelet import Wavelet, joined_phases
+from irn_video.pipeline.network import CodecAwareRescaler
+from irn_video.pipeline.network.codec_aware import pack, unpack
+from irn_video.pipeline.planes import Samples
+from irn_video.pipeline.quality.psnr import compare
+from irn_video.pipeline.zoo import list_models, load_weights
+
+NETWORKS = [e.card.name for e in list_models() if e.shipped and e.card.network.family == "codec-aware"]
+
+
+def sent(rescaler: Rescaler, picture: Picture) -> Picture:
+    return rescaler.downscale(picture, rescaler.sent(Samples.of(picture), lossless=False, height=picture.height), 26.0)
+
+
+def most_different(one: Picture, other: Picture) -> int:
+    pairs = zip(one.planes, other.planes, strict=True)
+    return max(int(np.abs(p.astype(int) - q).max()) for p, q in pairs)
+
+
+@pytest.mark.parametrize("pix_fmt", ["yuv420p", "yuv420p10le", "yuv444p"])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_engines_agree(name: str, pix_fmt: str, clips: Any, tmp_path: Path) -> None:
+    """At most one level apart and 0.005 dB, down and up, on what an encoder made of the LR frames."""
+    source = clips.read(clips.make(tmp_path / "in.mkv", size="150x98", frames=2, pix_fmt=pix_fmt))
+    ours, theirs = Rescaler.load(name, device="cpu"), Rescaler.load(name, device="torch", precision="fp32")
+    small = [sent(ours, picture) for picture in source]
+    assert max(most_different(a, sent(theirs, p)) for a, p in zip(small, source, strict=True)) <= 1
+    if pix_fmt != "yuv420p10le":
+        planes, quantisers, _ = x264_roundtrip([p.planes for p in small], crf=24)  # type: ignore[misc]
+        small = [replace(s, planes=p, qp=q) for s, p, q in zip(small, planes, quantisers, strict=True)]
+    for original, arrived in zip(source, small, strict=True):
+        to = Restoration(Samples.of(original), original.height, original.width)
+        a, b = ours.upscale(arrived, to), theirs.upscale(arrived, to)
+        assert most_different(a, b) <= 1
+        assert compare(original, a).psnr() == pytest.approx(compare(original, b).psnr(), abs=0.005)
+
+
+def test_the_same_noise_on_every_engine(clips: Any, tmp_path: Path) -> None:
+    (picture,) = clips.read(clips.make(tmp_path / "in.mkv", size="96x64", frames=1))
+    ours, theirs = (Rescaler.load("irn-h264-x2", device=device) for device in ("cpu", "torch"))
+    small, to = sent(ours, picture), Restoration(Samples.of(picture), 64, 96, temperature=1.0, seed=5)
+    assert most_different(ours.upscale(small, to, 3), theirs.upscale(small, to, 3)) <= 1
+    assert most_different(ours.upscale(small, to, 3), ours.upscale(small, to, 4)) > 1
+
+
+def test_noise_is_normal_and_its_own_for_each_frame_and_channel() -> None:
+    one = np.stack(windows(7, 0, 4, 50_000))
+    assert abs(one.mean()) < 0.02
+    assert abs(one.std() - 1) < 0.02
+    others = np.stack([*windows(7, 1, 4, 50_000), *windows(8, 0, 4, 50_000)])
+    assert np.abs(np.corrcoef(np.concatenate((one, others))) - np.eye(12)).max() < 0.03
+    assert all(np.array_equal(a, b[:100]) for a, b in zip(windows(7, 0, 4, 100), one, strict=True))
+
+
+@pytest.mark.parametrize("name", ["irn-h264-x2", "irn-h264-x1"])
+def test_a_picture_in_bands_is_the_whole_picture(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    weights = load_weights(name)
+    packed = np.random.default_rng(1).random((6, 92, 40), np.float32) - np.float32(0.5)
+    network = OnnxNetwork(weights.arrays, weights.card.network, Runtime())
+    whole = network(packed, 27.0, 255.0, 0.0)[0]
+    monkeypatch.setattr(onnx_network, "_LARGEST_LAYER", 1)
+    bands = OnnxNetwork(weights.arrays, weights.card.network, Runtime())(packed, 27.0, 255.0, 0.0)[0]
+    assert np.array_equal(whole, bands)
+
+
+@settings(max_examples=25, deadline=None)
+@given(data=st.data())
+def test_reuse_never_changes_a_bit(data: st.DataObject) -> None:
+    """Whatever changes from one picture to the next."""
+    weights = load_weights("irn-h264-x2")
+    still, fresh = (OnnxNetwork(weights.arrays, weights.card.network, Runtime(reuse=r)) for r in (True, False))
+    chance = np.random.default_rng(data.draw(st.integers(0, 99)))
+    packed = chance.random((6, 60, 80), np.float32) - np.float32(0.5)
+    for _ in range(3):
+        temperature = data.draw(st.sampled_from((0.0, 0.5)))
+        for ours, theirs in zip(
+            still(packed, 30.0, 255.0, temperature), fresh(packed, 30.0, 255.0, temperature), strict=True
+        ):
+            assert np.array_equal(ours, theirs)
+        packed = packed.copy()
+        if data.draw(st.booleans()):
+            top, left = data.draw(st.integers(0, 59)), data.draw(st.integers(0, 79))
+            height, width = data.draw(st.integers(1, 12)), data.draw(st.integers(1, 12))
+            packed[:, top : top + height, left : left + width] += np.float32(0.01)
+
+
+def test_still_parts_are_not_computed_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    weights = load_weights("irn-h264-x2")
+    network = OnnxNetwork(weights.arrays, weights.card.network, Runtime())
+    packed = np.zeros((6, 60, 80), np.float32)
+    first = network(packed, 30.0, 255.0, 0.0)[0]
+    computed: list[Any] = []
+    tiles = network._tiles
+    monkeypatch.setattr(network, "_tiles", lambda region: computed.append(region) or tiles(region))
+    assert np.array_equal(network(packed.copy(), 30.0, 255.0, 0.0)[0], first)
+    changed = packed.copy()
+    changed[0, 30, 40] = 0.1
+    network(changed, 30.0, 255.0, 0.0)
+    assert computed == [(slice(0, 0), slice(0, 0)), (slice(23, 38), slice(33, 48))]
+
+
+def test_the_wavelet_is_that_of_pytorch() -> None:
+    import torch
+
+    network = CodecAwareRescaler(8, 1, 2).eval()
+    wavelet = Wavelet.of(network.wavelet.taps.detach().numpy())
+    y, u = torch.rand(1, 1, 44, 60), torch.rand(1, 1, 22, 30)
+    with torch.inference_mode():
+        low, latent = network.downscale(pack(y, u, u))
+    average = wavelet.average(y[0, 0].numpy())
+    assert np.abs(average - unpack(low)[0][0, 0].numpy()).max() < 1e-6
+    details = [joined_phases(latent[0, 4 * band : 4 * band + 4].numpy()) for band in range(3)]
+    for bits, unit in ((None, 1.0), (8, 255.0), (10, 1023.0)):
+        parts = [part * np.float32(unit) for part in (average, *details)]
+        back = wavelet.synthesis(parts[0], parts[1:], bits)
+        wanted = y[0, 0].numpy() * unit
+        assert np.abs(back - (wanted if bits is None else np.rint(wanted))).max() <= (1e-6 if bits is None else 1)
+
+
+def test_no_pytorch_to_send_and_receive(clips: Any, tmp_path: Path) -> None:
+    source = clips.make(tmp_path / "in.mp4", size="96x64", frames=3)
+    script = (
+        "import sys\n"
+        "from irn_video.sender import SendOptions, send\n"
+        "from irn_video.receiver import ReceiveOptions, receive\n"
+        "source, lr, back = sys.argv[1:]\n"
+        "for model in ('irn-h264-x2', 'irn-h264-x1', 'lanczos-x2'):\n"
+        "    send(source, lr, SendOptions(model=model, verify=True, overwrite=True))\n"
+        "    assert receive(lr, back, ReceiveOptions(overwrite=True, device='cpu')).report.frames\n"
+        "assert 'torch' not in sys.modules\n"
+    )
+    paths = [str(source), str(tmp_path / "lr.mp4"), str(tmp_path / "back.mp4")]
+    done = subprocess.run([sys.executable, "-c", script, *paths], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_providers_by_name() -> None:
+    assert Runtime.named("cpu") == Runtime.named("CPUExecutionProvider") == Runtime()
+    with pytest.raises(UnavailableDevice, match=r"no provider 'Abacus' here; there are: .*CPUExecutionProvider"):
+        Rescaler.load(device="onnx:Abacus")
+    assert Rescaler.load(device="onnx:CPU").where == Rescaler.load(device="cpu").where
