@@ -8,12 +8,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import torch
 from irn_video.codecs.errors import SourceMismatch
 from irn_video.codecs.picture import Layout, Picture
-from irn_video.pipeline.planes import Planes, Samples, rgb_mean_square, to_planes
 from irn_video.pipeline.quality.metrics import PSNR_METRICS
-from torch import Tensor
+from irn_video.pipeline.quality.rgb_error import rgb_mean_square
+from irn_video.pipeline.quality.squares import sum_of_squared_differences
 
 
 @dataclass(frozen=True)
@@ -53,7 +52,7 @@ def compare(source: Picture, restored: Picture) -> PictureError:
     Raises:
         SourceMismatch: sizes, layouts or depths differ.
     """
-    if Samples.of(source).layout is not restored.layout or source.bit_depth != restored.bit_depth:
+    if source.layout is not restored.layout or source.bit_depth != restored.bit_depth:
         raise SourceMismatch(
             f"the source is {source.layout} at {source.bit_depth} bits, the restored video "
             f"{restored.layout} at {restored.bit_depth}"
@@ -62,20 +61,10 @@ def compare(source: Picture, restored: Picture) -> PictureError:
         raise SourceMismatch(
             f"the source is {source.width}x{source.height}, the restored video {restored.width}x{restored.height}"
         )
-    with torch.inference_mode():
-        difference = _difference(to_planes(source), to_planes(restored))
-        scale = (255 * (1 << (source.bit_depth - 8)) / ((1 << source.bit_depth) - 1)) ** 2
-        y, u, v = (_mean_square(plane) * scale for plane in difference)
-        if restored.layout is Layout.RGB:
-            return PictureError(y, u, v, (y + u + v) / 3)
-        return PictureError(y, u, v, rgb_mean_square(difference, Samples.of(restored)))
-
-
-def _difference(one: Planes, other: Planes) -> Planes:
-    a, b, c = (p.sub_(q) for p, q in zip(one, other, strict=True))
-    return a, b, c
-
-
-def _mean_square(plane: Tensor) -> float:
-    flat = plane.flatten()
-    return float(torch.dot(flat, flat)) / flat.numel()
+    peak = (1 << source.bit_depth) - 1
+    y, u, v = (
+        sum_of_squared_differences(p, q) / (p.size * peak**2)
+        for p, q in zip(source.planes, restored.planes, strict=True)
+    )
+    rgb = (y + u + v) / 3 if restored.layout is Layout.RGB else rgb_mean_square(source, restored)
+    return PictureError(y, u, v, rgb)
