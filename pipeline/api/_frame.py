@@ -123,7 +123,7 @@ class RestoredFrame(Frame):
 
 def rgb_of(picture: Picture) -> Tensor:
     """R′G′B′ (1, 3, H, W) in [0, 1]."""
-    rgb = to_rgb(to_planes(picture), Samples.of(picture))
+    rgb = to_rgb(to_planes(picture, "cpu"), Samples.of(picture))
     if picture.layout is Layout.RGB:
         # Planes are in units of 255 at 8 bits, and of 1020 at 10, but white is 1023.
         rgb *= 255 * (1 << (picture.bit_depth - 8)) / ((1 << picture.bit_depth) - 1)

@@ -99,12 +99,12 @@ class BicubicStills(StillRescaler):
     def down(self, hr: Picture) -> Picture:
         """Antialiased bicubic, rounded to 8 bits."""
         height, width = _divisible(hr.height, hr.width, self.scale)
-        padded = torch.cat(pad(to_planes(hr), Layout.RGB, height, width), 1)
+        padded = torch.cat(pad(to_planes(hr, "cpu"), Layout.RGB, height, width), 1)
         return _rounded(bicubic(padded, height // self.scale, width // self.scale), hr)
 
     def up(self, lr: Picture, height: int, width: int, draw: Draw) -> Picture:
         """Bicubic, rounded to 8 bits."""
-        large = bicubic(torch.cat(to_planes(lr), 1), lr.height * self.scale, lr.width * self.scale)
+        large = bicubic(torch.cat(to_planes(lr, "cpu"), 1), lr.height * self.scale, lr.width * self.scale)
         return _rounded(large[..., :height, :width], lr)
 
 
@@ -120,13 +120,13 @@ class LanczosStills(StillRescaler):
     def down(self, hr: Picture) -> Picture:
         """Antialiased Lanczos, rounded to 8 bits."""
         height, width = _divisible(hr.height, hr.width, self.scale)
-        padded = _rounded(torch.cat(pad(to_planes(hr), Layout.RGB, height, width), 1), hr)
+        padded = _rounded(torch.cat(pad(to_planes(hr, "cpu"), Layout.RGB, height, width), 1), hr)
         return self._resized(padded, height // self.scale, width // self.scale)
 
     def up(self, lr: Picture, height: int, width: int, draw: Draw) -> Picture:
         """Lanczos, rounded to 8 bits."""
         large = self._resized(lr, lr.height * self.scale, lr.width * self.scale)
-        return _rounded(torch.cat(to_planes(large), 1)[..., :height, :width], lr)
+        return _rounded(torch.cat(to_planes(large, "cpu"), 1)[..., :height, :width], lr)
 
     def _resized(self, picture: Picture, height: int, width: int) -> Picture:
         planes = [torch.from_numpy(self._resampler.resize(p, height, width))[None, None] for p in picture.planes]

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from irn_video.codecs.errors import SourceMismatch
 from irn_video.codecs.picture import Layout, Picture
 from irn_video.pipeline.quality.metrics import PSNR_METRICS
-from irn_video.pipeline.quality.rgb_error import rgb_mean_square, square
+from irn_video.pipeline.quality.rgb_error import rgb_mean_square
+from irn_video.pipeline.quality.squares import sum_of_squared_differences
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,9 @@ def compare(source: Picture, restored: Picture) -> PictureError:
             f"the source is {source.width}x{source.height}, the restored video {restored.width}x{restored.height}"
         )
     peak = (1 << source.bit_depth) - 1
-    y, u, v = (square(p, q) / (p.size * peak**2) for p, q in zip(source.planes, restored.planes, strict=True))
-    return PictureError(
-        y, u, v, (y + u + v) / 3 if restored.layout is Layout.RGB else rgb_mean_square(source, restored)
+    y, u, v = (
+        sum_of_squared_differences(p, q) / (p.size * peak**2)
+        for p, q in zip(source.planes, restored.planes, strict=True)
     )
+    rgb = (y + u + v) / 3 if restored.layout is Layout.RGB else rgb_mean_square(source, restored)
+    return PictureError(y, u, v, rgb)

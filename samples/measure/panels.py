@@ -54,8 +54,8 @@ def write_panels(path: Path, pictures: Mapping[str, Picture], place: Place, zoom
 
 
 def _bgr(picture: Picture) -> Image:
-    rgb = to_rgb(to_planes(picture), Samples.of(picture))[0].clamp(0, 1).mul(255).round()
-    image: Image = rgb.byte().permute(1, 2, 0).numpy()[..., ::-1]
+    rgb = np.rint(to_rgb(to_planes(picture), Samples.of(picture))[0].clip(0, 1) * 255).astype(np.uint8)
+    image: Image = rgb.transpose(1, 2, 0)[..., ::-1]
     return image
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from fractions import Fraction
 
 import numpy as np
@@ -156,6 +158,62 @@ def test_flat_colour_survives_every_conversion() -> None:
 def test_nothing_to_convert() -> None:
     before = picture(Layout.YUV420, 8, 6, 6)
     assert convert(before, Samples.of(before)) is before
+    after = convert(before, Samples(Layout.YUV420, 8, ColorSpec(1, 1, 1, full_range=False, chroma_siting=2)))
+    assert after.planes is before.planes
+    assert after.color.primaries == 1
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    source=st.sampled_from(list(Layout)),
+    target=st.sampled_from(list(Layout)),
+    bit_depth=st.sampled_from([8, 10, 16]),
+    siting=st.sampled_from(list(SITINGS)),
+    size=st.tuples(st.integers(1, 15), st.integers(1, 15)),
+    seed=st.integers(0, 9999),
+)
+def test_numpy_and_torch_agree(
+    source: Layout, target: Layout, bit_depth: int, siting: int, size: tuple[int, int], seed: int
+) -> None:
+    color = ColorSpec(1, full_range=False, chroma_siting=siting)
+    before = picture(source, bit_depth, *size, seed, carried_color(color, source, size[0]))
+    samples = Samples(target, 8, carried_color(ColorSpec(6, full_range=True), target, size[0]))
+    arrays = convert_planes(to_planes(before), Samples.of(before), samples)
+    tensors = convert_planes(to_planes(before, "cpu"), Samples.of(before), samples)
+    for array, tensor in zip(arrays, tensors, strict=True):
+        assert (array.dtype, tensor.dtype) == (np.float32, torch.float32)
+        assert array.shape == tensor.shape
+        assert np.abs(array - tensor.numpy()).max() < 1e-6
+    for one, other in zip(to_picture(arrays, samples, before).planes, convert(before, samples).planes, strict=True):
+        assert np.array_equal(one, other)
+    assert np.abs(to_rgb(arrays, samples) - to_rgb(tensors, samples).numpy()).max() < 1e-6
+    pictures = (to_picture(arrays, samples, before), to_picture(tensors, samples, before))
+    for one, other in zip(*(made.planes for made in pictures), strict=True):
+        assert one.dtype == other.dtype
+        assert np.abs(one.astype(int) - other).max() <= 1  # a tie may fall to either side
+
+
+def test_without_torch() -> None:
+    """Neither planes nor PSNR load PyTorch, whatever is converted."""
+    script = """
+import sys
+from fractions import Fraction
+import numpy as np
+from irn_video.codecs.picture import ColorSpec, Layout, Picture
+from irn_video.pipeline.planes import Samples, carried_color, convert, crop, from_rgb, pad, to_planes, to_rgb
+from irn_video.pipeline.quality.psnr import compare
+
+plane = np.arange(35, dtype=np.uint16).reshape(5, 7) << 4
+source = Picture((plane, plane.T.reshape(5, 7), plane), Layout.RGB, 10, ColorSpec(0, full_range=True), 0, Fraction(1))
+for layout in Layout:
+    for depth in (8, 10):
+        small = convert(source, Samples(layout, depth, carried_color(source.color, layout, 5)))
+        from_rgb(to_rgb(crop(pad(to_planes(small), layout, 8, 8), layout, 5, 7), Samples.of(small)), Samples.of(small))
+        assert compare(small, convert(source, Samples.of(small))).identical
+        compare(convert(small, Samples.of(source)), source).psnr()
+assert "torch" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", script], check=True)
 
 
 @settings(max_examples=30, deadline=None)
@@ -166,7 +224,7 @@ def test_nothing_to_convert() -> None:
     more=st.tuples(st.integers(0, 5), st.integers(0, 5)),
 )
 def test_pad_and_crop(layout: Layout, height: int, width: int, more: tuple[int, int]) -> None:
-    planes = to_planes(picture(layout, 8, height, width))
+    planes = to_planes(picture(layout, 8, height, width), "cpu")
     size = height + more[0], width + more[1]
     padded = pad(planes, layout, *size)
     assert tuple(tuple(plane.shape[-2:]) for plane in padded) == layout.plane_shapes(*size)
