@@ -228,6 +228,20 @@ def test_networks_side_by_side(write: Write, tmp_path: Path, capsys: pytest.Capt
     assert written["decoding_fps"]["64x64"] > 0
 
 
+def test_stages_and_memory(write: Write, clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write("old", ("lanczos-x2",), ("old",))
+    out = tmp_path / "out.json"
+    words = ["--clip", str(clip), "--model", "lanczos-x2", "--frames", "8", "--repeat", "1", "--json", str(out)]
+    assert main(["bench", *words, "--memory", "--memory-frames", "4", "--memory-size", "128x96"]) == 0
+    written = json.loads(out.read_text())
+    assert written["speed"]["lanczos-x2"]["frames"] == 8
+    memory = written["memory"]["lanczos-x2"]
+    assert memory["frames"] == [2, 4]
+    assert [call[1:3] for call in calls(tmp_path)] == [[way, n] for n in "24" for way in ("send", "receive")]
+    receiving = " GB after 2 frames, ".join(f"{peak / 1e9:.2f}" for peak in memory["peak_bytes"]["irn-receive"])
+    assert f"irn-receive  {receiving} GB after 4 frames" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("bad", ["100", "32x32", "axb", "640x480,"])
 def test_sizes_are_checked(bad: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["speed", "--sizes", bad]) == 2
