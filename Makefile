@@ -40,7 +40,7 @@ lint: $(READY) ## ruff and mypy
 docs: $(READY) ## build the book in docs/ into site/; a broken link or reference fails
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
-bench: $(READY) ## measure speed; with ARGS=--memory also peak memory at 1080p (run on an idle machine)
+bench: $(READY) ## measure speed; with ARGS="--against COMMIT" beside that commit's (run on an idle machine)
 	@$(BIN)/python samples/measure bench $(ARGS)
 
 # With dates of the last commit, so that the same commit gives the same wheel.

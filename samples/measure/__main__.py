@@ -24,6 +24,7 @@ MEASUREMENTS = (
     "perceptual",
     "picture",
     "bench",
+    "speed",
     "loopback",
     "study-clips",
     "study-speed",

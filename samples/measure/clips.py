@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
@@ -11,10 +11,32 @@ from pathlib import Path
 import numpy as np
 from irn_video.codecs.encoders import EncoderSettings
 from irn_video.codecs.picture import ColorSpec, Layout, Picture, VideoFormat
+from irn_video.codecs.reading.reader import VideoReader
 from irn_video.codecs.writing.writer import VideoWriter
 
 RATE = Fraction(25)
 _PAN = 3  # samples a frame
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The part of a clip that is measured.
+
+    Attributes:
+        path: of the whole clip.
+        size: such as 1280x720.
+        frames: the first so many.
+    """
+
+    path: Path
+    size: str
+    frames: int
+
+    @classmethod
+    def of(cls, path: Path, frames: int) -> Sample:
+        """The first frames of a clip, or all if it has fewer."""
+        with VideoReader(path, frames=frames) as reader:
+            return cls(path, f"{reader.info.width}x{reader.info.height}", sum(1 for _ in reader))
 
 
 def write_clip(path: Path, pictures: Iterable[Picture], settings: EncoderSettings) -> Path:

@@ -32,6 +32,17 @@ def numbers(*, least: int = 1, highest: float = math.inf) -> Callable[[Any, clic
     return parse
 
 
+def sizes(_: Any, option: click.Parameter, text: str) -> tuple[tuple[int, int], ...]:
+    """Callback of an option for frame sizes such as `1280x720,1920x1080`; odd ones are made even."""
+    found = []
+    for part in text.split(","):
+        width, _x, height = part.partition("x")
+        if not (width.isdigit() and height.isdigit() and int(width) >= 64 and int(height) >= 64):
+            raise click.BadParameter(f"{part!r} is not a size such as 1920x1080", param=option)
+        found.append((int(width) // 2 * 2, int(height) // 2 * 2))
+    return tuple(found)
+
+
 clips_argument = click.argument("clips", nargs=-1, required=True, type=VIDEO)
 frames_option = click.option(
     "--frames", type=click.IntRange(1), help="Only the first so many frames of each clip [default: all]."
@@ -44,12 +55,12 @@ def model_option(default: str = DEFAULT_MODEL) -> Callable[[Function], Function]
     return option("--model", default=default, show_default=True, help="A network or weights file.")
 
 
-def models_option(function: Function) -> Function:
+def models_option(function: Function, default: Sequence[str] = (DEFAULT_MODEL,)) -> Function:
     """`--model`, any number."""
     return option(
         *("--model", "models"),
         multiple=True,
-        default=[DEFAULT_MODEL],
+        default=default,
         show_default=True,
         help="A network or weights file; may be given several times.",
     )(function)

@@ -1,214 +1,148 @@
-"""Seconds of the sender and the receiver for a clip, of each stage alone, and of tuning to the clip.
+"""How fast networks are on this machine, and how much memory they take. Run it on an idle machine.
 
-The receiver's stages run one after the other here, each alone, and then together as in irn-receive: with perfect
-overlap the whole takes as long as its slowest stage.
+python samples/measure speed [--model irn-h264-x2] [--sizes 1280x720] [--markdown]
+
+Whole irn-send and irn-receive of generated clips are timed, all networks in turn, beside Lanczos and beside a player
+that decodes an H.264 stream of full size. Frames a second are what frames after the first add to the time; the start is
+irn-receive of one frame, from the start of its process to its end. Figures are the best of several rounds, memory the
+most. The receiver measures against the source.
 """
 
 from __future__ import annotations
 
-import math
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
-from irn_video.codecs.errors import UnreadableVideo
-from irn_video.codecs.picture import Picture
+import click
+from irn_video.codecs.encoders import EncoderSettings
 from irn_video.codecs.reading.reader import VideoReader
-from irn_video.pipeline.planes import Samples, convert
-from irn_video.pipeline.quality.psnr import compare
-from irn_video.pipeline.restoring import restoration_of
-from irn_video.pipeline.upscalers import load_for
-from irn_video.receiver import ReceiveOptions, receive
-from irn_video.sender import SendOptions, send
+from irn_video.codecs.writing.output import check_output
+from irn_video.pipeline.study.cells import encode_full_size
+from irn_video.pipeline.zoo import DEFAULT_MODEL
+from irn_video.pipeline.zoo.registry import model_names
 
-from measure.clips import write_clip
-from measure.rates import weights_file
+from measure.against import this_product
+from measure.clips import Sample, moving_clip
+from measure.commands import Product, Work
+from measure.machine import machine, machine_line, warn_if_busy
+from measure.options import json_options, markdown_option, models_option, sizes, write_json
+from measure.paces import Pace, interleaved
+from measure.tables import table
+
+LANCZOS = "lanczos-x2"
+_FULL_SIZE = EncoderSettings(crf=23, preset="medium")
 
 
 @dataclass(frozen=True)
 class Speed:
-    """Seconds for a clip, the best of several runs.
+    """One network on one clip.
 
     Attributes:
-        frames, width, height: of the clip.
-        device: the network ran on it.
-        send_seconds, receive_seconds: everything, files included; the receiver measures against the source.
-        stage_seconds: of the receiver, each alone.
-        network_seconds: the two halves of the network, which irn-receive runs in a thread each.
+        size: of the clip, such as 1280x720.
+        model: the network.
+        send, receive: how the commands did; the receiver measures against the source.
     """
 
-    frames: int
-    width: int
-    height: int
-    device: str
-    send_seconds: float
-    receive_seconds: float
-    stage_seconds: dict[str, float]
-    network_seconds: dict[str, float]
+    size: str
+    model: str
+    send: Pace
+    receive: Pace
 
-    @property
-    def overlap(self) -> float:
-        """Wall time over that of the slowest stage; 1 or less is perfect."""
-        return self.receive_seconds / max(self.stage_seconds.values())
-
-    @property
-    def thread_overlap(self) -> float:
-        """The same with the halves of the network as stages of their own: what more cores could still win."""
-        stages = self.stage_seconds | self.network_seconds
-        return self.receive_seconds / max(seconds for name, seconds in stages.items() if name != "network")
+    def as_json(self) -> dict[str, Any]:
+        """Everything."""
+        paces = {"irn-send": self.send.as_json(), "irn-receive": self.receive.as_json()}
+        return {"size": self.size, "model": self.model, **paces}
 
 
-@dataclass(frozen=True)
-class Cost:
-    """Seconds for a clip, without and with tuning to it: the best of several runs of each, in turns.
+def tiers() -> tuple[str, ...]:
+    """The default network, the smaller and larger ones of its kind, and Lanczos."""
+    return (*(name for name in model_names() if name.startswith(DEFAULT_MODEL)), LANCZOS)
 
-    Attributes:
-        adapt: the effort.
-        video_seconds: length of the clip.
-        send_seconds: of time.
-        send_cpu_seconds: of all cores together.
-        receive_seconds: of time.
+
+def measure_speed(product: Product, sample: Sample, models: Sequence[str], rounds: int, folder: Path) -> list[Speed]:
+    """Send and receive a clip with each network.
+
+    Raises:
+        CommandFailed: one of the commands did.
     """
-
-    adapt: str
-    video_seconds: float
-    send_seconds: tuple[float, float]
-    send_cpu_seconds: tuple[float, float]
-    receive_seconds: tuple[float, float]
-
-
-def measure_speed(clip: Path, folder: Path, model: str, frames: int, repeat: int) -> Speed:
-    """Send, receive, and run each stage of the receiver alone."""
-    lr, restored = folder / "lr.mp4", folder / "restored.mp4"
-    sending = SendOptions(model=model, frames=frames, overwrite=True)
-    send_seconds = _best(repeat, lambda: send(clip, lr, sending))
-    receiving = ReceiveOptions(source=clip, model=weights_file(model), frames=frames, overwrite=True)
-    receive_seconds = _best(repeat, lambda: receive(lr, restored, receiving))
-
-    with VideoReader(lr, quantiser=True) as reader:
-        card = reader.card
-        small = list(reader)
-    if card is None:
-        raise UnreadableVideo("the LR stream has lost its card", path=lr)
-    rescaler = load_for(card, receiving.model, device="auto", precision="auto")
-    to = restoration_of(card, temperature=None, seed=None)
-    large: list[Picture] = []
-    halves = {"predict": math.inf, "reverse": math.inf}
-
-    def decode() -> None:
-        with VideoReader(lr, quantiser=True) as reader:
-            for _ in reader:
-                pass
-
-    def network() -> None:
-        large.clear()
-        seconds = dict.fromkeys(halves, 0.0)
-        for index, picture in enumerate(small):
-            start = time.perf_counter()
-            received = rescaler.predict(picture, to)
-            middle = time.perf_counter()
-            large.append(rescaler.reverse(received, to, index))
-            seconds["predict"] += middle - start
-            seconds["reverse"] += time.perf_counter() - middle
-        halves.update({name: min(halves[name], seconds[name]) for name in halves})
-
-    def read_source() -> None:
-        with VideoReader(clip, frames=frames) as reader:
-            for _ in reader:
-                pass
-
-    stages = {
-        "decode": _best(repeat, decode),
-        "network": _best(repeat, network),
-        "read source": _best(repeat, read_source),
-        "measure": _measure_alone(clip, frames, large, repeat),
-        "encode": _best(repeat, lambda: write_clip(folder / "encoded.mp4", large, receiving.encoder)),
-    }
-    return Speed(
-        frames=len(small),
-        width=card.width,
-        height=card.height,
-        device=rescaler.where,
-        send_seconds=send_seconds,
-        receive_seconds=receive_seconds,
-        stage_seconds=stages,
-        network_seconds=halves,
-    )
+    works = {model: Work(product, sample.path, model, folder) for model in models}
+    streams = [folder / f"{index}.mp4" for index in range(len(models))]
+    for work, lr in zip(works.values(), streams, strict=True):
+        work.send(lr, sample.frames)
+    again = folder / "again.mp4"
+    sent = interleaved([partial(work.send, again) for work in works.values()], sample.frames, rounds)
+    receiving = [partial(work.receive, lr) for work, lr in zip(works.values(), streams, strict=True)]
+    received = interleaved(receiving, sample.frames, rounds)
+    return [Speed(sample.size, *row) for row in zip(models, sent, received, strict=True)]
 
 
-def measure_cost(clip: Path, folder: Path, model: str, frames: int, repeat: int, adapt: str) -> Cost:
-    """Send and receive without and with tuning."""
-    lr, restored = (folder / "general.mp4", folder / "tuned.mp4"), folder / "restored.mp4"
-    times: list[tuple[list[float], list[float], list[float]]] = [([], [], []), ([], [], [])]
-    for _ in range(repeat):
-        for path, effort, (sending, working, receiving) in zip(lr, (None, adapt), times, strict=True):
-            options = SendOptions(model=model, frames=frames, adapt=effort, overwrite=True)
-            before = time.process_time()
-            sending.append(_seconds(partial(send, clip, path, options)))
-            working.append(time.process_time() - before)
-            back = ReceiveOptions(model=weights_file(model), source=clip, frames=frames, overwrite=True)
-            receiving.append(_seconds(partial(receive, path, restored, back)))
-    with VideoReader(lr[0]) as reader:
-        pictures = list(reader)
-    best = [(min(one), min(other)) for one, other in zip(*times, strict=True)]
-    length = float((pictures[-1].pts - pictures[0].pts + (pictures[-1].duration or 0)) * pictures[0].time_base)
-    return Cost(adapt, length, *best)
+def decoding_fps(sample: Sample, rounds: int, folder: Path) -> float:
+    """Frames a second at which H.264 of full size is decoded, with the CRF and preset that irn-send has by default."""
+    path = folder / "full_size.mp4"
+    encode_full_size(sample.path, path, _FULL_SIZE, sample.frames)
+    seconds = []
+    for _ in range(rounds):
+        start = time.perf_counter()
+        with VideoReader(path) as reader:
+            frames = sum(1 for _ in reader)
+        seconds.append(time.perf_counter() - start)
+    return frames / min(seconds)
 
 
-def speed_table(speed: Speed) -> str:
+def speed_table(found: Sequence[Speed], decoding: dict[str, float], *, markdown: bool = False) -> str:
     """The figures for people."""
-    rate = speed.frames / speed.receive_seconds
-    slowest = max(speed.stage_seconds, key=lambda name: speed.stage_seconds[name])
-    lines = [
-        f"{speed.width}x{speed.height}, {speed.frames} frames, {speed.device}",
-        f"irn-send     {speed.frames / speed.send_seconds:6.1f} fps",
-        f"irn-receive  {rate:6.1f} fps, decoding, network, measurement and encoding included",
-        *(f"  {name:<12}{speed.frames / seconds:6.1f} fps alone" for name, seconds in speed.stage_seconds.items()),
-        *(f"    {name:<10}{speed.frames / seconds:6.1f} fps alone" for name, seconds in speed.network_seconds.items()),
-        f"  {speed.overlap:.2f} times as long as its slowest stage ({slowest}) alone",
-        f"  {speed.thread_overlap:.2f} times as long as its slowest thread, the halves of the network counted apart",
-    ]
-    return "\n".join(lines)
+    rows = [["", "irn-send, fps", "MB", "irn-receive, fps", "MB", "start, s"]]
+    for size, fps in decoding.items():
+        for one in (one for one in found if one.size == size):
+            pairs = [(_best(pace), f"{pace.peak_bytes / 1e6:.0f}") for pace in (one.send, one.receive)]
+            start = f"{min(one.receive.start_seconds):.2f}"
+            rows.append([f"{size} {one.model}", *(cell for pair in pairs for cell in pair), start])
+        rows.append([f"{size} H.264 of full size, decoding alone", "", "", f"{fps:.1f}", "", ""])
+    return table(rows, markdown=markdown)
 
 
-def cost_table(cost: Cost) -> str:
-    """The figures for people."""
-    parts = {
-        "irn-send": cost.send_seconds,
-        "irn-send, all cores": cost.send_cpu_seconds,
-        "irn-receive": cost.receive_seconds,
-    }
-    rows = []
-    for name, (general, tuned) in parts.items():
-        more = (tuned - general) / cost.video_seconds, 100 * (tuned / general - 1)
-        text = f"{name:<20}{tuned:6.2f} instead of {general:6.2f} s"
-        rows.append(f"{text} ({more[0]:+.2f} a second of video, {more[1]:+.1f} %)")
-    return "\n".join([f"--adapt {cost.adapt}, {cost.video_seconds:g} s of video", *rows])
+def _best(pace: Pace) -> str:
+    return f"{max(pace.running_fps):.1f}" if pace.running_fps else "–"
 
 
-def _best(repeat: int, work: Callable[[], object]) -> float:
-    """Seconds of the quickest run: whatever else the machine does only adds to them."""
-    return min(_seconds(work) for _ in range(repeat))
-
-
-def _seconds(work: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
-
-
-def _measure_alone(clip: Path, frames: int, large: list[Picture], repeat: int) -> float:
-    """Seconds to compare all pictures, without those to decode the source, which is read again to save memory."""
-
-    def run() -> float:
-        with VideoReader(clip, frames=frames) as reader:
-            pairs = zip(reader, large, strict=True)
-            return sum(_seconds(partial(_compare, source, restored)) for source, restored in pairs)
-
-    return min(run() for _ in range(repeat))
-
-
-def _compare(source: Picture, restored: Picture) -> None:
-    compare(convert(source, Samples.of(restored)), restored)
+@click.command()
+@partial(models_option, default=tiers())
+@click.option("--sizes", callback=sizes, default="1280x720,1920x1080,3840x2160", show_default=True, help="Of frames.")
+@click.option("--frames", type=click.IntRange(8), default=60, show_default=True, help="Frames of each clip.")
+@click.option("--repeat", type=click.IntRange(1), default=3, show_default=True, help="Rounds.")
+@markdown_option
+@json_options
+def command(
+    models: tuple[str, ...],
+    sizes: tuple[tuple[int, int], ...],
+    frames: int,
+    repeat: int,
+    markdown: bool,
+    json_path: Path | None,
+    overwrite: bool,
+) -> None:
+    """Speed and memory of whole commands, by network and size. Run it on an idle machine."""
+    warn_if_busy()
+    if json_path is not None:
+        check_output(json_path, [], overwrite)
+    found: list[Speed] = []
+    decoding: dict[str, float] = {}
+    with tempfile.TemporaryDirectory(prefix="speed-") as name:
+        folder = Path(name)
+        product = this_product(folder / "packages")
+        for width, height in sizes:
+            sample = Sample.of(moving_clip(folder / "clip.mp4", width, height, frames), frames)
+            found += measure_speed(product, sample, models, repeat, folder)
+            decoding[sample.size] = decoding_fps(sample, repeat, folder)
+    click.echo(speed_table(found, decoding, markdown=markdown))
+    host = machine()
+    click.echo(f"{product.name}, {frames} frames, best of {repeat}: {machine_line(host)}")
+    if json_path is not None:
+        result = {"schema": 1, "command": "speed", "version": product.name, "machine": host}
+        result |= {"speed": [one.as_json() for one in found], "decoding_fps": decoding}
+        write_json(json_path, result, [], overwrite)

@@ -10,16 +10,14 @@ workers on two cores. Run it on an idle machine.
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
 from demo.get_clip import DEFAULT_PATH, get_clip
+from measure.commands import watch
 
 MODELS = ("irn-h264-x2", "irn-h264-x4", "lanczos-x2")
 CRFS = (18, 22, 26, 30, 34, 38)
@@ -43,7 +41,7 @@ def bare(clip: Path, frames: int) -> float:
     """Seconds for all streams without irn-study."""
     models, crfs = ",".join(MODELS), ",".join(map(str, CRFS))
     with tempfile.TemporaryDirectory() as folder:
-        return _timed([sys.executable, "-c", _BARE, str(clip), folder, str(frames), models, crfs], None)
+        return watch([sys.executable, "-c", _BARE, str(clip), folder, str(frames), models, crfs]).seconds
 
 
 def study(clip: Path, frames: int, workers: int, cores: set[int] | None = None) -> float:
@@ -51,28 +49,8 @@ def study(clip: Path, frames: int, workers: int, cores: set[int] | None = None) 
     options = ["--models", ",".join(MODELS[1:]), "--anchors", MODELS[0], "--crf", ",".join(map(str, CRFS))]
     options += ["--metrics", "psnr", "--no-extend", "--frames", str(frames), "--workers", str(workers)]
     with tempfile.TemporaryDirectory() as folder:
-        command = [
-            sys.executable,
-            "-m",
-            "irn_video.pipeline.commands.study",
-            str(clip),
-            *options,
-            "--out",
-            folder,
-        ]
-        return _timed(command, cores)
-
-
-def _timed(command: Sequence[str], cores: set[int] | None) -> float:
-    before = os.sched_getaffinity(0)
-    start = time.monotonic()
-    try:
-        if cores is not None:
-            os.sched_setaffinity(0, cores)
-        subprocess.run(command, check=True, capture_output=True, env={**os.environ, "OMP_WAIT_POLICY": "PASSIVE"})
-    finally:
-        os.sched_setaffinity(0, before)
-    return time.monotonic() - start
+        command = [sys.executable, "-m", "irn_video.pipeline.commands.study", str(clip), *options, "--out", folder]
+        return watch(command, cores=cores).seconds
 
 
 @click.command()

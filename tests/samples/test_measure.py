@@ -17,7 +17,7 @@ from irn_video.codecs.reading.reader import VideoReader
 from irn_video.pipeline.system.opencv import cv2
 
 import measure
-from measure import bdrate, perceptual, rates, speed, tuning
+from measure import bdrate, perceptual, rates, stages, tuning
 from measure.__main__ import MEASUREMENTS, main
 from measure.clips import moving_clip
 from measure.panels import GAP, STRIP, worst_place, write_panels
@@ -83,22 +83,22 @@ class TestOnARealClip:
 
     @pytest.mark.alone
     def test_every_stage_is_timed(self, clip: Path, tmp_path: Path) -> None:
-        found = speed.measure_speed(clip, tmp_path, "lanczos-x2", frames=8, repeat=1)
+        found = stages.measure_stages(clip, tmp_path, "lanczos-x2", frames=8, repeat=1)
         assert (found.frames, found.width, found.height) == (8, 192, 128)
         assert set(found.stage_seconds) == {"decode", "network", "read source", "measure", "encode"}
         assert set(found.network_seconds) == {"predict", "reverse"}
         # The best halves may be of different runs, so they add up to less at most.
         assert sum(found.network_seconds.values()) <= found.stage_seconds["network"]
         assert all(seconds > 0 for seconds in (*found.stage_seconds.values(), found.overlap, found.send_seconds))
-        assert "8 frames" in speed.speed_table(found)
+        assert "8 frames" in stages.stages_table(found)
 
     @pytest.mark.alone
     def test_tuning_is_timed(self, clip: Path, tmp_path: Path) -> None:
-        cost = speed.measure_cost(clip, tmp_path, "irn-h264-x2", frames=8, repeat=1, adapt="fast")
+        cost = stages.measure_cost(clip, tmp_path, "irn-h264-x2", frames=8, repeat=1, adapt="fast")
         assert cost.video_seconds == pytest.approx(0.32)
         assert all(min(times) > 0 for times in (cost.send_seconds, cost.send_cpu_seconds, cost.receive_seconds))
         assert cost.send_seconds[1] > cost.send_seconds[0]
-        lines = speed.cost_table(cost).splitlines()
+        lines = stages.cost_table(cost).splitlines()
         assert lines[0] == "--adapt fast, 0.32 s of video"
         assert [line.split("  ")[0] for line in lines[1:]] == ["irn-send", "irn-send, all cores", "irn-receive"]
 
