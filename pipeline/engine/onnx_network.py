@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,7 +24,8 @@ CPU = "CPUExecutionProvider"
 # Weights that are constants are computed with in half the time, so a quantiser has a session of its own. To make one
 # takes 2 to 7 ms.
 _SESSIONS = 8
-_LARGEST_LAYER = 64 << 20  # bytes of the features of one layer, of which a session holds three
+_LARGEST_LAYER = 12 << 20  # bytes of the features of one layer, of which a session holds four
+_PICTURES = 3  # that are remembered: of as many types of H.264 frames
 _WORTHWHILE = 0.7  # of the picture that has to be computed again, above which all of it is
 Region = tuple[slice, slice]
 
@@ -116,6 +118,7 @@ class OnnxNetwork:
         self._reach = 4 + spec.depth  # cells: local means 2, first and last layer 1 each, and the body
         self._session = lru_cache(maxsize=_SESSIONS)(self._made)
         self._seen: dict[_Settings, _Seen] = {}
+        self._last: Array | None = None
 
     def __call__(self, packed: Array, qp: float, unit: float, temperature: float) -> tuple[Array, ...]:
         """What it says of a picture, in cells.
@@ -134,7 +137,7 @@ class OnnxNetwork:
         session, seen = self._session(settings), self._seen.get(settings)
         height, width = (side // self._fold for side in packed.shape[1:])
         whole = (slice(0, height), slice(0, width))
-        changed = self._changed(seen.packed, packed) if seen and seen.packed.shape == packed.shape else whole
+        changed = self._changed(seen.packed if seen else None, packed)
         if seen is not None and changed != whole:
             said = tuple(array.copy() for array in seen.said)
         else:
@@ -151,9 +154,11 @@ class OnnxNetwork:
             self._remember(settings, _Seen(packed, said))
         return said
 
-    def _changed(self, before: Array, now: Array) -> Region:
+    def _changed(self, before: Array | None, now: Array) -> Region:
         """The cells that have to be computed again, as the smallest rectangle, empty if there are none."""
         height, width = (side // self._fold for side in now.shape[1:])
+        if before is None or before.shape != now.shape:
+            return slice(0, height), slice(0, width)
         different = (before != now).any(0).reshape(height, self._fold, width, self._fold).any((1, 3))
         rows, columns = (np.flatnonzero(different.any(axis)) for axis in (1, 0))
         if not rows.size:
@@ -172,8 +177,10 @@ class OnnxNetwork:
         channels = max(self._spec.width, *self._channels(_Settings(0, 0, 0)))
         count = columns.stop - columns.start + 2 * self._reach
         most = max(self._reach, _LARGEST_LAYER // (4 * channels * count) - 2 * self._reach)
-        for top in range(rows.start, rows.stop, most):
-            yield slice(top, min(rows.stop, top + most)), columns
+        bands = -(-(rows.stop - rows.start) // most)
+        edges = [rows.start + (rows.stop - rows.start) * band // max(1, bands) for band in range(bands + 1)]
+        for top, bottom in pairwise(edges):
+            yield slice(top, bottom), columns
 
     def _channels(self, settings: _Settings) -> tuple[int, ...]:
         latent = PACKED * (self._spec.scale**2 - 1)
@@ -181,9 +188,13 @@ class OnnxNetwork:
         return (said, latent) if settings.temperature else (said,)
 
     def _remember(self, settings: _Settings, seen: _Seen) -> None:
-        """For the quantisers of late; memory is for few pictures."""
+        """For the quantisers of late, where anything stands still."""
+        before, self._last = self._last, seen.packed
+        if before is not None and self._changed(before, seen.packed) == self._changed(None, seen.packed):
+            self._seen = {}
+            return
         recent = {key: value for key, value in self._seen.items() if key != settings}
-        self._seen = {**dict(list(recent.items())[-2:]), settings: seen}
+        self._seen = {**dict(list(recent.items())[1 - _PICTURES :]), settings: seen}
 
     def _made(self, settings: _Settings) -> onnxruntime.InferenceSession:
         from onnx.helper import make_tensor_value_info
