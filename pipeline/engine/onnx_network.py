@@ -77,6 +77,7 @@ class Runtime:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads, options.inter_op_num_threads = self.threads, 1
         options.log_severity_level = 3
+        options.enable_mem_pattern = False  # sizes differ between bands, and each would have its own memory
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.add_session_config_entry("session.use_env_allocators", "1")
         providers = [self.provider] if self.provider == CPU else [self.provider, CPU]
