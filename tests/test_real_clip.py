@@ -35,6 +35,7 @@ PEERS = {
     "irn-h264-x1": ("lanczos-x1", 0),
     "irn-h264-x2": ("lanczos-x2", 1),
     "irn-h264-x2-base": ("lanczos-x2", 1),
+    "irn-h264-x2-lite": ("lanczos-x2", 1),
     "irn-h264-x4": ("lanczos-x4", 1),
 }
 # PSNR-Y and PSNR-YUV in dB and kbit/s at each CRF. x264 may differ by a few bytes between processors.
@@ -42,6 +43,7 @@ GOLDEN: dict[str, tuple[tuple[float, float, float], ...]] = {
     "irn-h264-x1": ((46.557, 47.211, 3880.0), (39.715, 40.993, 2052.3), (34.460, 36.191, 876.3)),
     "irn-h264-x2": ((38.675, 40.119, 1964.7), (35.285, 36.865, 901.7), (30.874, 32.899, 355.9)),
     "irn-h264-x2-base": ((38.680, 40.071, 1954.9), (35.288, 36.830, 892.8), (30.854, 32.840, 347.2)),
+    "irn-h264-x2-lite": ((38.736, 40.217, 1964.9), (35.222, 36.831, 901.9), (30.791, 32.818, 356.1)),
     "irn-h264-x4": ((32.083, 34.306, 663.7), (30.646, 32.644, 326.2), (27.619, 29.858, 129.9)),
 }
 TOLERANCE_DB, TOLERANCE_RATE = 0.02, 0.01

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
+from irn_video.codecs.errors import TrainingFailed
 from irn_video.pipeline.network import CodecAwareRescaler, InvertibleRescaler
 from irn_video.pipeline.training.config import TrainConfig
 from irn_video.pipeline.training.mixing import mixed_batches
@@ -29,6 +31,9 @@ class CodecTask(Task[Samples]):
     Squared errors are weighted by one over those of the plain wavelet reconstruction of the whole picture, which makes
     the gradient that of the mean PSNR over pictures. The latent's standard deviation learns by Gaussian likelihood
     from the errors of its mean, without a gradient to the features. The sender's wavelet is fixed.
+
+    With a teacher, a larger network, errors against what it predicts count too. It tells what can be known of the
+    source, without the noise of what cannot, so that a small network needs fewer steps.
     """
 
     config: TrainConfig
@@ -39,9 +44,10 @@ class CodecTask(Task[Samples]):
         """Batches of decoded LR and clean HR crops."""
         config, seed = self.config, f"{self.config.seed}/{shard}"
         network = config.network.build()
+        teacher = _teacher(config.teacher, network) if config.teacher else None
 
         def groups_from(first: int) -> CodedGroups:
-            return CodedGroups(self.source, config.codec, network, config.crop, seed, first)
+            return CodedGroups(self.source, config.codec, network, config.crop, seed, first, teacher)
 
         return mixed_batches(groups_from, concatenate, size=config.batch // config.shards, step=step, seed=seed)
 
@@ -50,10 +56,14 @@ class CodecTask(Task[Samples]):
         lr, target = batch.lr.float() / 255, batch.target.float()
         prediction = network.predict(lr, batch.qp)
         weight = batch.weight * torch.tensor(_PLANE_WEIGHTS, device=lr.device)
-        errors = plane_errors(torch.cat((prediction.lr, prediction.mean), 1).float(), target) * weight
+        predicted = torch.cat((prediction.lr, prediction.mean), 1).float()
+        errors = plane_errors(predicted, target) * weight
         plain = plane_errors(torch.cat((lr, torch.zeros_like(prediction.mean)), 1), target) * weight
         latent = target[:, network.channels :]
         total = errors.sum() / len(batch)
+        if self.config.teacher:
+            taught = (plane_errors(predicted, batch.taught.float()) * weight).sum() / len(batch)
+            total = torch.lerp(total, taught, self.config.teaching)
         if latent.shape[1]:
             variance = prediction.std.float().square()
             spread = nn.functional.gaussian_nll_loss(prediction.mean.detach().float(), latent, variance, eps=1e-8)
@@ -67,9 +77,30 @@ class CodecTask(Task[Samples]):
 
     def describe(self) -> tuple[str, str]:
         """For the card."""
-        codec = self.config.codec
+        codec, teacher = self.config.codec, self.config.teacher
         return (
             f"through x264 ({', '.join(sorted(set(codec.presets)))}) at CRF {codec.crf_min:g} to {codec.crf_max:g}, "
-            "sender fixed",
+            "sender fixed"
+            + (f", {self.config.teaching:g} of the loss against {Path(teacher).stem}" if teacher else ""),
             f"{len(self.source.photos)} photographs in synthetic motion and {len(self.source.clips)} clips",
         )
+
+
+def _teacher(name: str, network: InvertibleRescaler) -> InvertibleRescaler:
+    """The network that teaches `network`.
+
+    Raises:
+        UnknownModel, MissingFile, BadWeights: see `load_model`.
+        TrainingFailed: its predictions are not of the same wavelet's coefficients.
+    """
+    from irn_video.pipeline.zoo import load_model  # which a machine that has PyTorch alone cannot
+
+    teacher = load_model(name).network
+    senders = [
+        {key: value for key, value in part.state_dict().items() if key.startswith("wavelet.")}
+        for part in (teacher, network)
+    ]
+    same = isinstance(teacher, CodecAwareRescaler) and teacher.scale == network.scale
+    if not same or any(not torch.equal(value, senders[1][key]) for key, value in senders[0].items()):
+        raise TrainingFailed(f"{name} cannot teach a network with another sender", hint="name another teacher")
+    return teacher

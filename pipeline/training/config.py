@@ -64,6 +64,8 @@ class TrainConfig:
         network: its architecture.
         codec: how the LR pictures are coded on their way (codec-aware networks only).
         perceptual: adversarial training (paper networks only).
+        teacher: name or weights file of a larger network of the same scale to learn from; empty for none.
+        teaching: how much of the loss is against what the teacher predicts, the rest is against the source.
         crop: side of the HR crops in samples, a multiple of 8.
         batch: crops per step.
         shards: independent streams of data that make up a batch; as many processes or a divisor of it may share them.
@@ -94,6 +96,8 @@ class TrainConfig:
     temperature: float = 0.05
     codec: CodecConfig = field(default_factory=CodecConfig)
     perceptual: PerceptualConfig = field(default_factory=PerceptualConfig)
+    teacher: str = ""
+    teaching: float = 0.6
     crop: int = 224
     batch: int = 16
     shards: int = 1
@@ -153,6 +157,10 @@ def _check_ranges(config: TrainConfig, path: Path) -> None:
         'crop must be a multiple of 32 unless codec.sender is "fixed"': (
             config.codec.sender == "fixed" or config.crop % 32 == 0
         ),
+        'teacher needs a codec-aware network and codec.sender = "fixed"': (
+            not config.teacher or (config.network.family == "codec-aware" and config.codec.sender == "fixed")
+        ),
+        "teaching must be from 0 to 1": 0 <= config.teaching <= 1,
         "codec.sender_rate must be from 0 to 1": 0 <= config.codec.sender_rate <= 1,
         "codec.rate_weight must be from 0 to 10": 0 <= config.codec.rate_weight <= 10,
         "perceptual.adversarial, features and rate must be from 0 to 100": all(

@@ -40,6 +40,7 @@ class Manifest:
         crop: side of the HR crops.
         samples: per batch of a shard.
         shards: independent streams.
+        teacher: whose predictions they hold, empty for none.
         pools: files per shard, of sixteen batches each.
         how, data: for the model card.
     """
@@ -49,6 +50,7 @@ class Manifest:
     crop: int
     samples: int
     shards: int
+    teacher: str
     pools: int
     how: str
     data: str
@@ -92,7 +94,7 @@ class PackedGroups:
         for name, value in wanted.items():
             if (found := getattr(self.manifest, name)) != value:
                 raise TrainingFailed(
-                    f"the data was prepared for {name} {found}, not {value}", path=self.folder, hint="pack it again"
+                    f"the data was prepared for {name} {found!r}, not {value!r}", path=self.folder, hint="pack it again"
                 )
 
     def pool(self, shard: int, index: int) -> dict[str, Tensor]:
@@ -188,6 +190,7 @@ def _expected(config: TrainConfig) -> dict[str, Any]:
         "crop": config.crop,
         "samples": config.batch // config.shards,
         "shards": config.shards,
+        "teacher": config.teacher,
     }
 
 

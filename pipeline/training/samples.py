@@ -39,12 +39,14 @@ class Samples:
         target: LR picture and latent of the clean HR, (N, 6·scale², h, w) float16.
         qp: mean quantiser of each LR picture, (N,).
         weight: one over the squared error of the plain wavelet reconstruction of the whole picture, Y, U, V, (N, 3).
+        taught: what a teacher makes of `lr`, shaped as the target; no channels without a teacher.
     """
 
     lr: Tensor
     target: Tensor
     qp: Tensor
     weight: Tensor
+    taught: Tensor
 
     def __len__(self) -> int:
         return len(self.lr)
@@ -70,7 +72,7 @@ def concatenate(parts: list[Samples]) -> Samples:
 class CodedGroups(IterableDataset[Samples]):
     """Endless groups of samples, each from one sequence coded at a few random qualities.
 
-    Group number `index` is a function of `seed` and `index` alone; iteration begins at `first`.
+    Group number `index` is a function of `seed`, `index` and `teacher` alone; iteration begins at `first`.
     """
 
     source: SequenceSource
@@ -79,6 +81,7 @@ class CodedGroups(IterableDataset[Samples]):
     crop: int
     seed: str
     first: int = 0
+    teacher: InvertibleRescaler | None = None
 
     def __iter__(self) -> Iterator[Samples]:
         worker = get_worker_info()
@@ -116,7 +119,15 @@ class CodedGroups(IterableDataset[Samples]):
             weight = 1 / (plane_errors(plain, target)[0] + _LEAST_ERROR)
             qp = torch.tensor(qps[index])
             rows += [(*_crop(arrived, target, side, rng), qp, weight) for _ in range(_CROPS_PER_PICTURE)]
-        return Samples(*(torch.stack(column) for column in zip(*rows, strict=True)))
+        arrived, target, qp, weight = (torch.stack(column) for column in zip(*rows, strict=True))
+        return Samples(arrived, target, qp, weight, self._taught(arrived, target, qp))
+
+    def _taught(self, arrived: Tensor, target: Tensor, qp: Tensor) -> Tensor:
+        """The teacher sees the crops alone, as who learns from it does."""
+        if self.teacher is None:
+            return target[:, :0]
+        prediction = self.teacher.predict(arrived.float() / 255, qp)
+        return torch.cat((prediction.lr, prediction.mean), 1).half()
 
 
 def plane_errors(predicted: Tensor, target: Tensor) -> Tensor:

@@ -2,23 +2,39 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
 import pytest
 import torch
 from irn_video.codecs.errors import TrainingFailed
-from irn_video.pipeline.network import CodecAwareRescaler
+from irn_video.pipeline.network import CodecAwareRescaler, InvertibleRescaler
 from irn_video.pipeline.network.spec import NetworkSpec
 from irn_video.pipeline.training import mixing, samples
 from irn_video.pipeline.training.codec_task import CodecTask
 from irn_video.pipeline.training.config import CodecConfig, TrainConfig
+from irn_video.pipeline.training.packed import POOL_BATCHES, PackedGroups, PackedTask, prepare
 from irn_video.pipeline.training.samples import CodedGroups, plane_errors
 from irn_video.pipeline.training.sender_task import MovingCrops, SenderTask, _crops, _mosaics
 from irn_video.pipeline.training.sequences import SequenceSource, find_files
 from irn_video.pipeline.training.surrogates import METHODS, Method
+from irn_video.pipeline.training.trainer import Trainer
+from irn_video.pipeline.zoo import load_model
 
 CODEC = CodecConfig(crf_min=18, crf_max=30, presets=("ultrafast",), frames=3)
+TAUGHT = TrainConfig(
+    "x",
+    NetworkSpec("codec-aware", width=8, depth=1),
+    codec=CODEC,
+    teacher="irn-h264-x2",
+    crop=64,
+    batch=4,
+    optimizer="muon",
+    learning_rate=0.01,
+    warmup=1,
+    ema=0.5,
+)
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +78,59 @@ def test_groups_are_functions_of_their_number(source: SequenceSource) -> None:
     for one, other in zip(first.tensors(), again.tensors(), strict=True):
         assert torch.equal(one, other)
     assert not torch.equal(first.lr, groups.group(5).lr)
+
+
+class TestTeacher:
+    def test_samples_hold_what_it_says(self, source: SequenceSource) -> None:
+        student, teacher = CodecAwareRescaler(8, 1), load_model(TAUGHT.teacher).network
+        alone = CodedGroups(source, CODEC, student, 64, "0").group(1)
+        taught = CodedGroups(source, CODEC, student, 64, "0", teacher=teacher).group(1)
+        for one, other in zip(alone.tensors()[:-1], taught.tensors()[:-1], strict=True):
+            assert torch.equal(one, other)
+        assert alone.taught.shape == (len(alone), 0, 16, 16)
+        assert taught.taught.dtype == torch.float16
+        with torch.no_grad():
+            said = teacher.predict(taught.lr[5:6].float() / 255, float(taught.qp[5]))
+        assert torch.allclose(torch.cat((said.lr, said.mean), 1), taught.taught[5:6].float(), atol=1e-3)
+
+    def test_a_share_of_the_loss_is_against_it(self, source: SequenceSource) -> None:
+        teacher = load_model(TAUGHT.teacher).network
+        batch = CodedGroups(source, CODEC, CodecAwareRescaler(8, 1), 64, "0", teacher=teacher).group(1)
+        student = TAUGHT.network.build()
+        torch.nn.init.normal_(student.restorer.last.weight, std=0.1)  # type: ignore[union-attr, arg-type]
+        rng = torch.Generator()
+
+        def total(teaching: float, network: InvertibleRescaler, name: str = TAUGHT.teacher) -> float:
+            task = CodecTask(replace(TAUGHT, teaching=teaching, teacher=name), source)
+            return float(task.loss(network, batch, rng).total)
+
+        source_alone, half, teacher_alone = (total(share, student) for share in (0, 0.5, 1))
+        assert half == pytest.approx((source_alone + teacher_alone) / 2, rel=1e-4)
+        assert abs(source_alone - teacher_alone) > 0.01
+        assert total(1, teacher) < 0.01 < 0.1 < total(0, teacher)
+        assert total(1, student, "") == source_alone  # without a teacher the share says nothing
+
+    def test_training_on_prepared_data_that_hold_it(
+        self, source: SequenceSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(mixing, "_GROUPS", 2)
+        list(prepare(CodecTask(TAUGHT, source), TAUGHT, tmp_path / "data", 1))
+        data = PackedGroups.open(tmp_path / "data")
+        assert data.pool(0, 0)["taught"].shape == (4 * POOL_BATCHES, 24, 16, 16)
+        monkeypatch.setattr("irn_video.pipeline.zoo.load_model", None)  # the teacher is needed where data are made
+        trainer = Trainer(replace(TAUGHT, teaching=1), data, tmp_path / "run", steps=48)
+        before = trainer.task.loss(trainer.averaged(), next(trainer.task.batches(0, 0)), torch.Generator())
+        trainer.run(lambda _: None)
+        after = trainer.task.loss(trainer.averaged(), next(trainer.task.batches(0, 0)), torch.Generator())
+        assert float(after.total) < 0.9 * float(before.total)
+        assert float(after.error) < float(before.error)  # what it learns from the teacher holds for the source
+        with pytest.raises(TrainingFailed, match="prepared for teacher 'irn-h264-x2', not ''"):
+            PackedTask(replace(TAUGHT, teacher=""), data)
+
+    @pytest.mark.parametrize("name", ["irn-h264-x4", "irn-x2"])
+    def test_another_sender_is_refused(self, name: str, source: SequenceSource) -> None:
+        with pytest.raises(TrainingFailed, match=f"{name} cannot teach"):
+            next(CodecTask(replace(TAUGHT, teacher=name), source).batches(0, 0))
 
 
 def test_crops_larger_than_all_pictures_are_an_error(source: SequenceSource, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -140,6 +140,9 @@ class TestConfig:
             ('loss = "max"\n' + GOOD, "loss must be one of"),
             ("weight_decay = 2\n" + GOOD, "weight_decay"),
             ("workers = 0\n" + GOOD, "workers"),
+            ("teaching = 1.5\n" + GOOD, "teaching must be from 0 to 1"),
+            ('teacher = "x"\n' + GOOD + '[codec]\nsender = "surrogate"\n', "teacher needs a codec-aware network"),
+            ('teacher = "x"\n' + GOOD.replace("codec-aware", "paper"), "teacher needs a codec-aware network"),
         ],
     )
     def test_bad_configurations_name_the_fault(self, text: str, message: str, tmp_path: Path) -> None:

@@ -61,6 +61,13 @@ def test_shipped_cards_are_complete(entry: ModelEntry) -> None:
         assert "not measured" not in text
 
 
+def test_the_lite_network_is_within_its_tier() -> None:
+    model, default = load_model("irn-h264-x2-lite"), load_model()
+    assert cost_of(model.network) == (model.card.macs_down, model.card.macs_up)
+    assert model.card.macs_down <= default.card.macs_down
+    assert model.card.macs_up <= 1300
+
+
 def test_paper_network_costs_what_is_published() -> None:
     assert cost_of(PaperRescaler(2))[0] == pytest.approx(15.38e9 / 192 / 192, rel=0.01)
 
