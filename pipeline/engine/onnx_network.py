@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 Array = NDArray[np.float32]
 CPU = "CPUExecutionProvider"
 # Weights that are constants are computed with in half the time, so a quantiser has a session of its own. To make one
-# takes 2 to 7 ms.
-_SESSIONS = 8
+# takes 4 ms, and its first picture as long again.
+_SESSION_BYTES = 32 << 20
 _LARGEST_LAYER = 12 << 20  # bytes of the features of one layer, of which a session holds four
 _PICTURES = 3  # that are remembered: of as many types of H.264 frames
 _WORTHWHILE = 0.7  # of the picture that has to be computed again, above which all of it is
@@ -115,9 +115,9 @@ class OnnxNetwork:
 
     def __init__(self, arrays: Mapping[str, Array], spec: NetworkSpec, runtime: Runtime) -> None:
         self._arrays, self._spec, self._runtime = arrays, spec, runtime
-        self._fold = fold_of(spec.scale)
+        self._fold, weights = fold_of(spec.scale), 2 * sum(array.nbytes for array in arrays.values())
         self._reach = 4 + spec.depth  # cells: local means 2, first and last layer 1 each, and the body
-        self._session = lru_cache(maxsize=_SESSIONS)(self._made)
+        self._session = lru_cache(maxsize=max(4, _SESSION_BYTES // weights))(self._made)
         self._seen: dict[_Settings, _Seen] = {}
         self._last: Array | None = None
 

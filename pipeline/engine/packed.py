@@ -12,6 +12,7 @@ from irn_video.codecs.errors import BadOption, BadUpdate
 from irn_video.codecs.picture import Layout, Picture
 from irn_video.pipeline.engine.engine import Draw, Engine, Planes
 from irn_video.pipeline.engine.rescaler import Received, Rescaler, Restoration
+from irn_video.pipeline.network.constants import QP_STEPS
 from irn_video.pipeline.planes import (
     Samples,
     carried_color,
@@ -99,6 +100,8 @@ class PackedRescaler(Rescaler):
         """The distribution of the latent, by convolutions in the engine's precision."""
         planes, unit = _planes(picture, _subsampled(picture))
         quantiser = picture.qp if picture.qp is not None else to.quantiser
+        if quantiser is not None:
+            quantiser = round(quantiser * QP_STEPS) / QP_STEPS
         return Received(picture, self._tuned(picture.update).predict(planes, unit, quantiser, to.temperature))
 
     def reverse(self, received: Received, to: Restoration, index: int = 0) -> Picture:

@@ -59,7 +59,7 @@ def rgb_mean_square(one: Picture, other: Picture) -> float:
     rows, columns = _Spread.to(other.height, vertical), _Spread.to(other.width, horizontal)
     bb, rr, both = (_squares(p, rows, columns) for p in (*chroma, chroma[0] + chroma[1]))
     gathered = _gathered(_gathered(luma, vertical).T, horizontal).T.astype(np.float64)
-    yb, yr = (float(np.vdot(gathered, p.astype(np.float64))) / _GATHERED**2 for p in chroma)
+    yb, yr = (float(np.einsum("yx,yx", gathered, p.astype(np.float64))) / _GATHERED**2 for p in chroma)
 
     _, luma_span, chroma_span = code_range(samples.color)
     kr, kb = luma_weights(samples.color, other.height)

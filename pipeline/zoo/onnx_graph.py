@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from irn_video.pipeline.network.basis import AROUND, BRIGHTNESS, CONTRAST, CellBasis
-from irn_video.pipeline.network.constants import DETAIL, PACKED, QP_CENTRE, QP_SPREAD, fold_of
+from irn_video.pipeline.network.constants import DETAIL, PACKED, QP_CENTRE, QP_SPREAD, QP_STEPS, fold_of
 from irn_video.pipeline.network.spec import NetworkSpec
 from numpy.typing import NDArray
 
@@ -97,14 +97,15 @@ class RestorerGraph:
         """What modulates the layers at a quantiser, (1,) → (1, n)."""
         value: Array = (qp.reshape(1, 1) - np.float32(QP_CENTRE)) / np.float32(QP_SPREAD)
         for weight, bias in self._embedding():
-            value = value @ weight.T + bias
+            value = np.einsum("nc,oc->no", value, weight) + bias  # not @: BLAS keeps threads busy waiting after it
             value = value / (1 + np.exp(-value))  # SiLU
         return value
 
     def condition_of(self, qp: str) -> str:
-        """Likewise for a quantiser that the graph is given."""
-        graph = self.graph
-        scaled = graph("Div", graph("Sub", qp, floats(QP_CENTRE)), floats(QP_SPREAD))
+        """Likewise for a quantiser that the graph is given, rounded as receivers do."""
+        graph, steps = self.graph, floats(QP_STEPS)
+        rounded = graph("Div", graph("Round", graph("Mul", qp, steps)), steps)
+        scaled = graph("Div", graph("Sub", rounded, floats(QP_CENTRE)), floats(QP_SPREAD))
         value = graph("Reshape", scaled, np.array((1, 1)))
         for weight, bias in self._embedding():
             value = graph("Gemm", value, weight, bias, transB=1)
@@ -183,7 +184,7 @@ class RestorerGraph:
         constant = np.concatenate((1 + constant[:channels], (1 + constant[:channels]) * bias + shift[1]))
         graph, pads = self.graph, _around(weight)
         if not isinstance(condition, str):
-            gain, shifts = np.split((condition @ slope.T + constant)[0], 2)
+            gain, shifts = np.split(np.einsum("nc,oc->no", condition, slope)[0] + constant, 2)
             return graph("Conv", x, weight * gain[:, None, None, None], shifts, pads=pads)
         gains, moved = graph.split(graph("Gemm", condition, slope, constant, transB=1), (channels, channels))
         weights = graph("Mul", weight, graph("Reshape", gains, np.array((channels, 1, 1, 1))))
