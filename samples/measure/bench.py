@@ -116,7 +116,7 @@ def scaling_table(name: str, paces: Mapping[int, Pace]) -> str:
     rows = [[name, "least fps", "median", "times as fast: least", "median"]]
     for count, pace in paces.items():
         times = ratios(pace.fps, fewest.fps)
-        rows.append([f"{count} cores", *cells(least_and_median(pace.fps), 1), *cells(times, 2)])
+        rows.append([f"{count} core{'s' * (count > 1)}", *cells(least_and_median(pace.fps), 1), *cells(times, 2)])
     return table(rows)
 
 

@@ -4,8 +4,8 @@ python samples/measure speed [--model irn-h264-x2] [--sizes 1280x720] [--markdow
 
 Whole irn-send and irn-receive of generated clips are timed, all networks in turn, beside Lanczos and beside a player
 that decodes an H.264 stream of full size. Frames a second are what frames after the first add to the time; the start is
-irn-receive of one frame, from the start of its process to its end. Figures are the best of several rounds, memory the
-most. The receiver measures against the source.
+irn-receive of one frame, from the start of its process to its end. Of several rounds the quickest runs count, and the
+most memory. The receiver measures against the source.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ def speed_table(found: Sequence[Speed], decoding: dict[str, float], *, markdown:
 
 
 def _best(pace: Pace) -> str:
-    return f"{max(pace.running_fps):.1f}" if pace.running_fps else "–"
+    return f"{pace.best_fps:.1f}" if pace.best_fps is not None else "–"
 
 
 @click.command()

@@ -269,8 +269,12 @@ class TestRuns:
     def test_rounds_in_which_frames_took_no_time(self) -> None:
         pace = Pace(8, (2.0, 3.0), (1, 1), (2.5, 2.5), 0)
         assert pace.running_fps == (14,)
+        assert pace.best_fps is None
         assert Pace(8, (2.0,), (1,), (2.5,), 0).running_fps == ()
         assert ratios((), pace.fps) is None
+
+    def test_a_start_that_was_held_up_does_not_flatter(self) -> None:
+        assert Pace(9, (4.0, 4.5), (1, 1), (2.0, 4.0), 0).best_fps == 4
 
     def test_memory_is_the_commands_own(self) -> None:
         """Not that of the process which starts it, which is larger here."""
