@@ -59,7 +59,7 @@ class DeviceOptions:
     """Where and how the network computes.
 
     Attributes:
-        device: `auto`, `cpu`, `cuda` or `cuda:N`.
+        device: `auto`, `cpu`, `cuda`, `cuda:N`, `torch` or `onnx:PROVIDER`, see `choose_engine`.
         precision: `auto`, `fp32`, `bf16` or `fp16`.
     """
 
@@ -76,11 +76,13 @@ class RestoringOptions(LatentOptions, DeviceOptions):
         upscaler: `model`, or, on the same LR stream, `lanczos` and `bicubic` for ordinary resampling, `rcan` for
             super-resolution.
         weights: official checkpoint of RCAN, for `rcan`.
+        reuse: parts of a frame that are exactly as they were before are not computed again; never changes a byte.
     """
 
     model: str | None = None
     upscaler: str = "model"
     weights: Path | str | None = None
+    reuse: bool = True
 
 
 def check_temperature(temperature: float | None) -> None:

@@ -54,7 +54,7 @@ def rescaler_for(card: StreamCard, options: RestoringOptions) -> Rescaler:
         WeightsMismatch, BadCard, UnknownModel, BadWeights, MissingFile, BadOption: see `load_for` and `load_rcan_for`.
     """
     if options.upscaler == "model":
-        return load_for(card, options.model, device=options.device, precision=options.precision)
+        return load_for(card, options.model, device=options.device, precision=options.precision, reuse=options.reuse)
     if options.weights is not None:
         return load_rcan_for(card, Path(options.weights), device=options.device, precision=options.precision)
     return Rescaler.load(f"{options.upscaler}-x{card.scale}", device=options.device, precision=options.precision)
@@ -71,13 +71,17 @@ class HasWeights(Protocol):
 Loaded = TypeVar("Loaded", bound=HasWeights)
 
 
-def load_for(card: StreamCard, name: str | None, *, device: str, precision: str, threads: int = 1) -> Rescaler:
+def load_for(
+    card: StreamCard, name: str | None, *, device: str, precision: str, threads: int = 1, reuse: bool = True
+) -> Rescaler:
     """The rescaler that restores a stream, see `load_as_made` and `Rescaler.load`.
 
     Raises:
         WeightsMismatch, BadCard, UnknownModel, BadWeights, MissingFile, BadOption: see `load_as_made`, `Rescaler.load`.
     """
-    return load_as_made(card, name, partial(Rescaler.load, device=device, precision=precision, threads=threads))
+    return load_as_made(
+        card, name, partial(Rescaler.load, device=device, precision=precision, threads=threads, reuse=reuse)
+    )
 
 
 def load_as_made(

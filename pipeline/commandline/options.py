@@ -59,7 +59,7 @@ def device_options(function: Function) -> Function:
             default="auto",
             show_default=True,
             metavar="auto|cpu|cuda[:N]",
-            help="Where the network runs.",
+            help="Where the network runs; also torch (PyTorch on the CPU), onnx:PROVIDER (of ONNX Runtime).",
         ),
         option(
             "--precision",

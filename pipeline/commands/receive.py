@@ -97,6 +97,16 @@ if TYPE_CHECKING:
     metavar="FILE",
     help="Official checkpoint for --upscaler rcan, of the stream's scale: RCAN_BIX2.pt or RCAN_BIX4.pt.",
 )
+@option(
+    "--no-reuse",
+    "reuse",
+    group="Network",
+    rare=True,
+    is_flag=True,
+    flag_value=False,
+    default=True,
+    help="Compute what stands still again for every frame; changes the time, never the result.",
+)
 @latent_options(
     temperature_help="0 restores the mean (best PSNR), 1 samples full detail [default: the stream's].",
     seed_help="Of the sampled latents [default: the stream's].",

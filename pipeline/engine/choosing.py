@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _ONNX = "onnx:"
 
 
-def named_rescaler(name: str, device: str, precision: str, threads: int) -> Rescaler:
+def named_rescaler(name: str, device: str, precision: str, threads: int, *, reuse: bool) -> Rescaler:
     """See `Rescaler.load`."""
     if name in RESAMPLERS:
         check_device(device, precision)  # which it does not need, but what was asked for must be there
@@ -33,7 +33,7 @@ def named_rescaler(name: str, device: str, precision: str, threads: int) -> Resc
         raise unknown_model(name, tuple(RESAMPLERS)) from error
     weights = read_weights(path)
     if weights.card.network.family == "codec-aware":
-        return PackedRescaler(weights, *choose_engine(weights, device, precision, threads))
+        return PackedRescaler(weights, *choose_engine(weights, device, precision, threads, reuse=reuse))
     from irn_video.pipeline.engine.device import choose_device
     from irn_video.pipeline.engine.rgb import RgbRescaler
 
@@ -42,7 +42,7 @@ def named_rescaler(name: str, device: str, precision: str, threads: int) -> Resc
 
 
 def choose_engine(
-    weights: Weights, device: str = "auto", precision: str = "auto", threads: int = 1
+    weights: Weights, device: str = "auto", precision: str = "auto", threads: int = 1, *, reuse: bool = True
 ) -> tuple[Engine, tuple[str, ...]]:
     """What runs a codec-aware network, and where that is not what was asked for.
 
@@ -54,11 +54,12 @@ def choose_engine(
         device: `auto`, `cpu`, `cuda`, `cuda:N`, `torch` or `onnx:NAME`.
         precision: `auto`, `fp32`, `bf16` or `fp16`.
         threads: of ONNX Runtime for each picture.
+        reuse: see `Runtime`.
 
     Raises:
         BadOption, UnavailableDevice: see `choose_device` and `Runtime.named`.
     """
-    runtime = _runtime(device, precision, threads)
+    runtime = _runtime(device, precision, threads, reuse=reuse)
     if runtime is not None:
         return OnnxEngine(weights, runtime), ()
     from irn_video.pipeline.engine.device import choose_device
@@ -74,7 +75,7 @@ def check_device(device: str, precision: str) -> None:
     Raises:
         BadOption, UnavailableDevice: see `choose_engine`.
     """
-    if _runtime(device, precision, 1) is None:
+    if _runtime(device, precision) is None:
         from irn_video.pipeline.engine.device import choose_device
 
         choose_device(device, precision)
@@ -93,10 +94,10 @@ def network_rescaler(model: LoadedModel, device: Device) -> Rescaler:
     return PackedRescaler(weights, TorchEngine(model.network, device), warnings)
 
 
-def _runtime(device: str, precision: str, threads: int) -> Runtime | None:
+def _runtime(device: str, precision: str, threads: int = 1, *, reuse: bool = True) -> Runtime | None:
     """Of ONNX Runtime, or None for PyTorch; what is not known is left to `choose_device` to refuse."""
     if device.startswith(_ONNX) and precision in ("auto", "fp32"):
-        return Runtime.named(device.removeprefix(_ONNX), threads)
+        return Runtime.named(device.removeprefix(_ONNX), threads, reuse=reuse)
     if precision not in ("auto", "fp32") or device not in ("auto", "cpu"):
         return None
     if device == "auto" and _may_have_gpu():
@@ -104,7 +105,7 @@ def _runtime(device: str, precision: str, threads: int) -> Runtime | None:
 
         if choose_device(device, precision).torch_device.type == "cuda":
             return None
-    return Runtime(CPU, threads)
+    return Runtime(CPU, threads, reuse)
 
 
 def _may_have_gpu() -> bool:

@@ -69,7 +69,14 @@ class Rescaler(ABC):
     workers: int = 1
 
     @staticmethod
-    def load(name: str = DEFAULT_MODEL, *, device: str = "auto", precision: str = "auto", threads: int = 1) -> Rescaler:
+    def load(
+        name: str = DEFAULT_MODEL,
+        *,
+        device: str = "auto",
+        precision: str = "auto",
+        threads: int = 1,
+        reuse: bool = True,
+    ) -> Rescaler:
         """A rescaler by name: a network of the zoo, a weights file, `lanczos-x2`, `bicubic-x4`, ….
 
         Args:
@@ -78,6 +85,7 @@ class Rescaler(ABC):
             precision: likewise.
             threads: for each frame, on the CPU: one where several frames are worked on at a time, see `workers`; as
                 many as there are cores where frames come one by one, as they do live.
+            reuse: see `RestoringOptions`.
 
         Raises:
             UnknownModel, MissingFile, BadWeights: see `load_model`.
@@ -85,7 +93,7 @@ class Rescaler(ABC):
         """
         from irn_video.pipeline.engine.choosing import named_rescaler
 
-        return named_rescaler(name, device, precision, threads)
+        return named_rescaler(name, device, precision, threads, reuse=reuse)
 
     @property
     def multiple(self) -> int:
