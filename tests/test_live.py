@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import signal
 import socket
 import subprocess
@@ -30,8 +31,10 @@ from irn_video.codecs.links.url import LiveUrl
 from irn_video.codecs.picture import VideoFormat
 from irn_video.codecs.reading.reader import VideoReader, probe
 from irn_video.codecs.writing.writer import VideoWriter
+from irn_video.pipeline import pace
 from irn_video.pipeline.commands.stream import main
 from irn_video.pipeline.live.link import Link, LinkConditions
+from irn_video.receiver import live_restoring
 from irn_video.receiver.live import receive_live
 from irn_video.receiver.live_options import LiveReceiveOptions
 from irn_video.receiver.live_statistics import LiveStatistics
@@ -64,6 +67,7 @@ class Received(threading.Thread):
         self.statistics: LiveStatistics | None = None
         self.error: Exception | None = None
         self.said: list[str] = []
+        self.advice: list[str] = []
         self.sizes: set[tuple[int, int]] = set()
         self.start()
 
@@ -74,6 +78,7 @@ class Received(threading.Thread):
                 self.options,
                 show=lambda shown, _: self.sizes.add((shown.picture.width, shown.picture.height)),
                 say=self.said.append,
+                advise=self.advice.append,
             )
         except Exception as error:
             self.error = error
@@ -402,6 +407,7 @@ def test_two_processes(clip: Path, port: int, tmp_path: Path) -> None:
     found = json.loads(out)
     assert json.loads(sent.stdout)["frames"] >= found["arrived"] > 30
     assert found["psnr_y"] > 20
+    assert "advice" in found
     assert "irn-h264-x2 on CPU" in err
     assert "Traceback" not in err
 
@@ -515,8 +521,12 @@ class TestControl:
         assert receiver.sizes == {(640, 352)}
 
 
-def test_lanczos_where_the_network_has_no_time(clips: Any, port: int, tmp_path: Path) -> None:
-    """A network too slow for the pictures: all are shown or counted, and none is late by much."""
+def test_lanczos_where_the_network_has_no_time(
+    clips: Any, port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A network too slow for the pictures: all are shown or counted, none is late by much, and what would do is said."""
+    monkeypatch.setattr(live_restoring, "_TELLING", 5)
+    monkeypatch.setattr(pace, "_LEAST_SECONDS", 0.0)
     clip = clips.make(tmp_path / "in.mp4", size="640x352", frames=40, rate=60)
     receiver = Received(f"udp://127.0.0.1:{port}", options())
     listening(port)
@@ -527,6 +537,8 @@ def test_lanczos_where_the_network_has_no_time(clips: Any, port: int, tmp_path: 
     assert found.restored + found.late == found.arrived <= sent.frames
     assert found.delay_p95_ms is not None
     assert found.delay_p95_ms < 1500
+    (advice,) = receiver.advice
+    assert re.match(r"[\d.]+ of [\d.]+ frames a second restored here; (sent with --tier|no tier would)", advice)
 
 
 def test_pictures_are_thinned_out(clip: Path) -> None:

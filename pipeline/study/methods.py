@@ -49,7 +49,7 @@ class Method:
         """
         name, at, effort = text.rpartition("@")
         if at and effort in EFFORTS:
-            method = cls(name, None, effort)
+            method = cls(_SHORT.get(name, name), None, effort)
             if method.weights is None or method.scale == 1:
                 raise BadOption(f"{text}: only networks that shrink are tuned to a clip", hint="irn-h264-x2@fast")
             return method
