@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import random
-import re
 import signal
 import socket
 import subprocess
@@ -31,12 +30,12 @@ from irn_video.codecs.links.url import LiveUrl
 from irn_video.codecs.picture import VideoFormat
 from irn_video.codecs.reading.reader import VideoReader, probe
 from irn_video.codecs.writing.writer import VideoWriter
-from irn_video.pipeline import pace
 from irn_video.pipeline.commands.stream import main
 from irn_video.pipeline.live.link import Link, LinkConditions
-from irn_video.receiver import live_restoring
+from irn_video.pipeline.pace import PaceClock
 from irn_video.receiver.live import receive_live
 from irn_video.receiver.live_options import LiveReceiveOptions
+from irn_video.receiver.live_restoring import Restorers
 from irn_video.receiver.live_statistics import LiveStatistics
 from irn_video.receiver.originals import FileOriginals
 from irn_video.sender.camera import Camera
@@ -521,12 +520,8 @@ class TestControl:
         assert receiver.sizes == {(640, 352)}
 
 
-def test_lanczos_where_the_network_has_no_time(
-    clips: Any, port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A network too slow for the pictures: all are shown or counted, none is late by much, and what would do is said."""
-    monkeypatch.setattr(live_restoring, "_TELLING", 5)
-    monkeypatch.setattr(pace, "_LEAST_SECONDS", 0.0)
+def test_lanczos_where_the_network_has_no_time(clips: Any, port: int, tmp_path: Path) -> None:
+    """A network too slow for the pictures: all are shown or counted, and none is late by much."""
     clip = clips.make(tmp_path / "in.mp4", size="640x352", frames=40, rate=60)
     receiver = Received(f"udp://127.0.0.1:{port}", options())
     listening(port)
@@ -537,8 +532,19 @@ def test_lanczos_where_the_network_has_no_time(
     assert found.restored + found.late == found.arrived <= sent.frames
     assert found.delay_p95_ms is not None
     assert found.delay_p95_ms < 1500
-    (advice,) = receiver.advice
-    assert re.match(r"[\d.]+ of [\d.]+ frames a second restored here; (sent with --tier|no tier would)", advice)
+
+
+@pytest.mark.parametrize("said", ["", "sent with --tier lite it would keep up"])
+def test_what_would_do_is_said_at_the_end(said: str, clip: Path, port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    clocks: list[PaceClock] = []
+    monkeypatch.setattr(Restorers, "advice", lambda _, clock: clocks.append(clock) or said)
+    receiver = Received(f"udp://127.0.0.1:{port}", options())
+    listening(port)
+    send(clip, f"udp://127.0.0.1:{port}", seconds=1)
+    receiver.result()
+    assert receiver.advice == ([said] if said else [])
+    assert clocks[0].lr is not None
+    assert clocks[0].lr.width == 64
 
 
 def test_pictures_are_thinned_out(clip: Path) -> None:

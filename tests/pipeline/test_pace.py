@@ -13,15 +13,17 @@ from irn_video.codecs.bitstream.stamp import Stamp
 from irn_video.codecs.errors import BadWeights
 from irn_video.codecs.links.live_reader import Arrival
 from irn_video.pipeline import pace as paces
+from irn_video.pipeline.commands.stream import main as stream
 from irn_video.pipeline.engine.rescaler import Rescaler
 from irn_video.pipeline.inspection import inspect_stream
 from irn_video.pipeline.options import DeviceOptions
 from irn_video.pipeline.pace import Pace, PaceClock, advice, advice_for
 from irn_video.pipeline.restoring import restoration_of
 from irn_video.pipeline.upscalers import card_for
-from irn_video.receiver import ReceiveOptions, receive
+from irn_video.receiver import ReceiveOptions, live, receive
 from irn_video.receiver.live_options import LiveDial, LiveReceiveOptions
 from irn_video.receiver.live_restoring import Restorers
+from irn_video.receiver.live_statistics import LiveStatistics
 from irn_video.sender import SendOptions, send
 
 # Of two cores: 12 frames a second, 0.15 CPU seconds for each, of which the network took 0.125.
@@ -171,6 +173,22 @@ def test_live(came: int, restored: int, told: bool, hurried: Path, clips: Any, m
     assert said.startswith(f"{restored / 4:.3g} of {came / 4:.3g} frames a second restored here; " if told else "")
     clock.tick(1, 1, replace(frame, planes=tuple(plane[:16, :16] for plane in frame.planes)))
     assert not restorers.advice(clock)  # of another size than the last card says
+
+
+@pytest.mark.parametrize("said", ["", "sent with --tier lite it would keep up (about 27)"])
+def test_the_live_command_says_it(
+    said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def received(*_: object, advise: Any, **__: object) -> LiveStatistics:
+        if said:
+            advise(said)
+        return LiveStatistics()
+
+    monkeypatch.setattr(live, "receive_live", received)
+    assert stream(["receive", "udp://127.0.0.1:9", "--json"]) == 0
+    captured = capsys.readouterr()
+    assert captured.err.splitlines() == ([f"note: {said}"] if said else [])
+    assert json.loads(captured.out)["advice"] == (said or None)
 
 
 def test_weights_that_were_tuned_fit_no_other(hurried: Path, clips: Any) -> None:
