@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import statistics
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from irn_video.codecs.reading.reader import VideoReader
 from irn_video.codecs.reading.video_info import VideoInfo
 from irn_video.pipeline.engine.rescaler import Rescaler
 from irn_video.pipeline.options import DeviceOptions
+from irn_video.pipeline.pace import PaceClock, advice_for
 from irn_video.pipeline.restoring import check_size, restoration_of, restored_pictures
 from irn_video.pipeline.upscalers import load_for
 
@@ -49,11 +50,13 @@ class Speed:
         fps: frames a second, decoding included, measuring and encoding not.
         needed: frames a second of the stream; None if that is not known.
         device: what was used, in words.
+        advice: what would be quick enough, where this is not, see `advice_for`.
     """
 
     fps: float
     needed: float | None
     device: str
+    advice: str = ""
 
     @property
     def real_time(self) -> bool | None:
@@ -148,7 +151,7 @@ def inspect_stream(
     rescaler, trouble = (None, "") if card is None else _network(video, card, device)
     measured = None
     if speed and card is not None and rescaler is not None:
-        measured = _speed(path, stream, card, rescaler, video)
+        measured = _speed(path, stream, card, rescaler, video, device)
     return StreamInfo(video, card, trouble, packets, quantisers, measured)
 
 
@@ -165,20 +168,27 @@ def _quantisers(reader: VideoReader) -> Quantisers | None:
     return Quantisers(statistics.fmean(found), min(found), max(found), len(found)) if found else None
 
 
-def _speed(path: Path, stream: int | None, card: StreamCard, rescaler: Rescaler, video: VideoInfo) -> Speed | None:
+def _speed(
+    path: Path, stream: int | None, card: StreamCard, rescaler: Rescaler, video: VideoInfo, device: DeviceOptions
+) -> Speed | None:
     """Restore some frames: the first one, which warms everything up, does not count where there are others."""
     to = restoration_of(card, temperature=None, seed=None)
     done: list[float] = [time.monotonic()]
+    clock = PaceClock()
     with (
         VideoReader(path, stream=stream, frames=_TIMED_FRAMES, quantiser=True) as reader,
         restored_pictures(reader, rescaler, to, None) as restored,
     ):
-        for _ in restored:
+        for count, item in enumerate(restored, 1):
             done.append(time.monotonic())
+            clock.tick(count, count, item.lr)
             if done[-1] - done[0] > _TIMED_SECONDS:
                 break
     if len(done) < 2:
         return None
     since = done[1:] if len(done) > 2 else done
     fps = (len(since) - 1) / max(1e-6, since[-1] - since[0])
-    return Speed(fps, float(video.frame_rate) if video.frame_rate else None, rescaler.where)
+    found = Speed(fps, float(video.frame_rate) if video.frame_rate else None, rescaler.where)
+    if found.needed is None or found.real_time or clock.pace is None or clock.lr is None:
+        return found
+    return replace(found, advice=advice_for(clock.pace, found.needed, rescaler, clock.lr, to, device))

@@ -19,6 +19,7 @@ from irn_video.codecs.picture import Picture
 from irn_video.codecs.writing.output import check_output
 from irn_video.pipeline.flow import ahead, mapped, newest
 from irn_video.pipeline.options import check_types
+from irn_video.pipeline.pace import PaceClock
 from irn_video.pipeline.quality.psnr import PictureError
 from irn_video.receiver.live_options import LiveDial, LiveReceiveOptions
 from irn_video.receiver.live_restoring import Restorers
@@ -57,6 +58,7 @@ def receive_live(
     heard: Callable[[Arrival], None] | None = None,
     show: Callable[[LivePicture, LiveStatistics], None] | None = None,
     say: Callable[[str], None] | None = None,
+    advise: Callable[[str], None] | None = None,
 ) -> LiveStatistics:
     """Restore a live stream until it ends.
 
@@ -68,6 +70,7 @@ def receive_live(
         heard: called with every frame that arrives, restored or not, in the reader's thread: it must not wait.
         show: called with each restored frame and what has come so far.
         say: called with what was chosen, and with what is wrong, each once.
+        advise: called at the end, where the network had no time for many frames, with what would suit this machine.
 
     Raises:
         LinkFailed: no sender, or none whose frames can be restored.
@@ -85,7 +88,7 @@ def receive_live(
         if options.source is not None:
             originals = stack.enter_context(FileOriginals(Path(options.source), say))
         recorder = stack.enter_context(Recorder(options, say)) if options.output is not None else None
-        tally = Tally(reader)
+        tally, clock = Tally(reader), PaceClock()
         depth = _WAITING if options.fallback == "lanczos" else 2
         arrived = stack.enter_context(newest(tally.counted(_told(reader, heard)), depth))
         halfway = mapped(lambda _, arrival: restorers.predict(arrival, arrived.waiting), arrived)
@@ -101,6 +104,7 @@ def receive_live(
                 delay = time.time() - arrival.stamp.captured / 1e6
                 error = measured(picture, arrival, originals)
                 tally.done(delay, error, fallback)
+                clock.tick(tally.arrived - tally.refused, tally.restored - tally.fallback, arrival.picture)
                 if recorder is not None:
                     recorder.write(picture, arrival)
                 if show is not None:
@@ -112,6 +116,8 @@ def receive_live(
         found = tally.statistics()
     if not found.restored:
         raise LinkFailed(f"nothing that came from {url} could be restored", hint=restorers.complaint or None)
+    if advise is not None and (text := restorers.advice(clock)):
+        advise(text)
     return found
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from irn_video.codecs.bitstream.card import StreamCard
@@ -11,11 +12,13 @@ from irn_video.codecs.errors import IrnError
 from irn_video.codecs.links.live_reader import Arrival
 from irn_video.codecs.picture import Picture
 from irn_video.pipeline.engine.rescaler import Received, Rescaler, Restoration
+from irn_video.pipeline.pace import PaceClock, note_for
 from irn_video.pipeline.restoring import check_lr_size, restoration_of
 from irn_video.pipeline.system.cores import live_threads
 from irn_video.pipeline.upscalers import load_for
 from irn_video.receiver.live_options import LiveDial, LiveReceiveOptions
 
+_TELLING, _ENOUGH = 100, 0.9  # frames, and the share of them that is restored where the network has the time
 _SHORT = 0.02  # seconds; pictures that come in a bunch are no sign of a slow network
 
 
@@ -75,6 +78,18 @@ class Restorers:
         arrival = predicted.arrival
         picture = predicted.by.reverse(predicted.received, predicted.to, arrival.stamp.index)
         return picture, arrival, predicted.fallback
+
+    def advice(self, clock: PaceClock) -> str:
+        """What would suit a machine on which the network had no time for many frames; else nothing."""
+        pace, lr, card, made = clock.pace, clock.lr, self._card, self._made
+        if pace is None or lr is None or card is None or made is None:
+            return ""
+        if pace.came < _TELLING or pace.restored > _ENOUGH * pace.came:
+            return ""
+        with suppress(IrnError):  # the last frames before a change
+            check_lr_size(lr.width, lr.height, card)
+            return note_for(pace, pace.came / pace.seconds, made.network, lr, made.to, self._options)
+        return ""
 
     def _load(self, card: StreamCard) -> _Restorer | None:
         options, key = self._options, (card.model, card.model_sha256, card.scale)

@@ -25,6 +25,7 @@ from irn_video.codecs.writing.writer import VideoWriter, WriteSummary
 from irn_video.pipeline.engine.rescaler import Rescaler, Restoration
 from irn_video.pipeline.flow import Advance
 from irn_video.pipeline.options import EncoderOptions, RestoringOptions, VideoOptions
+from irn_video.pipeline.pace import PaceClock, note_for
 from irn_video.pipeline.quality.entries import FrameReport, SourceReport, StreamReport, Tuning
 from irn_video.pipeline.quality.metrics import PSNR_METRICS, parse_metrics
 from irn_video.pipeline.quality.report import Report
@@ -138,7 +139,9 @@ def receive(
             say(said_stream(reader.info) + f"{rescaler.name} on {rescaler.where}; {against}")
         scorer = stack.enter_context(Scorer(scored, output))
         started = time.monotonic()
-        written, restored = _write(reader, rescaler, to, meter, scorer, card, output, options, advance or _nothing)
+        written, restored, clock = _write(
+            reader, rescaler, to, meter, scorer, card, output, options, advance or _nothing
+        )
         elapsed = time.monotonic() - started
         damage, mended = reader.damage.describe() if reader.damage else "", reader.warnings
         stream = _stream_report(reader.info, card, written)
@@ -168,6 +171,7 @@ def receive(
         source=origin,
         scored=scored,
         elapsed_seconds=elapsed,
+        advice=_advice(clock, reader.info, rescaler, to, options),
     )
     return ReceiveResult(written, meter.source.info.path if meter and not unmeasured else None, unmeasured, report)
 
@@ -234,7 +238,7 @@ def _write(
     output: Path,
     options: ReceiveOptions,
     advance: Advance,
-) -> tuple[WriteSummary, list[_Done]]:
+) -> tuple[WriteSummary, list[_Done], PaceClock]:
     info = reader.info
     opened = partial(
         VideoWriter,
@@ -254,13 +258,23 @@ def _write(
     )
     total = info.frames if options.frames is None or info.frames is None else min(info.frames, options.frames)
     frames: list[_Done] = []
+    clock = PaceClock()
     with opened() as writer, restored_pictures(reader, rescaler, to, meter) as restored:
         for done, item in enumerate(restored, 1):
+            clock.tick(done, done, item.lr)
             writer.write(item.picture)
             scorer.take(item)
             frames.append(_Done(item.picture.pts_seconds, item.lr.qp, item.report))
             advance(done, total)
-        return writer.finish(), frames
+        return writer.finish(), frames, clock
+
+
+def _advice(clock: PaceClock, info: VideoInfo, rescaler: Rescaler, to: Restoration, options: ReceiveOptions) -> str:
+    """What there is to say on a machine that was too slow."""
+    pace, needed = clock.pace, info.frame_rate
+    if pace is None or clock.lr is None or needed is None or pace.fps >= needed:
+        return ""
+    return note_for(pace, float(needed), rescaler, clock.lr, to, options)
 
 
 def _coded(lr: VideoReader, restored: Sequence[_Done]) -> list[CodedFrame]:

@@ -22,7 +22,7 @@ from irn_video.pipeline.engine.rescaler import Rescaler
 from irn_video.pipeline.flow import ahead, newest
 from irn_video.pipeline.options import DeviceOptions, EncoderOptions, check_types
 from irn_video.pipeline.system.cores import live_threads
-from irn_video.pipeline.zoo import NETWORKS
+from irn_video.pipeline.zoo.tiers import network_of, networks_of
 from irn_video.sender.camera import Taken
 from irn_video.sender.congestion import CongestionControl, suitable_scale
 from irn_video.sender.options import SendOptions
@@ -37,7 +37,8 @@ class LiveSendOptions(EncoderOptions, DeviceOptions):
     The inherited fields are those of `EncoderSettings` and `DeviceOptions`; the codec is `h264` or `h265`.
 
     Attributes:
-        model: see `SendOptions`; None for scale 2 or 4 of `NETWORKS`, whichever suits the bit rate.
+        model: see `SendOptions`; None for scale 2 or 4, whichever suits the bit rate and is of the tier.
+        tier: see `SendOptions`; it counts where there is no model.
         congestion: send with less while the receiver reports loss or a queue.
         bitrate: bit/s; kept over every `buffer_seconds`.
         buffer_seconds: the smaller, the steadier the rate and the shorter the delay, and the worse the keyframes.
@@ -45,6 +46,7 @@ class LiveSendOptions(EncoderOptions, DeviceOptions):
     """
 
     model: str | None = None
+    tier: str | None = None
     congestion: bool = True
     bitrate: int = 800_000
     buffer_seconds: float = 0.5
@@ -56,7 +58,7 @@ class LiveControl:
     """What may be changed while a sender works, from any thread; it follows at the next keyframe.
 
     Attributes:
-        options: those in force; `bitrate`, `model` and `congestion` may be replaced.
+        options: those in force; `bitrate`, `model`, `tier` and `congestion` may be replaced.
         sending: what is sent with now, bit/s and network; None before the first frame.
 
     Raises:
@@ -82,6 +84,15 @@ class LiveControl:
     def set_model(self, model: str | None) -> None:
         """See `LiveSendOptions`; the sender keeps its network if it cannot use this one, and says so."""
         self.options = self._with(model=model)
+
+    def set_tier(self, tier: str | None) -> None:
+        """See `LiveSendOptions`; a model that was set is so no longer.
+
+        Raises:
+            BadOption: no such tier, or none of its networks is here.
+        """
+        network_of(2, tier)
+        self.options = self._with(model=None, tier=tier)
 
     def set_congestion(self, congestion: bool) -> None:
         """See `LiveSendOptions`."""
@@ -218,8 +229,10 @@ class _Setups:
     def _name(self, model: str | None, scale: int | None, bitrate: int | None = None) -> str:
         if model is not None:
             return model
-        info, bits = self._camera.info, bitrate or self._control.options.bitrate
-        return NETWORKS[suitable_scale(bits / (info.width * info.height * float(self._camera.rate)), scale)]
+        info, options = self._camera.info, self._control.options
+        bits = (bitrate or options.bitrate) / (info.width * info.height * float(self._camera.rate))
+        suitable = suitable_scale(bits, scale)
+        return network_of(suitable if suitable in networks_of(options.tier) else 2, options.tier)
 
     def _made(self, model: str, bitrate: int) -> _Setup:
         options, info = self._control.options, self._camera.info

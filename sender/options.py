@@ -22,7 +22,10 @@ class SendOptions(VideoOptions, EncoderOptions, LatentOptions, DeviceOptions):
     `LatentOptions` and `DeviceOptions`.
 
     Attributes:
-        model: a network of the zoo, a weights file, or `lanczos-x2`, `bicubic-x4`, …; None for that of `NETWORKS`.
+        model: a network of the zoo, a weights file, or `lanczos-x2`, `bicubic-x4`, …; None for that of `tier` and
+            `scale`.
+        tier: `lite`, `fast` or `base`: the network by what it costs the receiver, see `TIERS`; not with `model`. None
+            for that of `NETWORKS`. A search tries the networks of this tier alone, and plain coding.
         start: send from this time on, in seconds after the first frame.
         duration: send so many seconds.
         keyint_seconds: largest distance of keyframes, where `keyint` does not say it in frames; None for the codec's.
@@ -42,6 +45,7 @@ class SendOptions(VideoOptions, EncoderOptions, LatentOptions, DeviceOptions):
     """
 
     model: str | None = None
+    tier: str | None = None
     start: float | None = None
     duration: float | None = None
     keyint_seconds: float | None = None

@@ -32,8 +32,10 @@ from irn_video.codecs.reading.reader import VideoReader, probe
 from irn_video.codecs.writing.writer import VideoWriter
 from irn_video.pipeline.commands.stream import main
 from irn_video.pipeline.live.link import Link, LinkConditions
+from irn_video.pipeline.pace import PaceClock
 from irn_video.receiver.live import receive_live
 from irn_video.receiver.live_options import LiveReceiveOptions
+from irn_video.receiver.live_restoring import Restorers
 from irn_video.receiver.live_statistics import LiveStatistics
 from irn_video.receiver.originals import FileOriginals
 from irn_video.sender.camera import Camera
@@ -64,6 +66,7 @@ class Received(threading.Thread):
         self.statistics: LiveStatistics | None = None
         self.error: Exception | None = None
         self.said: list[str] = []
+        self.advice: list[str] = []
         self.sizes: set[tuple[int, int]] = set()
         self.start()
 
@@ -74,6 +77,7 @@ class Received(threading.Thread):
                 self.options,
                 show=lambda shown, _: self.sizes.add((shown.picture.width, shown.picture.height)),
                 say=self.said.append,
+                advise=self.advice.append,
             )
         except Exception as error:
             self.error = error
@@ -402,6 +406,7 @@ def test_two_processes(clip: Path, port: int, tmp_path: Path) -> None:
     found = json.loads(out)
     assert json.loads(sent.stdout)["frames"] >= found["arrived"] > 30
     assert found["psnr_y"] > 20
+    assert "advice" in found
     assert "irn-h264-x2 on CPU" in err
     assert "Traceback" not in err
 
@@ -527,6 +532,19 @@ def test_lanczos_where_the_network_has_no_time(clips: Any, port: int, tmp_path: 
     assert found.restored + found.late == found.arrived <= sent.frames
     assert found.delay_p95_ms is not None
     assert found.delay_p95_ms < 1500
+
+
+@pytest.mark.parametrize("said", ["", "sent with --tier lite it would keep up"])
+def test_what_would_do_is_said_at_the_end(said: str, clip: Path, port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    clocks: list[PaceClock] = []
+    monkeypatch.setattr(Restorers, "advice", lambda _, clock: clocks.append(clock) or said)
+    receiver = Received(f"udp://127.0.0.1:{port}", options())
+    listening(port)
+    send(clip, f"udp://127.0.0.1:{port}", seconds=1)
+    receiver.result()
+    assert receiver.advice == ([said] if said else [])
+    assert clocks[0].lr is not None
+    assert clocks[0].lr.width == 64
 
 
 def test_pictures_are_thinned_out(clip: Path) -> None:

@@ -34,6 +34,7 @@ ROOMS = (
     "pipeline.adaptation",
     "pipeline.restoring",
     "pipeline.upscalers",
+    "pipeline.pace",
     "pipeline.inspection",
     "sender",
     "receiver",

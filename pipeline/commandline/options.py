@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import click
 from irn_video.pipeline.commandline.help import option
+from irn_video.pipeline.zoo.tiers import TIERS
 
 _MOMENT = re.compile(r"(?:(?:([0-9]{1,4}):)?([0-9]{1,4}):)?([0-9]{1,9}(?:\.[0-9]{1,9})?)s?")
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -73,10 +74,23 @@ def device_options(function: Function) -> Function:
     )(function)
 
 
-def latent_options(*, temperature_help: str, seed_help: str, seed: int | None = 0) -> Callable[[Function], Function]:
+def tier_option(function: Function) -> Function:
+    """`--tier`."""
+    return option(
+        "--tier",
+        group="Network",
+        type=click.Choice(list(TIERS)),
+        help="The network by its speed: lite is the quickest, base restores best. What counts is the work of the "
+        "receiver. It is in place of --model; scale 2 has all tiers, 1 and 4 have base alone.",
+    )(function)
+
+
+def latent_options(
+    *, temperature_help: str, seed_help: str, seed: int | None = 0, rare: bool = False
+) -> Callable[[Function], Function]:
     """`--temperature` and `--seed`; `seed` is the default, None where something else knows it."""
     return combined(
-        option("--temperature", group="Network", type=float, metavar="T", help=temperature_help),
+        option("--temperature", group="Network", rare=rare, type=float, metavar="T", help=temperature_help),
         option(
             "--seed",
             group="Network",

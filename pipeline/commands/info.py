@@ -128,7 +128,8 @@ def _speed_words(speed: Speed) -> str:
     if speed.needed is None:
         return restored
     enough = "enough for real time" if speed.real_time else "too slow for real time"
-    return f"{restored}, the stream has {speed.needed:.4g}: {enough}"
+    advice = f"; {speed.advice}" if speed.advice else ""
+    return f"{restored}, the stream has {speed.needed:.4g}: {enough}{advice}"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

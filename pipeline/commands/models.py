@@ -17,7 +17,8 @@ from irn_video.pipeline.commandline.help import Group, option
 from irn_video.pipeline.commandline.running import run_command
 
 _LEAST_ROOM = 20  # of the last column
-_HEADS = ("NAME", "SCALE", "FROM", "WHAT")
+_HEADS = ("NAME", "SCALE", "TIER", "FROM", "WHAT")
+_NO_TIER = "-"
 _name_argument = click.argument("name", metavar="NAME|FILE", shell_complete=complete_models)
 
 
@@ -30,24 +31,35 @@ def command() -> None:
 @command.command("list")
 @option("--json", "as_json", is_flag=True, help="Print the cards of the networks on stdout as JSON.")
 def list_command(as_json: bool) -> None:
-    """List what can be named: networks, and ordinary resampling.
+    """List what can be named: networks with their tiers, and ordinary resampling.
 
     A line each; where stdout is a terminal, as wide as it.
     """
     from irn_video.codecs.kernels import RESAMPLERS
     from irn_video.pipeline.zoo import DEFAULT_MODEL, list_models
+    from irn_video.pipeline.zoo.tiers import tier_of
 
     entries = list_models()
     if as_json:
         click.echo(
-            json.dumps([{**asdict(e.card), "path": str(e.path), "shipped": e.shipped} for e in entries], indent=1)
+            json.dumps(
+                [
+                    {**asdict(e.card), "tier": tier_of(e.card.macs_up), "path": str(e.path), "shipped": e.shipped}
+                    for e in entries
+                ],
+                indent=1,
+            )
         )
         return
     rows = [_HEADS]
     for entry in entries:
         origin = "default" if entry.path.stem == DEFAULT_MODEL else "shipped" if entry.shipped else "imported"
-        rows.append((entry.path.stem, f"x{entry.card.network.scale}", origin, entry.card.summary))
-    rows += [(name, f"x{scale}", "built in", _resampling(kernel)) for name, (kernel, scale) in RESAMPLERS.items()]
+        card = entry.card
+        tier = tier_of(card.macs_up) or _NO_TIER
+        rows.append((entry.path.stem, f"x{card.network.scale}", tier, origin, card.summary))
+    rows += [
+        (name, f"x{scale}", _NO_TIER, "built in", _resampling(kernel)) for name, (kernel, scale) in RESAMPLERS.items()
+    ]
     _print(rows)
 
 
@@ -119,11 +131,13 @@ def _card(name: str) -> dict[str, Any]:
         kernel, scale = RESAMPLERS[name]
         return {"name": name, "scale": scale, "summary": _resampling(kernel), "parameters": 0}
     from irn_video.pipeline.zoo import find_model, read_model
+    from irn_video.pipeline.zoo.tiers import tier_of
 
     path = find_model(name, also=tuple(RESAMPLERS))
     model = read_model(path)
     parameters = sum(p.numel() for p in model.network.parameters())
-    return {**asdict(model.card), "parameters": parameters, "sha256": model.sha256, "path": str(path)}
+    tier = tier_of(model.card.macs_up)
+    return {**asdict(model.card), "tier": tier, "parameters": parameters, "sha256": model.sha256, "path": str(path)}
 
 
 def _resampling(kernel: str) -> str:

@@ -200,6 +200,8 @@ def _receive(job: Job, options: ReceiveOptions, talk: Talk) -> Report:
         result = receive(job.source, job.output, options, advance=advance, say=talk.before(advance), phase=phase)
     for text in result.report.warnings:
         talk.warn(text)
+    if result.report.advice:
+        talk.say(f"note: {result.report.advice}")
     talk.tell(f"{job.output}: {result.written.frames} frames restored")
     measured = result.report.means(parse_metrics(options.metrics)) if result.report.frames else ""
     talk.tell(measured or f"PSNR not measured: {result.unmeasured}")

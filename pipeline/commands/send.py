@@ -20,6 +20,7 @@ from irn_video.pipeline.commandline.options import (
     latent_options,
     part_options,
     paths_argument,
+    tier_option,
     video_options,
 )
 from irn_video.pipeline.commandline.purposes import PURPOSES, RATES, purpose_words, with_purpose
@@ -77,9 +78,11 @@ if TYPE_CHECKING:
     help="A network of irn-models list, or its weights [default: irn-h264-x2]. lanczos-x2 and bicubic-x2 are ordinary "
     "resampling.",
 )
+@tier_option
 @latent_options(
     temperature_help="The receiver's default: 0 (the mean) to 1 [default: the network's].",
     seed_help="Default seed of the receiver's latents.",
+    rare=True,
 )
 @option(
     "--adapt",
@@ -145,7 +148,8 @@ def command(
     from irn_video.sender.options import SendOptions
 
     context = click.get_current_context()
-    options, suffix = with_purpose(context, settled(context, options, *RATES))
+    options = settled(context, settled(context, options, *RATES), "model", "tier")
+    options, suffix = with_purpose(context, options)
     settings = SendOptions(scale=int(scale) if scale in ("1", "2", "4") else scale, **options)
     paths, out = arranged(paths, out)
     if report is not None and out is not None:

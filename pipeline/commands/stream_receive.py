@@ -102,6 +102,7 @@ def receive(url: str, as_json: bool, display: bool, web: int | None, host: str, 
 
     where, settings = LiveUrl.parse(url), LiveReceiveOptions(**options)
     shows, dial = [_lines()], LiveDial(settings.temperature)
+    advice: list[str] = []
     with ExitStack() as stack:
         if display:
             shows.append(_in_window(dial))
@@ -109,9 +110,12 @@ def receive(url: str, as_json: bool, display: bool, web: int | None, host: str, 
             watch = page().Watch(host, dial, measured=settings.source is not None)
             say(f"open {stack.enter_context(watch.running(web))}")
             shows.append(watch.show)
-        found = receive_live(where, settings, dial=dial, show=_all(shows), say=say)
+        found = receive_live(where, settings, dial=dial, show=_all(shows), say=say, advise=advice.append)
+    for text in advice:
+        say(f"note: {text}")
     if as_json:
-        click.echo(json.dumps({**asdict(found), "kbps": found.kbps, "fps": found.fps}, indent=1))
+        told = {**asdict(found), "kbps": found.kbps, "fps": found.fps, "advice": next(iter(advice), None)}
+        click.echo(json.dumps(told, indent=1))
     else:
         click.echo(summary(found))
 

@@ -48,7 +48,7 @@ from irn_video.pipeline.commands.stream_shared import say, send_options, stream_
     group="Output",
     rare=True,
     is_flag=True,
-    help="Obey lines on standard input: bitrate 400k, model NAME, scale 4, congestion off.",
+    help="Obey lines on standard input: bitrate 400k, model NAME, tier base, scale 4, congestion off.",
 )
 @option("--overwrite", group="Output", rare=True, is_flag=True, help="Replace an existing SDP file.")
 @option("--json", "as_json", group="Output", is_flag=True, help="Print what was sent as JSON.")

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from irn_video.codecs.errors import BadOption
+from irn_video.pipeline.commandline.config import settled
 from irn_video.pipeline.commandline.help import option
-from irn_video.pipeline.commandline.options import Function, bitrate, combined
+from irn_video.pipeline.commandline.options import Function, bitrate, combined, tier_option
 
 if TYPE_CHECKING:
     from irn_video.receiver.live_statistics import LiveStatistics
@@ -17,9 +18,10 @@ if TYPE_CHECKING:
 
 
 def stream_options(*, bitrate_help: str) -> Callable[[Function], Function]:
-    """`--model`, `--scale`, `--bitrate`, `--congestion`, `--seconds`, `--size`: what is sent."""
+    """`--model`, `--tier`, `--scale`, `--bitrate`, `--congestion`, `--seconds`, `--size`: what is sent."""
     return combined(
         option("--model", group="Network", metavar="NAME|FILE", help="A network of irn-models list, or a file."),
+        tier_option,
         option(
             "--scale",
             group="Network",
@@ -55,14 +57,16 @@ def stream_options(*, bitrate_help: str) -> Callable[[Function], Function]:
     )
 
 
-def send_options(model: str | None, scale: str, **options: Any) -> LiveSendOptions:
+def send_options(scale: str, **options: Any) -> LiveSendOptions:
     """What the command line says of the sender."""
-    from irn_video.pipeline.zoo import NETWORKS
+    from irn_video.pipeline.zoo.tiers import check_choice, network_of
     from irn_video.sender.live import LiveSendOptions
 
-    if model is None and scale != "auto":
-        model = NETWORKS[int(scale)]
-    return LiveSendOptions(model=model, **options)
+    options = settled(click.get_current_context(), options, "model", "tier")
+    check_choice(options["model"], options["tier"])
+    if options["model"] is None and scale != "auto":
+        options["model"] = network_of(int(scale), options["tier"])
+    return LiveSendOptions(**options)
 
 
 def page(name: str = "watch") -> Any:

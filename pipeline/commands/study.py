@@ -89,8 +89,8 @@ _workers = click.option(
     "--models",
     callback=_words,
     metavar="A,B",
-    help="Networks, weights files, or SENDER+UPSCALER: lanczos, bicubic or RCAN's checkpoint enlarges what SENDER "
-    "has made, as in bicubic-x2+RCAN_BIX2.pt [default: irn-h264-x2].",
+    help="Networks, tiers, weights files, or SENDER+UPSCALER: lanczos, bicubic or RCAN's checkpoint enlarges what "
+    "SENDER has made, as in bicubic-x2+RCAN_BIX2.pt [default: irn-h264-x2].",
 )
 @option("--anchors", callback=_words, metavar="A,B", help="full, lanczos, bicubic, … [default: full,lanczos].")
 @option("--codec", metavar="NAME", help="h264, h265 or av1 [default: h264].")

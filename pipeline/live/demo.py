@@ -24,6 +24,7 @@ from irn_video.pipeline.live.runtime import BrowserRuntime
 from irn_video.pipeline.live.server import PageServer
 from irn_video.pipeline.live.small_stream import SmallStream
 from irn_video.pipeline.zoo import NETWORKS, list_models
+from irn_video.pipeline.zoo.tiers import network_of
 from irn_video.receiver.live import LivePicture
 from irn_video.receiver.live_options import LiveDial
 from irn_video.receiver.live_statistics import LiveStatistics
@@ -165,7 +166,7 @@ class _Demo:
             case "model" if value in self._networks:
                 control.set_model(str(value))
             case "scale" if value in NETWORKS:
-                control.set_model(NETWORKS[number(name, value, 1, 4)])
+                control.set_model(network_of(number(name, value, 1, 4), control.options.tier))
             case "temperature":
                 self._dial.temperature = number(name, value, 0.0, 1.0)
             case "congestion" if isinstance(value, bool):

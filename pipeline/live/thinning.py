@@ -13,7 +13,7 @@ from irn_video.codecs.reading.video_info import VideoInfo
 from irn_video.pipeline.engine.rescaler import Rescaler, Restoration
 from irn_video.pipeline.planes import Samples, carried_color, resolved_color
 from irn_video.pipeline.system.cores import usable_cores
-from irn_video.pipeline.zoo import NETWORKS
+from irn_video.pipeline.zoo.tiers import network_of
 from irn_video.sender.camera import Camera
 from irn_video.sender.live import LiveSendOptions
 
@@ -25,7 +25,7 @@ _TYPICAL_QP = 28.0
 
 def thin_out(camera: Camera, options: LiveSendOptions, *, say: Callable[[str], None]) -> None:
     """Take fewer frames of a file if this machine cannot show all of them, and say so."""
-    model = options.model or NETWORKS[2]
+    model = options.model or network_of(2, options.tier)
     rescaler = Rescaler.load(model, device=options.device, precision=options.precision)
     if rescaler.wants_lossless:  # the sender will refuse it
         return

@@ -53,6 +53,7 @@ class Report:
         elapsed_seconds: from the first frame that was read to the finished file, None where nobody has looked.
         search: of what was aimed at, if anything.
         peers: other ways, if they were looked at.
+        advice: what a machine that restores more slowly than the stream is shown should be sent; empty if it keeps up.
     """
 
     command: str
@@ -71,6 +72,7 @@ class Report:
     elapsed_seconds: float | None = None
     search: SearchReport | None = None
     peers: Sequence[Peer] = field(default_factory=tuple)
+    advice: str = ""
 
     @property
     def frames_per_second(self) -> float | None:
@@ -130,6 +132,7 @@ class Report:
             "summary": self.summary(),
             "warnings": list(self.warnings),
             "damage": self.damage or None,
+            "advice": self.advice or None,
             **({"adaptation": [asdict(group) for group in self.adaptation]} if self.adaptation else {}),
         }
 

@@ -14,9 +14,10 @@ from irn_video.pipeline.restoring import file_digest
 from irn_video.pipeline.zoo.card import read_card, read_model
 from irn_video.pipeline.zoo.cost import cost_of
 from irn_video.pipeline.zoo.registry import find_model, unknown_model
+from irn_video.pipeline.zoo.tiers import TIERS
 
 FULL = "full"
-_SHORT = {"lanczos": "lanczos-x2", "bicubic": "bicubic-x2"}
+_SHORT = {"lanczos": "lanczos-x2", "bicubic": "bicubic-x2"} | {name: tier.networks[2] for name, tier in TIERS.items()}
 _PLAIN_UPSCALERS = ("lanczos", "bicubic")
 _CHECKPOINTS = (".pt", ".pth")
 _SIDE = 64  # of the LR picture that RCAN's cost is counted for
@@ -40,7 +41,7 @@ class Method:
 
     @classmethod
     def parse(cls, text: str) -> Method:
-        """`SENDER`, `SENDER+UPSCALER` or `SENDER@EFFORT`; `lanczos` is `lanczos-x2`.
+        """`SENDER`, `SENDER+UPSCALER` or `SENDER@EFFORT`; `lanczos` is `lanczos-x2`, a tier its network of scale 2.
 
         Raises:
             UnknownModel: no such sender; the nearest is named.
@@ -48,7 +49,7 @@ class Method:
         """
         name, at, effort = text.rpartition("@")
         if at and effort in EFFORTS:
-            method = cls(name, None, effort)
+            method = cls(_SHORT.get(name, name), None, effort)
             if method.weights is None or method.scale == 1:
                 raise BadOption(f"{text}: only networks that shrink are tuned to a clip", hint="irn-h264-x2@fast")
             return method

@@ -15,7 +15,7 @@ from irn_video.pipeline.engine.rescaler import Rescaler
 from irn_video.pipeline.flow import Advance
 from irn_video.pipeline.quality.entries import SearchReport, TriedWay
 from irn_video.pipeline.quality.libvmaf import LEAST_SIDE
-from irn_video.pipeline.zoo import NETWORKS
+from irn_video.pipeline.zoo.tiers import check_choice, network_of, networks_of
 from irn_video.sender.options import AUTO, SendOptions, with_keyint
 from irn_video.sender.search.goal import JUDGE, Goal, quality_goal
 from irn_video.sender.search.sample import Sample, SampleSize, read_sample
@@ -106,8 +106,10 @@ def choose(source: Path, options: SendOptions, goal: Goal, *, advance: Advance) 
 
     Raises:
         GoalUnreachable: see `search`; or a size that the other tracks exceed.
+        BadOption: no network is of the tier and the scale, see `network_of`.
         IrnError: the clip cannot be read or coded.
     """
+    names = _candidates(options)
     sample = read_sample(source, SampleSize(), options)
     if (goal.by_rate or goal.crf is not None) and min(sample.info.height, sample.info.width) < LEAST_SIDE:
         goal = replace(goal, metric="psnr_y")
@@ -124,7 +126,7 @@ def choose(source: Path, options: SendOptions, goal: Goal, *, advance: Advance) 
         advance(done, total)
 
     advance(0, total)
-    ways = [Rescaler.load(n, device=options.device, precision=options.precision) for n in _candidates(options)]
+    ways = [Rescaler.load(n, device=options.device, precision=options.precision) for n in names]
     with TemporaryDirectory(prefix="irn-send-") as folder:
         trials = Trials(sample, with_keyint(options, sample.info).encoder, ("psnr_y", goal.metric), Path(folder))
         if goal.value is None and goal.crf is not None:
@@ -161,8 +163,9 @@ def _candidates(options: SendOptions) -> Sequence[str]:
     if options.model is not None:
         return (model_of(options),)
     if options.scale in (None, AUTO):
-        return (FULL, *(NETWORKS[scale] for scale in (2, 4, 1)))
-    network = network_of(options.scale)
+        first, others = network_of(2, options.tier), networks_of(options.tier)
+        return (FULL, first, *(others[scale] for scale in (4, 1) if scale in others))
+    network = network_of(options.scale, options.tier)
     return (FULL, network) if options.scale == 1 else (network,)
 
 
@@ -184,25 +187,15 @@ def model_of(options: SendOptions) -> str:
     """The name of what shrinks: `full` is plain coding.
 
     Raises:
-        BadOption: see `network_of`.
+        BadOption: see `check_choice` and `network_of`.
     """
-    return FULL if options.model == "full" else options.model or network_of(options.scale or 2)
-
-
-def network_of(scale: int | str) -> str:
-    """The network for a scale.
-
-    Raises:
-        BadOption: there is none.
-    """
-    if isinstance(scale, str) or scale not in NETWORKS:
-        raise BadOption(f"no network has scale {scale}", hint="1, 2, 4 or auto, or name a model")
-    return NETWORKS[scale]
+    check_choice(options.model, options.tier)
+    return FULL if options.model == "full" else options.model or network_of(options.scale or 2, options.tier)
 
 
 def _to_send(options: SendOptions, way: Way, goal: Goal) -> SendOptions:
     """The options that send this way; what is only tuned at other scales is left out."""
-    plain = replace(options, model=way.model, scale=None, psnr=None, vmaf=None, vmaf_neg=None, size=None)
+    plain = replace(options, model=way.model, tier=None, scale=None, psnr=None, vmaf=None, vmaf_neg=None, size=None)
     if way.scale == 1:
         plain = replace(plain, adapt=None, adapt_budget=None)
     if goal.by_rate:

@@ -152,6 +152,8 @@ def test_short_names_are_there() -> None:
         ([], "rec", {"receive"}),
         (["stream"], "de", {"demo"}),
         (["send", "--model"], "irn-h264-x2", {"irn-h264-x2", "irn-h264-x2-base", "irn-h264-x2-lite"}),
+        (["send", "--tier"], "", {"lite", "fast", "base"}),
+        (["stream", "demo", "--tier"], "l", {"lite"}),
         (["receive", "--model"], "bicubic-x", {"bicubic-x1", "bicubic-x2", "bicubic-x4"}),
         (["stream", "demo", "--model"], "lanczos-x4", {"lanczos-x4"}),
         (["rescale", "--model"], "irn-p", {"irn-plus-x4"}),

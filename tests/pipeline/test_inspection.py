@@ -101,7 +101,7 @@ def test_json_and_its_keys(stream: Path, run: Any) -> None:
     page = (ROOT / "docs" / "info.md").read_text()
     for key in (*values, *(f"{name}.{key}" for name in ("video", "quantisers", "bytes") for key in values[name])):
         assert f"`{key}`" in page, key
-    for key in ("fps", "needed", "device", "real_time"):
+    for key in ("fps", "needed", "device", "advice", "real_time"):
         assert f"`speed.{key}`" in page
 
 

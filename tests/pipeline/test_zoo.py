@@ -215,14 +215,16 @@ def test_commands(checkpoint: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["import", str(checkpoint), "--name", "mine"]) == 0
     capsys.readouterr()
     assert main(["list"]) == 0
-    rows = [line.split(maxsplit=3) for line in capsys.readouterr().out.splitlines()]
-    assert rows[0] == ["NAME", "SCALE", "FROM", "WHAT"]
-    assert [row[1:3] for row in rows if row[0] == "irn-h264-x2"] == [["x2", "default"]]
-    assert [row[1:3] for row in rows if row[0] == "mine"] == [["x2", "imported"]]
+    rows = [line.split(maxsplit=4) for line in capsys.readouterr().out.splitlines()]
+    assert rows[0] == ["NAME", "SCALE", "TIER", "FROM", "WHAT"]
+    assert [row[1:4] for row in rows if row[0] == "irn-h264-x2"] == [["x2", "fast", "default"]]
+    assert [row[1:4] for row in rows if row[0] == "mine"] == [["x2", "-", "imported"]]
     assert main(["list", "--json"]) == 0
-    assert {"irn-h264-x2", "mine"} <= {card["name"] for card in json.loads(capsys.readouterr().out)}
+    tiers = {card["name"]: card["tier"] for card in json.loads(capsys.readouterr().out)}
+    assert (tiers["irn-h264-x2"], tiers["irn-h264-x4"], tiers["mine"]) == ("fast", "base", None)
     assert main(["show", "irn-h264-x2", "--json"]) == 0
     shown = json.loads(capsys.readouterr().out)
+    assert shown["tier"] == "fast"
     assert shown["sha256"] == load_model().sha256
     assert main(["show", "nothing"]) == 1
     assert capsys.readouterr().err.startswith("error: no network is called 'nothing'")
