@@ -131,14 +131,15 @@ def advice_for(
         device: where the rescaler runs.
     """
     lr = replace(lr, update=b"")  # weights that were tuned for one network fit no other
-    load = partial(Rescaler.load, device=device.device, precision=device.precision)
+    # What stands still would cost nothing the second time.
+    load = partial(Rescaler.load, device=device.device, precision=device.precision, reuse=False)
     with suppress(IrnError):  # the frames are restored, and no broken file of another network changes that
         card = _card(rescaler)
         if card is None or not rescaler.where.startswith("CPU"):
             return ""
         costs = {tier: _cost(load(name), lr, to) for tier, name in _quicker(card)}
         plain = _cost(load(f"lanczos-x{rescaler.scale}"), lr, to)
-        return advice(pace, needed, _cost(rescaler, lr, to), costs, plain)
+        return advice(pace, needed, _cost(load(rescaler.name), lr, to), costs, plain)
     return ""
 
 

@@ -26,7 +26,7 @@ _TYPICAL_QP = 28.0
 def thin_out(camera: Camera, options: LiveSendOptions, *, say: Callable[[str], None]) -> None:
     """Take fewer frames of a file if this machine cannot show all of them, and say so."""
     model = options.model or network_of(2, options.tier)
-    rescaler = Rescaler.load(model, device=options.device, precision=options.precision)
+    rescaler = Rescaler.load(model, device=options.device, precision=options.precision, reuse=False)
     if rescaler.wants_lossless:  # the sender will refuse it
         return
     blank = _blank(camera.info)
