@@ -21,6 +21,7 @@ from measure.rates import weights_file
 
 ROOT = Path(__file__).resolve().parents[2]
 _POLL_SECONDS = 0.05
+_NO_ADVICE = "--no-advice"
 _RUN = "import sys; from {} import {} as main; sys.exit(main())"
 
 
@@ -57,6 +58,12 @@ class Product:
     packages: Path
     scripts: Mapping[str, str]
 
+    @property
+    def advises(self) -> bool:
+        """Whether its `irn-send` looks at other ways to send too, which it can be told not to."""
+        folder = self.packages / "irn_video" / "pipeline" / "commands"
+        return any(_NO_ADVICE in source.read_text() for source in folder.glob("send*.py"))
+
     def run(self, script: str, *words: object, cores: Collection[int] | None = None) -> Run:
         """Run a command.
 
@@ -92,9 +99,10 @@ class Work:
     folder: Path
 
     def send(self, lr: Path, frames: int, *options: str) -> Run:
-        """`irn-send`; what was at `lr` is replaced."""
-        model = ["--model", self.model] if self.model is not None else []
-        return self.product.run("irn-send", self.clip, lr, *model, "--frames", frames, "--overwrite", *options)
+        """`irn-send`, without looking at other ways to send; what was at `lr` is replaced."""
+        words = ["--model", self.model] if self.model is not None else []
+        words += [_NO_ADVICE] if self.product.advises else []
+        return self.product.run("irn-send", self.clip, lr, *words, "--frames", frames, "--overwrite", *options)
 
     def receive(self, lr: Path, frames: int, cores: Collection[int] | None = None) -> Run:
         """`irn-receive`, with measurement."""
