@@ -60,7 +60,7 @@ def device_options(function: Function) -> Function:
             default="auto",
             show_default=True,
             metavar="auto|cpu|cuda[:N]",
-            help="Where the network runs; also torch (PyTorch on the CPU), onnx:PROVIDER (of ONNX Runtime).",
+            help="Where the network runs; torch, onnx:NAME too.",
         ),
         option(
             "--precision",

@@ -13,17 +13,16 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from irn_video.codecs.errors import BadWeights, MissingFile
 from irn_video.codecs.writing.output import atomic_path
 from irn_video.pipeline.network.shapes import shapes_of
 from irn_video.pipeline.network.spec import NetworkSpec
-from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
 
 if TYPE_CHECKING:
+    import numpy as np
     from irn_video.pipeline.network import InvertibleRescaler
+    from numpy.typing import NDArray
     from torch import Tensor
 
 _CARD_KEY = "irn_video_card"
@@ -32,7 +31,7 @@ _CARD_VERSION = 1
 _MAX_BYTES = 1 << 30
 _MAX_CARD = 1 << 16
 _TYPES = ("F16", "F32", "F64")
-_Arrays = Mapping[str, NDArray[Any]]
+_Arrays = Mapping[str, "NDArray[Any]"]
 
 
 @dataclass(frozen=True)
@@ -122,6 +121,8 @@ def read_weights(path: Path) -> Weights:
         BadWeights: damaged, without a card, of another type than float16, float32 or float64, or with tensors that do
             not fit the network or are not finite.
     """
+    import numpy as np
+
     card, tensors = read_card(path), _read_tensors(path)
     with np.errstate(over="ignore"):  # what is too large for float32 is found not to be finite
         arrays = {name: tensor.astype(np.float32, copy=False) for name, tensor in tensors.items()}
@@ -186,6 +187,8 @@ def write_model(path: Path, card: ModelCard, state: Mapping[str, Tensor], *, ove
 
 
 def _write(path: Path, card: ModelCard, arrays: _Arrays, *, overwrite: bool) -> str:
+    from safetensors.numpy import save
+
     text = json.dumps({"version": _CARD_VERSION, **asdict(card)}, sort_keys=True)
     with atomic_path(path, overwrite=overwrite) as temporary:
         # save_file would make it unreadable for others
@@ -240,6 +243,8 @@ def _check_shapes(arrays: _Arrays, expected: Mapping[str, tuple[int, ...]], path
 
 
 def _check_finite(arrays: _Arrays, path: Path) -> None:
+    import numpy as np
+
     for name, array in arrays.items():
         if not np.isfinite(array).all():
             raise BadWeights(f"{name} holds values that are not finite numbers", path=path)
