@@ -315,7 +315,7 @@ class TestReport:
         values = json.loads(report.read_text())
         assert values.keys() == {
             *("schema", "command", "environment", "stream", "frames", "summary", "warnings", "damage"),
-            *("source", "share", "elapsed_seconds", "frames_per_second", "tuning", "search", "peers"),
+            *("source", "share", "elapsed_seconds", "frames_per_second", "tuning", "search", "peers", "advice"),
         }
         assert (values["schema"], values["command"], values["damage"]) == (1, "irn-receive", None)
         stream = values["stream"]
