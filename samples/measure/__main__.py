@@ -25,6 +25,7 @@ MEASUREMENTS = (
     "picture",
     "bench",
     "speed",
+    "reuse",
     "loopback",
     "study-clips",
     "study-speed",
