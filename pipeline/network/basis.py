@@ -6,6 +6,7 @@ See `cells.py` for what is made of it.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from irn_video.pipeline.network.constants import LUMA, PACKED
@@ -37,6 +38,7 @@ class CellBasis:
     sizes: Array
 
     @classmethod
+    @cache
     def of(cls, fold: int) -> CellBasis:
         """Of cells of `fold` packed samples along each axis."""
         luma, cb, cr = _luma_rows(fold), _chroma_rows(fold, LUMA), _chroma_rows(fold, LUMA + 1)

@@ -6,7 +6,7 @@ PACKED, LUMA = 6, 4
 """Channels of a packed 4:2:0 picture, and those of them that are luma."""
 # Centre and spread of the quantisers seen in training, to bring the input of the modulation near unit range.
 QP_CENTRE, QP_SPREAD = 26.0, 12.0
-QP_STEPS = 8
+QP_STEPS = 4
 """Steps of a quantiser that receivers tell apart: a network is made ready for each, which takes milliseconds."""
 # Natural size of wavelet details; without it the steps of the optimiser are far larger than what is to be learned.
 DETAIL = 0.02
