@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -25,6 +26,7 @@ from irn_video.pipeline.network.codec_aware import pack, unpack
 from irn_video.pipeline.planes import Samples
 from irn_video.pipeline.quality.psnr import compare
 from irn_video.pipeline.zoo import list_models, load_weights
+from irn_video.sender import SendOptions, send
 
 NETWORKS = [e.card.name for e in list_models() if e.shipped and e.card.network.family == "codec-aware"]
 
@@ -158,3 +160,38 @@ def test_providers_by_name() -> None:
     with pytest.raises(UnavailableDevice, match=r"no provider 'Abacus' here .there are: .*CPUExecutionProvider"):
         Rescaler.load(device="onnx:Abacus")
     assert Rescaler.load(device="onnx:CPU").where == Rescaler.load(device="cpu").where
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system does not say which cores are ours")
+@pytest.mark.parametrize("cores", [1, 2])
+def test_as_many_frames_at_a_time_as_cores(cores: int, clips: Any, tmp_path: Path) -> None:
+    """Each is computed by one thread; ONNX Runtime starts none of its own."""
+    if cores > len(os.sched_getaffinity(0)):
+        pytest.skip(f"has no {cores} cores")
+    lr = tmp_path / "lr.mp4"
+    send(clips.make(tmp_path / "in.mp4", size="96x64", frames=12), lr, SendOptions())
+    script = (
+        "import os, sys, threading\n"
+        f"os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:{cores}])\n"
+        "from irn_video.pipeline import Rescaler\n"
+        "from irn_video.receiver import ReceiveOptions, receive\n"
+        "seen = set()\n"
+        "def advance(done, total):\n"
+        "    seen.update(t.name for t in threading.enumerate() if t.name.startswith('irn-worker'))\n"
+        "receive(sys.argv[1], sys.argv[2], ReceiveOptions(device='cpu'), advance=advance)\n"
+        "from irn_video.codecs.reading.reader import VideoReader\n"
+        "from irn_video.pipeline import Restoration\n"
+        "from irn_video.pipeline.planes import Samples\n"
+        "with VideoReader(sys.argv[1]) as reader:\n"
+        "    picture = next(iter(reader))\n"
+        "rescaler = Rescaler.load(device='cpu')\n"
+        "to = Restoration(Samples.of(picture), 64, 96)\n"
+        "before = len(os.listdir('/proc/self/task'))\n"
+        "rescaler.upscale(picture, to)\n"
+        "print(len(seen), rescaler.workers, len(os.listdir('/proc/self/task')) - before)\n"
+    )
+    words = [sys.executable, "-c", script, str(lr), str(tmp_path / "back.mp4")]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    workers = cores if cores > 1 else 0  # a single one is the stage's own thread
+    assert list(map(int, done.stdout.split())) == [workers, cores, 0]
