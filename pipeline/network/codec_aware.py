@@ -150,7 +150,7 @@ class CodecAwareRescaler(InvertibleRescaler):
             hr = torch.cat((*_phases(luma), chroma), 1)
         return hr
 
-    def prefilter(self, lr: Tensor, qp: float | None = None) -> Tensor:
+    def prefilter(self, lr: Tensor, qp: Tensor | float | None = None) -> Tensor:
         """Coring of each plane; nothing where the quantiser is not known."""
         if self.coring is None or qp is None:
             return lr
