@@ -63,10 +63,9 @@ class RgbRescaler(Rescaler):
         source, size = Samples.of(picture), self.padded(picture.height, picture.width)
 
         def small(*planes: Tensor) -> tuple[Tensor, ...]:
+            hr = to_rgb(pad(_normal(planes, source), source.layout, *size), source)
             with self.device.autocast(cached=False):
-                rgb, _ = tiles.downscale(
-                    self.network, to_rgb(pad(_normal(planes, source), source.layout, *size), source)
-                )
+                rgb, _ = tiles.downscale(self.network, hr)
             return _codes(from_rgb(rgb.float(), lr), lr)
 
         return _picture(self._run(("down", source, lr), small, *picture.planes), lr, picture)

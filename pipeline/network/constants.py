@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -27,8 +27,7 @@ CORING_SHIFTS = ((0, 0), (4, 4), (2, 6), (6, 2))
 
 def quantiser_step(qp: Number) -> Number:
     """Step of an H.264 quantiser in levels of 8 bits (ITU-T H.264, 8.5.9: it doubles every 6)."""
-    step: Any = 2.0 ** ((qp - 4) / 6)
-    return step
+    return cast("Number", 2.0 ** ((qp - 4) / 6))
 
 
 def fold_of(scale: int) -> int:
