@@ -87,7 +87,7 @@ class _Lane:
     def _capture(self, function: Function, arrays: Sequence[Array]) -> _Captured | None:
         """None, and a warning, where that does not work."""
         try:
-            with _CAPTURING, torch.cuda.device(self._device):
+            with _CAPTURING:
                 return _Captured(function, arrays, self._device)
         except (RuntimeError, AssertionError) as error:  # PyTorch's own, and what it says where it has no CUDA
             reason = str(error).strip().partition("\n")[0]
@@ -115,7 +115,8 @@ class _Captured:
         self._stream.synchronize()
         self._graph = torch.cuda.CUDAGraph()
         # Other threads may go on meanwhile, with streams and allocations of their own.
-        with torch.cuda.graph(self._graph, stream=_capture_stream(device), capture_error_mode="thread_local"):
+        alone = torch.cuda.graph(self._graph, stream=_capture_stream(device), capture_error_mode="thread_local")
+        with torch.cuda.device(device), alone:
             self._outputs = list(function(*self._inputs))
 
     def __call__(self, arrays: Sequence[Array]) -> tuple[Array, ...]:

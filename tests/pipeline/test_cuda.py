@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
 from fractions import Fraction
+from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from irn_video.codecs.picture import ColorSpec, Layout, Picture
+from irn_video.pipeline.engine.choosing import network_rescaler
 from irn_video.pipeline.engine.cuda_graphs import Runner
 from irn_video.pipeline.engine.device import Device
+from irn_video.pipeline.engine.latents import NoiseFields
+from irn_video.pipeline.engine.noise import places, windows
 from irn_video.pipeline.engine.packed import PackedRescaler
 from irn_video.pipeline.engine.rescaler import Rescaler, Restoration
 from irn_video.pipeline.engine.rgb import RgbRescaler
 from irn_video.pipeline.engine.torch_engine import TorchEngine
+from irn_video.pipeline.flow import mapped_by
 from irn_video.pipeline.network import CodecAwareRescaler
 from irn_video.pipeline.network.spec import NetworkSpec
 from irn_video.pipeline.planes import Samples
@@ -136,3 +143,120 @@ def test_the_same_graph_for_every_frame(elsewhere: None, spec: NetworkSpec) -> N
 def test_what_no_graph_can_hold_is_seen(function: Callable[..., Any]) -> None:
     with pytest.raises((NotCapturable, RuntimeError, NotImplementedError)):
         Captures()("key", lambda x: [function(x)], np.zeros(3, np.float32))
+
+
+class Recording(TorchDispatchMode):
+    """A CUDA graph in slow motion: remembers operations with their tensors, and does them again to the same tensors."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.steps: list[Any] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        found = func(*args, **(kwargs or {}))
+        if not isinstance(found, float):  # which the host has read, once
+            self.steps.append((func, args, kwargs or {}, found))
+        return found
+
+    def replay(self) -> None:
+        for func, args, kwargs, before in self.steps:
+            pairs = zip(
+                *((r if isinstance(r, tuple | list) else (r,)) for r in (before, func(*args, **kwargs))), strict=True
+            )
+            for kept, again in pairs:
+                if kept.data_ptr() != again.data_ptr():
+                    kept.copy_(again)
+
+
+class Event:
+    """In place of one of CUDA's, on a device that has always done everything."""
+
+    def __init__(self, **_: Any) -> None:
+        pass
+
+    def record(self) -> None:
+        pass
+
+    def synchronize(self) -> None:
+        pass
+
+
+@pytest.fixture
+def captured(monkeypatch: pytest.MonkeyPatch) -> list[Recording]:
+    """Has graphs captured and replayed on the CPU; gives those that were."""
+    graphs: list[Recording] = []
+    empty = torch.empty
+
+    def graph() -> Recording:
+        graphs.append(Recording())
+        return graphs[-1]
+
+    monkeypatch.setattr(torch.cuda, "Stream", lambda *_, **__: SimpleNamespace(synchronize=lambda: None))
+    monkeypatch.setattr(torch.cuda, "Event", Event)
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", graph)
+    for name in ("stream", "device"):
+        monkeypatch.setattr(torch.cuda, name, lambda _: nullcontext())
+    monkeypatch.setattr(torch.cuda, "graph", lambda recording, **_: recording)
+    monkeypatch.setattr(torch, "empty", lambda *shape, pin_memory=False, **how: empty(*shape, **how))
+    return graphs
+
+
+def noise(seed: int, height: int = 40, width: int = 56) -> Picture:
+    """A frame with something in it."""
+    chance, flat = np.random.default_rng(seed), picture(height=height, width=width)
+    a, b, c = (chance.integers(0, 256, plane.shape, np.uint8) for plane in flat.planes)
+    return replace(flat, planes=(a, b, c), qp=20.0 + seed)
+
+
+@pytest.mark.parametrize("spec", [SPECS[1], SPECS[2], SPECS[3]], ids=lambda s: f"{s.family}-x{s.scale}")
+def test_captured_and_step_by_step(captured: list[Recording], spec: NetworkSpec) -> None:
+    """The same frames, in whatever order and by how many threads, and none written over by the next."""
+    torch.manual_seed(0)
+    network, card = spec.build(), ModelCard(spec.family, spec, *[""] * 5, 0, 0, 0.0)
+    for name, parameter in network.named_parameters():
+        if parameter.requires_grad and "taps" not in name:
+            parameter.data += 0.02 * torch.randn_like(parameter)
+    plain, graphs = (
+        network_rescaler(LoadedModel(card, network, ""), Device(torch.device("cpu"), "fp32")) for _ in "ab"
+    )
+    (graphs._engine if isinstance(graphs, PackedRescaler) else graphs)._run = Runner(torch.device("cpu"), captures=True)  # type: ignore[union-attr]
+    frames = [noise(seed) for seed in range(6)]
+    lr = Samples.of(frames[0])
+    to = Restoration(lr, 40 * spec.scale, 56 * spec.scale, temperature=1.0, seed=4)
+    for work in (lambda r, i, p: r.upscale(p, to, i), lambda r, i, p: r.downscale(p, lr, p.qp)):
+        captured.clear()
+        wanted = [work(plain, index, frame) for index, frame in enumerate(frames)]
+        assert not captured
+        found = list(mapped_by(2, partial(work, graphs), frames))
+        assert 1 <= len(captured) <= 2
+        for one, other in zip(wanted, found, strict=True):
+            assert all(np.array_equal(a, b) for a, b in zip(one.planes, other.planes, strict=True))
+
+
+def test_graphs_of_a_few_sizes_are_kept(captured: list[Recording]) -> None:
+    run = Runner(torch.device("cpu"), captures=True)
+    for size in (1, 2, 3, 4, 1, 5, 1, 2):
+        (found,) = run("twice", lambda x: [2 * x], np.arange(size, dtype=np.float32))
+        assert found.tolist() == [2.0 * value for value in range(size)]
+    assert len(captured) == 6  # 2 had to give way to 5
+    run("twice", lambda x: [3 * x], np.arange(2, dtype=np.uint8))
+    run("thrice", lambda x: [3 * x], np.arange(2, dtype=np.float32))
+    assert len(captured) == 8
+
+
+def test_without_graphs_step_by_step() -> None:
+    """Where capturing fails, as it does here: said once, and the result is right."""
+    run = Runner(torch.device("cpu"), captures=True)
+    with pytest.warns(RuntimeWarning, match="no CUDA graph, so every picture takes longer: .*CUDA"):
+        assert run("twice", lambda x: [2 * x], np.arange(3))[0].tolist() == [0, 2, 4]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert run("twice", lambda x: [2 * x], np.arange(1, 4))[0].tolist() == [2, 4, 6]
+    with pytest.raises(ZeroDivisionError), pytest.warns(RuntimeWarning):  # of the function's own
+        run("never", lambda x: [x * (1 // 0)], np.arange(3))
+
+
+def test_noise_on_a_device_is_that_of_every_engine() -> None:
+    field = NoiseFields(torch.device("cpu"))(7, 500)
+    found = field.windows(torch.from_numpy(places(7, 3, 18)))
+    assert np.array_equal(found.numpy(), np.stack(windows(7, 3, 18, 500)))
