@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -31,6 +32,8 @@ from irn_video.pipeline.planes import Samples
 from irn_video.pipeline.zoo.card import LoadedModel, ModelCard, Weights
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from measure.gpu_checks import CHECKS
+
 ELSEWHERE = torch.device("meta")
 """In place of a GPU: the host cannot read its tensors, since they have no values."""
 SPECS = [
@@ -40,6 +43,37 @@ SPECS = [
     NetworkSpec("paper", 2, blocks=1),
     NetworkSpec("paper", 4, blocks=1),
 ]
+
+
+def need_gpu() -> None:
+    """Skip where there is none; fail if there should be one."""
+    if torch.cuda.is_available():
+        return
+    if os.environ.get("IRN_REQUIRE_CUDA"):
+        pytest.fail("there is no GPU here, and IRN_REQUIRE_CUDA asks for one")
+    pytest.skip("no GPU")
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def test_on_a_gpu(check: Callable[[str], None]) -> None:
+    need_gpu()
+    check("cuda")
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def test_on_the_cpu(check: Callable[[str], None]) -> None:
+    """The same code, launched step by step."""
+    check("torch")
+
+
+def test_a_gpu_can_be_required(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.delenv("IRN_REQUIRE_CUDA", raising=False)
+    with pytest.raises(pytest.skip.Exception):
+        need_gpu()
+    monkeypatch.setenv("IRN_REQUIRE_CUDA", "1")
+    with pytest.raises(pytest.fail.Exception, match="IRN_REQUIRE_CUDA"):
+        need_gpu()
 
 
 class NotCapturable(AssertionError):
