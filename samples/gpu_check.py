@@ -1,9 +1,9 @@
 """Whether the product works on this machine's GPU, and how fast: one command, one JSON file, at most nine minutes.
 
-python samples/gpu_check.py pack OUT.tar --wheel av-….whl [--train FOLDER]       here; then, on the machine with the GPU:
-tar xf OUT.tar && python OUT/samples/gpu_check.py [--train OUT/train] [--out FOLDER]
+here:      python samples/gpu_check.py pack OUT.tar --wheel av-….whl [--train FOLDER]
+with GPU:  tar xf OUT.tar && python OUT/samples/gpu_check.py [--train OUT/train] [--out FOLDER]
 
-That machine needs PyTorch, NumPy, ONNX Runtime, onnx, OpenCV and safetensors, and no network; PyAV comes along as a wheel.
+That machine needs PyTorch, NumPy, ONNX Runtime, onnx, OpenCV, click and safetensors, and no network; PyAV comes along.
 First the checks of measure/gpu_checks.py run, as the tests do with IRN_REQUIRE_CUDA=1. Then planes of every network are
 compared with those of the CPU, then frames a second are measured: of `irn-send` and `irn-receive`, files included,
 without the start, and of the network alone. The minutes that are left go into training, where there are prepared data:
@@ -107,7 +107,7 @@ def _check(options: argparse.Namespace) -> int:
         result[name] = part(job)
         result["seconds"] = round(time.monotonic() - job.began, 1)
         (job.out / "gpu_check.json").write_text(json.dumps(result, indent=1) + "\n")  # what is known if it is stopped
-    passed = [row["passed"] for row in (*result["checks"], *result["planes"]) if "passed" in row]
+    passed = [row["passed"] for name in ("checks", "planes", "speeds") for row in result[name] if "passed" in row]
     print(f"{job.out / 'gpu_check.json'}: {passed.count(False)} of {len(passed)} checks failed")
     return 1 if False in passed else 0
 
@@ -142,10 +142,7 @@ def _planes(job: Job) -> list[dict[str, Any]]:
         found = difference(ours, Rescaler.load(model, device="cpu"), pictures)
         return {**asdict(found), "passed": found.small}
 
-    return [
-        _tried(model, partial(compared, model)) if job.left(_MEASURING) > 0 else {"name": model, "left_out": True}
-        for model in job.models
-    ]
+    return [_in_time(job, model, partial(compared, model)) for model in job.models]
 
 
 def _speeds(job: Job) -> list[dict[str, Any]]:
@@ -157,18 +154,15 @@ def _speeds(job: Job) -> list[dict[str, Any]]:
         for size, (width, height, frames) in (_QUICK if job.quick else SIZES).items():
             clip = moving_clip(Path(name) / f"{size}.mp4", width, height, frames)
             for model in job.models:
-                if job.left(_MEASURING) <= 0:
-                    row: dict[str, Any] = {"left_out": True}
-                else:
-                    row = {**_speed(job, clip, model), "left_out": False}
-                rows.append({"model": model, "size": size, "width": width, "height": height, "frames": frames, **row})
-                print(json.dumps(rows[-1]))
+                row = {"size": size, "width": width, "height": height, "frames": frames}
+                rows.append(row | _in_time(job, model, partial(_speed, job, clip, model)))
     return rows
 
 
 def _speed(job: Job, clip: Path, model: str) -> dict[str, Any]:
-    """Frames a second; more frames less one frame, so that what happens once counts as little as in a long video."""
+    """Frames a second: what a clip takes longer than its first frames, so that what happens once does not count."""
     import torch
+    from irn_video.codecs.picture import Picture
     from irn_video.codecs.reading.reader import VideoReader
     from irn_video.pipeline.engine.rescaler import Rescaler
     from irn_video.pipeline.flow import mapped_by
@@ -200,18 +194,16 @@ def _speed(job: Job, clip: Path, model: str) -> dict[str, Any]:
     def through(function: Callable[..., Any], items: Sequence[Any]) -> Callable[[int], object]:
         return lambda count: list(mapped_by(rescaler.workers, lambda i, item: function(i, item), items[:count]))
 
+    def upscaled(index: int, pair: tuple[Picture, Picture]) -> Picture:
+        return restored(rescaler, *pair, temperature=rescaler.temperature, index=index)
+
     small = [sent(rescaler, picture) for picture in pictures]
     speed = {
         "where": rescaler.where,
         "send_fps": fps(lambda count: send(clip, lr, replace(sending, frames=count))),
         "receive_fps": fps(lambda count: receive(lr, back, replace(receiving, frames=count))),
         "down_fps": fps(through(lambda _, picture: sent(rescaler, picture), pictures)),
-        "up_fps": fps(
-            through(
-                lambda i, pair: restored(rescaler, *pair, rescaler.temperature, i),
-                list(zip(pictures, small, strict=True)),
-            )
-        ),  # fmt: skip
+        "up_fps": fps(through(upscaled, list(zip(pictures, small, strict=True)))),
     }
     return {**speed, "peak_device_bytes": torch.cuda.max_memory_allocated() if on_gpu else None}
 
@@ -244,6 +236,10 @@ def _training(job: Job) -> dict[str, Any] | None:
         archive.add(run, "run")
     steps = {"steps_before": before["step"] if before else 0, "steps": after["step"]}
     return {"exit_code": ended.returncode, **steps, "seconds": round(after["seconds"] - done, 1)}
+
+
+def _in_time(job: Job, name: str, measure: Callable[[], dict[str, Any] | None]) -> dict[str, Any]:
+    return _tried(name, measure) if job.left(_MEASURING) > 0 else {"name": name, "left_out": True}
 
 
 def _tried(name: str, check: Callable[[], dict[str, Any] | None]) -> dict[str, Any]:

@@ -73,7 +73,7 @@ def weights_of(spec: NetworkSpec) -> Weights:
     for name, parameter in network.named_parameters():
         if parameter.requires_grad and "taps" not in name:
             parameter.data = torch.randn(parameter.shape, generator=chance) / max(16, parameter[0].numel()) ** 0.5
-    card = ModelCard(f"{spec.family}-x{spec.scale}", spec, *[""] * 5, 0, 0, 0.0)
+    card = ModelCard(f"{spec.family}-x{spec.scale}", spec, "", "", "", "", "", 0, 0, 0.0)
     return Weights(card, arrays_of(network.state_dict()), "")
 
 

@@ -120,7 +120,11 @@ def elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def rescaler_of(spec: NetworkSpec) -> tuple[Rescaler, Captures]:
     """An untrained network on what is no GPU."""
-    card, device, runner = ModelCard(spec.family, spec, *[""] * 5, 0, 0, 0.0), Device(ELSEWHERE, "fp32"), Captures()
+    card, device, runner = (
+        ModelCard(spec.family, spec, "", "", "", "", "", 0, 0, 0.0),
+        Device(ELSEWHERE, "fp32"),
+        Captures(),
+    )
     network = spec.build()
     if isinstance(network, CodecAwareRescaler):
         engine = TorchEngine(network, device)
@@ -246,7 +250,7 @@ def noise(seed: int, height: int = 40, width: int = 56) -> Picture:
 def test_captured_and_step_by_step(captured: list[Recording], spec: NetworkSpec) -> None:
     """The same frames, in whatever order and by how many threads, and none written over by the next."""
     torch.manual_seed(0)
-    network, card = spec.build(), ModelCard(spec.family, spec, *[""] * 5, 0, 0, 0.0)
+    network, card = spec.build(), ModelCard(spec.family, spec, "", "", "", "", "", 0, 0, 0.0)
     for name, parameter in network.named_parameters():
         if parameter.requires_grad and "taps" not in name:
             parameter.data += 0.02 * torch.randn_like(parameter)
