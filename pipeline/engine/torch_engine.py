@@ -61,14 +61,14 @@ class TorchEngine(Engine):
         """The same with other weights, never captured: they are those of a few seconds."""
         return TorchEngine(tuned_network(self.network, arrays), self.device, captures=False)
 
-    def downscale(self, planes: Planes, unit: float, qp: float | None) -> Planes:
+    def downscale(self, planes: Planes, unit: float, qp: float | None, bits: int | None) -> Planes:
         """Always in float32, so that every precision sends the same picture."""
 
         def small(y: Tensor, u: Tensor, v: Tensor, *quantiser: Tensor) -> tuple[Tensor, ...]:
             packed = self.network.lowpass(_packed((y, u, v), unit))
-            return _planes(self.network.prefilter(packed, *quantiser) * unit)
+            return _planes(self.network.prefilter(packed, *quantiser) * unit, bits)
 
-        y, u, v = self._run(("down", unit), small, *planes, *([] if qp is None else [_number(qp)]))
+        y, u, v = self._run(("down", unit, bits), small, *planes, *([] if qp is None else [_number(qp)]))
         return y, u, v
 
     def predict(self, planes: Planes, unit: float, qp: float | None, temperature: float) -> Arrived:
@@ -89,10 +89,7 @@ class TorchEngine(Engine):
             latent = prediction.mean
             if field is not None:
                 latent = with_noise(prediction, field.windows(*windows), draw.temperature)
-            return tuple(
-                plane if bits is None else rounded(plane, bits)
-                for plane in _planes(self.network.upscale(prediction.lr, latent) * unit)
-            )
+            return _planes(self.network.upscale(prediction.lr, latent) * unit, bits)
 
         key = "up", unit, bits, (draw.seed, draw.temperature) if noisy else None
         y, u, v = self._run(key, restored, *predicted.planes, *seen)
@@ -110,8 +107,8 @@ def _packed(planes: tuple[Tensor, Tensor, Tensor], unit: float) -> Tensor:
     return pack(y, u, v)
 
 
-def _planes(packed: Tensor) -> tuple[Tensor, ...]:
-    return tuple(plane[0, 0] for plane in unpack(packed))
+def _planes(packed: Tensor, bits: int | None) -> tuple[Tensor, ...]:
+    return tuple(plane[0, 0] if bits is None else rounded(plane[0, 0], bits) for plane in unpack(packed))
 
 
 def _number(value: float) -> NDArray[Any]:
