@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import torch
 from irn_video.codecs.picture import ColorSpec, Layout, Picture
-from irn_video.pipeline.engine.choosing import network_rescaler
+from irn_video.pipeline.engine.choosing import choose_engine, network_rescaler
 from irn_video.pipeline.engine.cuda_graphs import Runner
 from irn_video.pipeline.engine.device import Device
 from irn_video.pipeline.engine.latents import NoiseFields
@@ -32,7 +32,7 @@ from irn_video.pipeline.planes import Samples
 from irn_video.pipeline.zoo.card import LoadedModel, ModelCard, Weights
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from measure.gpu_checks import CHECKS
+from measure.gpu_checks import CHECKS, X2, weights_of
 
 ELSEWHERE = torch.device("meta")
 """In place of a GPU: the host cannot read its tensors, since they have no values."""
@@ -298,3 +298,16 @@ def test_noise_on_a_device_is_that_of_every_engine() -> None:
     field = NoiseFields(torch.device("cpu"))(7, 500)
     found = field.windows(torch.from_numpy(places(7, 3, 18)))
     assert np.array_equal(found.numpy(), np.stack(windows(7, 3, 18, 500)))
+
+
+@pytest.mark.parametrize(("asked", "taken"), [("auto", "fp16"), ("bf16", "bf16"), ("fp32", "fp32")])
+def test_precision_on_a_gpu(monkeypatch: pytest.MonkeyPatch, asked: str, taken: str) -> None:
+    """Half of it for convolutions, unless asked otherwise; and float32 is not cut to 10 bits."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: True)
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    monkeypatch.setattr(TorchEngine, "of", lambda _, device: SimpleNamespace(device=device))
+    engine: Any = choose_engine(weights_of(X2), "cuda", asked)[0]
+    assert (engine.device.torch_device, engine.device.precision) == (torch.device("cuda"), taken)
+    assert not torch.backends.cudnn.allow_tf32
+    assert engine.device.workers == 2
