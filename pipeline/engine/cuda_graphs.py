@@ -116,7 +116,7 @@ class _Captured:
         self._graph = torch.cuda.CUDAGraph()
         # Other threads may go on meanwhile, with streams and allocations of their own.
         alone = torch.cuda.graph(self._graph, stream=_capture_stream(device), capture_error_mode="thread_local")
-        with torch.cuda.device(device), alone:
+        with torch.cuda.stream(self._stream), alone:  # the former, so that a failed capture leaves no stream behind
             self._outputs = list(function(*self._inputs))
 
     def __call__(self, arrays: Sequence[Array]) -> tuple[Array, ...]:
