@@ -26,11 +26,13 @@ class Arrived:
     """An LR picture of which nothing was inferred yet: what is, is one function with the reverse pass.
 
     Attributes:
+        engine: with the network that is to infer it, perhaps a tuned one.
         planes: as decoded.
         unit: see `Engine`.
         qp: as the network takes it.
     """
 
+    engine: TorchEngine
     planes: Planes
     unit: float
     qp: float
@@ -59,7 +61,9 @@ class TorchEngine(Engine):
 
     def tuned(self, arrays: Mapping[str, NDArray[np.float32]]) -> TorchEngine:
         """The same with other weights, never captured: they are those of a few seconds."""
-        return TorchEngine(tuned_network(self.network, arrays), self.device, captures=False)
+        tuned = TorchEngine(tuned_network(self.network, arrays), self.device, captures=False)
+        tuned._fields = self._fields
+        return tuned
 
     def downscale(self, planes: Planes, unit: float, qp: float | None, bits: int | None) -> Planes:
         """Always in float32, so that every precision sends the same picture."""
@@ -73,11 +77,14 @@ class TorchEngine(Engine):
 
     def predict(self, planes: Planes, unit: float, qp: float | None, temperature: float) -> Arrived:
         """Nothing yet."""
-        return Arrived(planes, unit, qp or 0.0)
+        return Arrived(self, planes, unit, qp or 0.0)
 
     def reverse(self, predicted: Arrived, draw: Draw, bits: int | None) -> Planes:
         """The network by convolutions in the device's precision, the rest in float32."""
-        unit, samples, seen = predicted.unit, predicted.planes[1].size, [_number(predicted.qp)]
+        return predicted.engine._restored(predicted, draw, bits)
+
+    def _restored(self, arrived: Arrived, draw: Draw, bits: int | None) -> Planes:
+        unit, samples, seen = arrived.unit, arrived.planes[1].size, [_number(arrived.qp)]
         noisy = draw.temperature > 0 and self.network.levels > 0
         field = self._fields(draw.seed, samples) if noisy else None
         if noisy:
@@ -92,7 +99,7 @@ class TorchEngine(Engine):
             return _planes(self.network.upscale(prediction.lr, latent) * unit, bits)
 
         key = "up", unit, bits, (draw.seed, draw.temperature) if noisy else None
-        y, u, v = self._run(key, restored, *predicted.planes, *seen)
+        y, u, v = self._run(key, restored, *arrived.planes, *seen)
         return y, u, v
 
 
