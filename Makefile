@@ -35,7 +35,7 @@ test: $(READY) ## run every test, slow ones too; those that wait for clocks come
 lint: $(READY) ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	MYPYPATH=samples $(BIN)/mypy -p demo -p measure
+	MYPYPATH=samples $(BIN)/mypy -p demo -p measure -m gpu_check
 
 docs: $(READY) ## build the book in docs/ into site/; a broken link or reference fails
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict

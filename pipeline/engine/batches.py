@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
+from itertools import count
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from irn_video.codecs.picture import ColorSpec, Layout, Picture
+from irn_video.pipeline.engine import tiles
 from irn_video.pipeline.engine.engine import Draw
+from irn_video.pipeline.engine.latents import drawn
 from irn_video.pipeline.engine.packed import PackedRescaler
 from irn_video.pipeline.engine.rescaler import Rescaler, Restoration
 from irn_video.pipeline.engine.rgb import RgbRescaler
-from irn_video.pipeline.engine.torch_engine import drawn
 from irn_video.pipeline.network import Prediction
 from irn_video.pipeline.network.codec_aware import pack, unpack
 from irn_video.pipeline.planes import Samples, carried_color, from_rgb, to_rgb
@@ -43,7 +45,7 @@ def downscale_rgb(rescaler: Rescaler, hr: Tensor, qp: float | None = None) -> Te
                 small = to_rgb(unpack(lr), samples)
         case RgbRescaler():
             with rescaler.device.inference():
-                small, _ = rescaler.network.downscale(padded.to(rescaler.device.torch_device))
+                small, _ = tiles.downscale(rescaler.network, padded.to(rescaler.device.torch_device))
         case _:
             small = torch.cat([_rgb(rescaler.downscale(picture, _RGB, qp)) for picture in _pictures(padded)])
     return small.to(hr.device, torch.float32).clamp(0, 1)
@@ -71,13 +73,13 @@ def upscale_rgb(
                 packed = pack(*from_rgb(even.to(rescaler.device.torch_device), samples))
                 prediction = rescaler.network.predict(packed, qp)
             with torch.inference_mode():
-                latent = _latent(rescaler, prediction, temperature, seed, index)
+                latent = _latent(prediction, temperature, seed, index)
                 large = to_rgb(unpack(rescaler.network.upscale(prediction.lr, latent)), samples)
         case RgbRescaler():
             with rescaler.device.inference():
                 prediction = rescaler.network.predict(even.to(rescaler.device.torch_device))
-                latent = _latent(rescaler, prediction, temperature, seed, index)
-                large = rescaler.network.upscale(prediction.lr, latent)
+                latent = _latent(prediction, temperature, seed, index)
+                large = tiles.upscale(rescaler.network, prediction.lr, latent)
         case _:
             to = Restoration(_RGB, even.shape[-2] * rescaler.scale, even.shape[-1] * rescaler.scale)
             large = torch.cat([_rgb(rescaler.upscale(picture, to)) for picture in _pictures(even)])
@@ -85,19 +87,12 @@ def upscale_rgb(
     return large.to(lr.device, torch.float32).clamp(0, 1)
 
 
-def _latent(
-    rescaler: PackedRescaler | RgbRescaler, prediction: Prediction, temperature: float, seed: int, index: int
-) -> Tensor:
+def _latent(prediction: Prediction, temperature: float, seed: int, index: int) -> Tensor:
     """The latents of a batch, each drawn as if its frame came alone."""
     log_std = prediction.log_std.expand_as(prediction.mean)
     alone = zip(*(part.split(1) for part in (prediction.lr, prediction.mean, log_std)), strict=True)
-
-    def latent(one: Prediction, number: int) -> Tensor:
-        if isinstance(rescaler, PackedRescaler):
-            return drawn(one, Draw(temperature, seed, number))
-        return one.latent(temperature, rescaler.generator(seed, number))
-
-    return torch.cat([latent(Prediction(*parts), number) for number, parts in enumerate(alone, index)])
+    drawings = (Draw(temperature, seed, number) for number in count(index))
+    return torch.cat([drawn(Prediction(*parts), draw) for parts, draw in zip(alone, drawings, strict=False)])
 
 
 def _carried(height: int) -> Samples:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from irn_video.codecs.kernels import RESAMPLERS
@@ -66,6 +67,9 @@ def choose_engine(
     from irn_video.pipeline.engine.torch_engine import TorchEngine
 
     chosen = choose_device(device, precision)
+    if precision == "auto" and chosen.torch_device.type == "cuda":
+        # As fast as bf16 and three bits finer, and nothing here comes near 65504, the largest number.
+        chosen = replace(chosen, precision="fp16")
     return TorchEngine.of(weights, chosen), (chosen.warning,) if chosen.warning else ()
 
 

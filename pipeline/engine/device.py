@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from irn_video.codecs.errors import BadOption, UnavailableDevice
+from torch import nn
 
 TORCH = "torch"
 """Name of the CPU where PyTorch is to run what other engines could."""
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
+Module = TypeVar("Module", bound=nn.Module)
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -38,16 +41,33 @@ class Device:
         )
         return f"{name}, {self.precision}"
 
+    @property
+    def workers(self) -> int:
+        """How many pictures are best worked on at a time: two on a GPU, one that is moved and one that is computed."""
+        return 2 if self.torch_device.type == "cuda" else 1
+
+    def placed(self, network: Module) -> Module:
+        """A network on this processor, with kernels as its convolutions take them: channels last where a GPU halves."""
+        halves = self.torch_device.type == "cuda" and self.precision != "fp32"
+        order = torch.channels_last if halves else torch.preserve_format
+        moved: Module = network.to(self.torch_device, memory_format=order)  # type: ignore[call-overload]
+        return moved
+
     @contextmanager
     def inference(self) -> Iterator[None]:
         """No gradients; convolutions in this precision, everything else in float32."""
-        with torch.inference_mode(), self.autocast():
+        with torch.inference_mode(), self.autocast(cached=False):
             yield
 
-    def autocast(self) -> torch.autocast:
-        """Convolutions in this precision, everything else in float32."""
+    def autocast(self, cached: bool = True) -> torch.autocast:
+        """Convolutions in this precision, everything else in float32.
+
+        Args:
+            cached: weights are converted once, for all threads: not for use by several of them on streams of their own.
+        """
         dtype = _DTYPES[self.precision]
-        return torch.autocast(self.torch_device.type, dtype, enabled=dtype is not torch.float32)
+        enabled = dtype is not torch.float32
+        return torch.autocast(self.torch_device.type, dtype, enabled=enabled, cache_enabled=cached)
 
 
 def choose_device(device: str = "auto", precision: str = "auto") -> Device:
@@ -64,6 +84,7 @@ def choose_device(device: str = "auto", precision: str = "auto") -> Device:
         raise BadOption(f"no precision {precision!r}", hint=", ".join(PRECISIONS))
     chosen, warning = _resolve("cpu" if device == TORCH else device), None
     if chosen.type == "cuda":
+        torch.backends.cudnn.allow_tf32 = False  # for the whole process: it would make of float32 one of 10 bits
         best = "bf16" if torch.cuda.is_bf16_supported() else "fp16"
     else:
         best = "bf16" if torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported() else "fp32"

@@ -43,10 +43,14 @@ class Engine(ABC):
     workers: int
 
     @abstractmethod
-    def downscale(self, planes: Planes, unit: float, qp: float | None) -> Planes:
-        """HR planes, whose sides are multiples of the network's → LR planes, float32, neither rounded nor clipped.
+    def downscale(self, planes: Planes, unit: float, qp: float | None, bits: int | None) -> Planes:
+        """HR planes, whose sides are multiples of the network's → LR planes.
 
-        With the H.264 quantiser that is to be expected, what that would hardly carry is left out.
+        Args:
+            planes: of the source.
+            unit: see `Engine`.
+            qp: the H.264 quantiser that is to be expected: what that would hardly carry is left out.
+            bits: see `reverse`.
         """
 
     @abstractmethod

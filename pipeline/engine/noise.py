@@ -17,13 +17,18 @@ def windows(seed: int, index: int, channels: int, samples: int) -> list[Array]:
 
     The same arguments give the same noise, on every machine and whatever was drawn before.
     """
-    field = _field(seed, _PLACES + samples)
-    places = np.random.Generator(np.random.PCG64([seed, index])).integers(0, _PLACES, channels)
-    return [field[place : place + samples] for place in places]
+    whole = field(seed, samples)
+    return [whole[place : place + samples] for place in places(seed, index, channels)]
+
+
+def places(seed: int, index: int, channels: int) -> NDArray[np.int64]:
+    """Where the windows of a picture begin in the field of its stream."""
+    return np.random.Generator(np.random.PCG64([seed, index])).integers(0, _PLACES, channels)
 
 
 @lru_cache(maxsize=2)
-def _field(seed: int, length: int) -> Array:
-    field = np.random.Generator(np.random.PCG64(seed)).standard_normal(length, np.float32)
-    field.setflags(write=False)
-    return field
+def field(seed: int, samples: int) -> Array:
+    """What windows of so many samples are taken of, not to be written to."""
+    whole = np.random.Generator(np.random.PCG64(seed)).standard_normal(_PLACES + samples, np.float32)
+    whole.setflags(write=False)
+    return whole

@@ -63,10 +63,10 @@ class OnnxEngine(Engine):
         """The same with other weights."""
         return OnnxEngine(replace(self._weights, arrays=arrays), self._runtime)
 
-    def downscale(self, planes: Planes, unit: float, qp: float | None) -> Planes:
+    def downscale(self, planes: Planes, unit: float, qp: float | None, bits: int | None) -> Planes:
         """Averages of the wavelet, then the prefilter."""
         y, u, v = (self._shrunk(plane, unit, qp) for plane in planes)
-        return y, u, v
+        return rounded((y, u, v), bits)
 
     def predict(self, planes: Planes, unit: float, qp: float | None, temperature: float) -> Predicted:
         """By one pass of the network."""

@@ -94,7 +94,10 @@ class PackedRescaler(Rescaler):
             raise BadOption(f"{self.name} sends 4:2:0 only, not {lr.layout}", hint="use --pix-fmt yuv420p")
         planes, unit = _planes(picture, self.carried(Samples.of(picture), picture.height))
         padded = _padded(planes, *self.padded(picture.height, picture.width))
-        return to_picture(_normalised(self._engine.downscale(padded, unit, qp), unit), lr, picture)
+        if unit == code_unit(lr.bit_depth):
+            y, u, v = self._engine.downscale(padded, unit, qp, lr.bit_depth)
+            return replace(picture, planes=(y, u, v), layout=lr.layout, color=lr.color, qp=None)
+        return to_picture(_normalised(self._engine.downscale(padded, unit, qp, None), unit), lr, picture)
 
     def predict(self, picture: Picture, to: Restoration) -> Received:
         """The distribution of the latent, by convolutions in the engine's precision."""

@@ -3,19 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
+from irn_video.pipeline.engine.cuda_graphs import Runner
 from irn_video.pipeline.engine.device import Device
 from irn_video.pipeline.engine.engine import Draw, Engine, Planes
-from irn_video.pipeline.engine.noise import windows
-from irn_video.pipeline.network import CodecAwareRescaler, Prediction
+from irn_video.pipeline.engine.latents import NoiseFields, with_noise
+from irn_video.pipeline.engine.noise import places
+from irn_video.pipeline.network import CodecAwareRescaler
 from irn_video.pipeline.network.codec_aware import pack, unpack
 from irn_video.pipeline.zoo.card import Weights, network_of
 from irn_video.pipeline.zoo.tuned import tuned_network
 from numpy.typing import NDArray
 from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Arrived:
+    """An LR picture of which nothing was inferred yet: what is, is one function with the reverse pass.
+
+    Attributes:
+        engine: with the network that is to infer it, perhaps a tuned one.
+        planes: as decoded.
+        unit: see `Engine`.
+        qp: as the network takes it.
+    """
+
+    engine: TorchEngine
+    planes: Planes
+    unit: float
+    qp: float
 
 
 class TorchEngine(Engine):
@@ -24,12 +44,13 @@ class TorchEngine(Engine):
     Args:
         network: on any device.
         device: where it runs, and in what precision.
+        captures: see `Runner`.
     """
 
-    workers = 1
-
-    def __init__(self, network: CodecAwareRescaler, device: Device) -> None:
-        self.network, self.device, self.where = network.to(device.torch_device), device, str(device)
+    def __init__(self, network: CodecAwareRescaler, device: Device, captures: bool | None = None) -> None:
+        self.network, self.device, self.where = device.placed(network), device, str(device)
+        self.workers = device.workers
+        self._run, self._fields = Runner(device.torch_device, captures), NoiseFields(device.torch_device)
 
     @classmethod
     def of(cls, weights: Weights, device: Device) -> TorchEngine:
@@ -39,55 +60,63 @@ class TorchEngine(Engine):
         return cls(network, device)
 
     def tuned(self, arrays: Mapping[str, NDArray[np.float32]]) -> TorchEngine:
-        """The same with other weights."""
-        return TorchEngine(tuned_network(self.network, arrays), self.device)
+        """The same with other weights, never captured: they are those of a few seconds."""
+        tuned = TorchEngine(tuned_network(self.network, arrays), self.device, captures=False)
+        tuned._fields = self._fields
+        return tuned
 
-    def downscale(self, planes: Planes, unit: float, qp: float | None) -> Planes:
+    def downscale(self, planes: Planes, unit: float, qp: float | None, bits: int | None) -> Planes:
         """Always in float32, so that every precision sends the same picture."""
-        with torch.inference_mode():
-            small = self.network.lowpass(self._packed(planes, unit))
-            return self._planes(self.network.prefilter(small, qp) * unit)
 
-    def predict(self, planes: Planes, unit: float, qp: float | None, temperature: float) -> tuple[Prediction, float]:
-        """By convolutions in the device's precision."""
-        with self.device.inference():
-            return self.network.predict(self._packed(planes, unit), qp), unit
+        def small(y: Tensor, u: Tensor, v: Tensor, *quantiser: Tensor) -> tuple[Tensor, ...]:
+            packed = self.network.lowpass(_packed((y, u, v), unit))
+            return _planes(self.network.prefilter(packed, *quantiser) * unit, bits)
 
-    def reverse(self, predicted: tuple[Prediction, float], draw: Draw, bits: int | None) -> Planes:
-        """In float32."""
-        prediction, unit = predicted
-        with torch.inference_mode():
-            latent = drawn(prediction, draw)
-            restored = self.network.upscale(prediction.lr, latent) * unit
-            if bits is not None:
-                restored = restored.round_().clamp_(0, (1 << bits) - 1).to(torch.uint8 if bits == 8 else torch.int32)
-            planes = self._planes(restored)
-        if bits in (None, 8):
-            return planes
-        y, u, v = (plane.astype(np.uint16) for plane in planes)
+        y, u, v = self._run(("down", unit, bits), small, *planes, *([] if qp is None else [_number(qp)]))
         return y, u, v
 
-    def _packed(self, planes: Planes, unit: float) -> Tensor:
-        """(1, 6, h/2, w/2) in [0, 1]."""
-        y, u, v = (_tensor(plane).to(self.device.torch_device).float()[None, None] / unit for plane in planes)
-        return pack(y, u, v)
+    def predict(self, planes: Planes, unit: float, qp: float | None, temperature: float) -> Arrived:
+        """Nothing yet."""
+        return Arrived(self, planes, unit, qp or 0.0)
 
-    def _planes(self, packed: Tensor) -> Planes:
-        y, u, v = (plane[0, 0].cpu().numpy() for plane in unpack(packed))
+    def reverse(self, predicted: Arrived, draw: Draw, bits: int | None) -> Planes:
+        """The network by convolutions in the device's precision, the rest in float32."""
+        return predicted.engine._restored(predicted, draw, bits)
+
+    def _restored(self, arrived: Arrived, draw: Draw, bits: int | None) -> Planes:
+        unit, samples, seen = arrived.unit, arrived.planes[1].size, [_number(arrived.qp)]
+        noisy = draw.temperature > 0 and self.network.levels > 0
+        field = self._fields(draw.seed, samples) if noisy else None
+        if noisy:
+            seen.append(places(draw.seed, draw.index, self.network.latent_channels))
+
+        def restored(y: Tensor, u: Tensor, v: Tensor, qp: Tensor, *windows: Tensor) -> tuple[Tensor, ...]:
+            with self.device.autocast(cached=False):
+                prediction = self.network.predict(_packed((y, u, v), unit), qp)
+            latent = prediction.mean
+            if field is not None:
+                latent = with_noise(prediction, field.windows(*windows), draw.temperature)
+            return _planes(self.network.upscale(prediction.lr, latent) * unit, bits)
+
+        key = "up", unit, bits, (draw.seed, draw.temperature) if noisy else None
+        y, u, v = self._run(key, restored, *arrived.planes, *seen)
         return y, u, v
 
 
-def drawn(prediction: Prediction, draw: Draw) -> Tensor:
-    """Latent of one picture, with the noise that every engine has."""
-    mean = prediction.mean
-    if not draw.temperature or not mean.shape[1]:
-        return mean
-    _, channels, height, width = mean.shape
-    rows = np.stack(windows(draw.seed, draw.index, channels, height * width))
-    noise = torch.from_numpy(rows).to(mean.device).view(1, channels, height, width)
-    return torch.addcmul(mean, noise.to(mean.dtype), prediction.std, value=draw.temperature)
+def rounded(codes: Tensor, bits: int) -> Tensor:
+    """Float32 code values, rounded and clipped to so many bits, 8 to 16."""
+    return codes.round().clamp_(0, (1 << bits) - 1).to(torch.uint8 if bits == 8 else torch.uint16)
 
 
-def _tensor(plane: NDArray[Any]) -> Tensor:
-    samples = plane.astype(np.int32) if plane.dtype == np.uint16 else plane
-    return torch.from_numpy(np.ascontiguousarray(samples))
+def _packed(planes: tuple[Tensor, Tensor, Tensor], unit: float) -> Tensor:
+    """(1, 6, h/2, w/2) in [0, 1]."""
+    y, u, v = (plane.float()[None, None] / unit for plane in planes)
+    return pack(y, u, v)
+
+
+def _planes(packed: Tensor, bits: int | None) -> tuple[Tensor, ...]:
+    return tuple(plane[0, 0] if bits is None else rounded(plane[0, 0], bits) for plane in unpack(packed))
+
+
+def _number(value: float) -> NDArray[Any]:
+    return np.array([value], np.float32)

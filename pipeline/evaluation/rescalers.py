@@ -16,13 +16,13 @@ from irn_video.codecs.errors import UnknownModel
 from irn_video.codecs.kernels import RESAMPLERS
 from irn_video.codecs.picture import Layout, Picture
 from irn_video.codecs.resample import Resampler
+from irn_video.pipeline.engine import tiles
 from irn_video.pipeline.engine.choosing import network_rescaler
 from irn_video.pipeline.engine.device import Device, choose_device
 from irn_video.pipeline.engine.rescaler import Rescaler, Restoration
 from irn_video.pipeline.engine.rgb import RgbRescaler
 from irn_video.pipeline.engine.upscaling import RcanRescaler, load_rcan
 from irn_video.pipeline.evaluation.stills import RGB
-from irn_video.pipeline.network.coupling import AffineCoupling
 from irn_video.pipeline.network.paper import PaperRescaler
 from irn_video.pipeline.network.rcan import SCALES
 from irn_video.pipeline.planes import Samples, carried_color, convert, pad, to_picture, to_planes
@@ -34,13 +34,8 @@ from torch import Tensor
 RCAN_SCALES = {f"rcan-x{scale}": scale for scale in SCALES}
 """Networks whose architecture is known here, though their weights are not."""
 CHECKPOINT_SUFFIXES = frozenset({".pt", ".pth"})
-Index = tuple[slice, slice, slice, slice]
 _SEED_STEP = 1_000_003
 _SEED_LIMIT = 1 << 63
-# Larger pictures are computed in tiles of this side (HR samples), about 1 GB of features each.
-_TILE = 1536
-_TILED_FROM = 2048 * 2048
-_REACH_OF_COUPLING = 10  # samples to each side that a coupling layer sees: two dense blocks of five 3×3 convolutions
 
 
 @dataclass(frozen=True)
@@ -134,10 +129,7 @@ class LanczosStills(StillRescaler):
 
 
 class PaperStills(StillRescaler):
-    """A network of the paper with an 8-bit RGB LR image.
-
-    Large images are computed in tiles that overlap by as much as the network sees, so tiles leave no trace.
-    """
+    """A network of the paper with an 8-bit RGB LR image; large ones are computed in tiles, see `engine/tiles.py`."""
 
     def __init__(self, name: str, sha256: str, temperature: float, network: PaperRescaler, device: Device) -> None:
         self.name, self.sha256, self.temperature = name, sha256, temperature
@@ -150,11 +142,8 @@ class PaperStills(StillRescaler):
         height, width = _divisible(hr.height, hr.width, self.scale)
         with self.device.inference():
             padded = torch.cat(pad(to_planes(hr, self.device.torch_device), Layout.RGB, height, width), 1)
-            small = padded.new_empty(1, 3, height // self.scale, width // self.scale)
-            for tile in self._tiles(height, width):
-                lr, _ = self.network.downscale(padded[tile.outer()])
-                small[tile.inner(self.scale)] = lr.float()[tile.inner_of_outer(self.scale)]
-            return _rounded(small, hr)
+            small, _ = tiles.downscale(self.network, padded)
+            return _rounded(small.float(), hr)
 
     def up(self, lr: Picture, height: int, width: int, draw: Draw) -> Picture:
         """Reverse pass with a drawn latent, rounded to 8 bits."""
@@ -163,15 +152,8 @@ class PaperStills(StillRescaler):
             seed = (draw.seed * _SEED_STEP + draw.index) % _SEED_LIMIT
             generator = torch.Generator(self.device.torch_device).manual_seed(seed)
             latent = self.network.predict(given).latent(draw.temperature, generator)
-            large = given.new_empty(1, 3, lr.height * self.scale, lr.width * self.scale)
-            for tile in self._tiles(lr.height * self.scale, lr.width * self.scale):
-                outer = tile.outer(self.scale)
-                large[tile.inner()] = self.network.upscale(given[outer], latent[outer]).float()[tile.inner_of_outer()]
+            large = tiles.upscale(self.network, given, latent).float()
             return _rounded(large[..., :height, :width], lr)
-
-    def _tiles(self, height: int, width: int) -> list[Tile]:
-        whole = height * width <= _TILED_FROM
-        return tiles(height, width, max(height, width) if whole else _TILE, reach_of(self.network))
 
 
 class StreamStills(StillRescaler):
@@ -218,60 +200,6 @@ class RcanStills(StillRescaler):
     def up(self, lr: Picture, height: int, width: int, draw: Draw) -> Picture:
         """Super-resolution."""
         return self.rescaler.upscale(lr, Restoration(RGB, height, width))
-
-
-@dataclass(frozen=True)
-class Span:
-    """Rows or columns of a tile, in HR samples: those that are kept, and those that are needed to compute them."""
-
-    start: int
-    stop: int
-    outer_start: int
-    outer_stop: int
-
-
-@dataclass(frozen=True)
-class Tile:
-    """A part of an image; its indices are for images (N, C, H, W) that are reduced by a scale."""
-
-    rows: Span
-    columns: Span
-
-    def inner(self, scale: int = 1) -> Index:
-        """Of what is kept."""
-        return _index(*((span.start, span.stop) for span in (self.rows, self.columns)), scale=scale)
-
-    def outer(self, scale: int = 1) -> Index:
-        """Of what is needed."""
-        return _index(*((span.outer_start, span.outer_stop) for span in (self.rows, self.columns)), scale=scale)
-
-    def inner_of_outer(self, scale: int = 1) -> Index:
-        """Of what is kept, within what is needed."""
-        spans = ((s.start - s.outer_start, s.stop - s.outer_start) for s in (self.rows, self.columns))
-        return _index(*spans, scale=scale)
-
-
-def tiles(height: int, width: int, side: int, reach: int) -> list[Tile]:
-    """Cover an image; each tile sees `reach` samples around it, where the image has them."""
-    rows, columns = (
-        [
-            Span(start, min(start + side, size), max(0, start - reach), min(start + side + reach, size))
-            for start in range(0, size, side)
-        ]
-        for size in (height, width)
-    )
-    return [Tile(row, column) for row in rows for column in columns]
-
-
-def reach_of(network: PaperRescaler) -> int:
-    """How far a network of the paper sees to each side, in HR samples, as a multiple of its scale."""
-    reach, cell = 0, 1
-    for operation in network.operations:
-        if isinstance(operation, AffineCoupling):
-            reach += _REACH_OF_COUPLING * cell
-        else:
-            cell *= 2
-    return -(-reach // network.scale) * network.scale + network.scale
 
 
 def bicubic(picture: Tensor, height: int, width: int) -> Tensor:
@@ -328,8 +256,3 @@ def _rounded(rgb: Tensor, like: Picture) -> Picture:
     """(1, 3, H, W) in [0, 1] → image with the samples of `RGB`."""
     red, green, blue = rgb.split(1, 1)
     return to_picture((red, green, blue), RGB, like)
-
-
-def _index(rows: tuple[int, int], columns: tuple[int, int], *, scale: int) -> Index:
-    row, column = (slice(start // scale, stop // scale) for start, stop in (rows, columns))
-    return slice(None), slice(None), row, column

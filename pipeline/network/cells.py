@@ -41,8 +41,10 @@ class CellTransform(nn.Module):
         with torch.autocast(packed.device.type, enabled=False):
             cells = F.pixel_unshuffle(packed, self.fold)
             coefficients = F.conv2d(cells, self.basis)
-            means = coefficients[:, self.means] / self.sizes  # (N, 3, h, w)
+            # Place by place: a list of places would have to be brought to a GPU, picture by picture.
+            means = torch.stack([coefficients[:, place] for place in self.means], 1) / self.sizes  # (N, 3, h, w)
             local = F.avg_pool2d(means, AROUND, 1, AROUND // 2, count_include_pad=False)
             scaled = coefficients * self.scales
-            scaled[:, self.means] = (means - local) * CONTRAST
+            for place, mean in zip(self.means, ((means - local) * CONTRAST).unbind(1), strict=True):
+                scaled[:, place] = mean
             return torch.cat((scaled, (local - 0.5) * BRIGHTNESS), 1)

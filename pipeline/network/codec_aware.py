@@ -132,8 +132,8 @@ class CodecAwareRescaler(InvertibleRescaler):
         self.coring = Coring(coring) if coring else None
         self.fold = fold_of(scale)
         self.cells = CellTransform(self.fold)
-        corrected, latent = PACKED * self.fold**2 * scale**2, PACKED * (scale**2 - 1)
-        self.restorer = Restorer(self.cells.channels, corrected, latent, width, depth)
+        corrected, self.latent_channels = PACKED * self.fold**2 * scale**2, PACKED * (scale**2 - 1)
+        self.restorer = Restorer(self.cells.channels, corrected, self.latent_channels, width, depth)
 
     def downscale(self, hr: Tensor) -> tuple[Tensor, Tensor]:
         """Wavelet analysis of each plane; latent: details of the finest level first, of luma (·4), then chroma (·2)."""
@@ -150,7 +150,7 @@ class CodecAwareRescaler(InvertibleRescaler):
             hr = torch.cat((*_phases(luma), chroma), 1)
         return hr
 
-    def prefilter(self, lr: Tensor, qp: float | None = None) -> Tensor:
+    def prefilter(self, lr: Tensor, qp: Tensor | float | None = None) -> Tensor:
         """Coring of each plane; nothing where the quantiser is not known."""
         if self.coring is None or qp is None:
             return lr

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, TypeVar, cast
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Number = TypeVar("Number", bound="float | Tensor")
 PACKED, LUMA = 6, 4
 """Channels of a packed 4:2:0 picture, and those of them that are luma."""
 # Centre and spread of the quantisers seen in training, to bring the input of the modulation near unit range.
@@ -19,9 +25,9 @@ CORING_SIDE = 8
 CORING_SHIFTS = ((0, 0), (4, 4), (2, 6), (6, 2))
 
 
-def quantiser_step(qp: float) -> float:
+def quantiser_step(qp: Number) -> Number:
     """Step of an H.264 quantiser in levels of 8 bits (ITU-T H.264, 8.5.9: it doubles every 6)."""
-    return float(2 ** ((qp - 4) / 6))
+    return cast("Number", 2.0 ** ((qp - 4) / 6))
 
 
 def fold_of(scale: int) -> int:

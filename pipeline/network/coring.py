@@ -25,13 +25,13 @@ class Coring(nn.Module):
         self.register_buffer("basis", torch.from_numpy(dct_of_blocks(CORING_SIDE)).float(), persistent=False)
         self.basis: Tensor
 
-    def forward(self, plane: Tensor, qp: float) -> Tensor:
-        """(N, 1, H, W) with samples in [0, 1], H.264 quantiser → the same, cored."""
+    def forward(self, plane: Tensor, qp: float | Tensor) -> Tensor:
+        """(N, 1, H, W) with samples in [0, 1], H.264 quantiser (a number or of one element) → the same, cored."""
         threshold = self.strength * quantiser_step(qp) / 255
         cored = [self._cored(plane, threshold, *shift) for shift in CORING_SHIFTS]
         return torch.stack(cored).mean(0)
 
-    def _cored(self, plane: Tensor, threshold: float, down: int, right: int) -> Tensor:
+    def _cored(self, plane: Tensor, threshold: float | Tensor, down: int, right: int) -> Tensor:
         height, width = plane.shape[2:]
         edges = (right, -(width + right) % CORING_SIDE, down, -(height + down) % CORING_SIDE)
         whole: Tensor = F.pad(plane, edges, mode="replicate")

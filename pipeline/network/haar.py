@@ -24,13 +24,15 @@ class HaarTransform(nn.Module):
         self.haar_weights = nn.Parameter(weights, requires_grad=False)
 
     def forward(self, picture: Tensor) -> Tensor:
-        """Split into subbands."""
+        """Split into subbands; always in the precision of the picture."""
         n, c, h, w = picture.shape
-        bands = F.conv2d(picture, self.haar_weights, stride=2, groups=c) / 4  # (N, C·4, H/2, W/2), pixelwise bands
+        with torch.autocast(picture.device.type, enabled=False):
+            bands = F.conv2d(picture, self.haar_weights, stride=2, groups=c) / 4  # (N, C·4, H/2, W/2), pixelwise bands
         return bands.view(n, c, 4, h // 2, w // 2).transpose(1, 2).reshape(n, 4 * c, h // 2, w // 2)
 
     def inverse(self, bands: Tensor) -> Tensor:
-        """Join subbands, (N, 4C, h, w) → (N, C, 2h, 2w)."""
+        """Join subbands, (N, 4C, h, w) → (N, C, 2h, 2w), likewise."""
         n, c4, h, w = bands.shape
         cells = bands.view(n, 4, c4 // 4, h, w).transpose(1, 2).reshape(n, c4, h, w)
-        return F.conv_transpose2d(cells, self.haar_weights, stride=2, groups=c4 // 4)
+        with torch.autocast(bands.device.type, enabled=False):
+            return F.conv_transpose2d(cells, self.haar_weights, stride=2, groups=c4 // 4)

@@ -72,7 +72,7 @@ def _antisymmetric(x: Tensor, taps: Tensor, dim: int) -> Tensor:
     learning = taps.requires_grad and torch.is_grad_enabled()
     for k in range(1, reach + 1):
         ahead, behind = padded.narrow(dim, reach + k, size), padded.narrow(dim, reach - k, size)
-        if learning:
+        if learning or not x.is_cpu:  # a GPU's taps stay there: to read one would wait for it
             total = torch.addcmul(total, ahead - behind, taps[k - 1])
         else:  # in place: half the time
             tap = float(taps[k - 1])

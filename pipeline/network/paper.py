@@ -55,4 +55,4 @@ class PaperRescaler(InvertibleRescaler):
         """The paper's latent does not depend on the LR picture: mean 0, one standard deviation."""
         n, c, h, w = lr.shape
         zeros = lr.new_zeros(n, c * (self.scale**2 - 1), h, w)
-        return Prediction(lr, zeros, lr.new_tensor(math.log(self.latent_std)))
+        return Prediction(lr, zeros, lr.new_full((), math.log(self.latent_std)))

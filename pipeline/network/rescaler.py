@@ -61,7 +61,7 @@ class InvertibleRescaler(nn.Module, ABC):
     def downscale(self, hr: Tensor) -> tuple[Tensor, Tensor]:
         """Forward pass: HR → (LR, latent)."""
 
-    def prefilter(self, lr: Tensor, qp: float | None = None) -> Tensor:
+    def prefilter(self, lr: Tensor, qp: Tensor | float | None = None) -> Tensor:
         """What is sent of an LR picture that is coded with this H.264 quantiser; here, all of it.
 
         Like rounding it stands between the two halves of the bijection, and `predict` makes up for it.

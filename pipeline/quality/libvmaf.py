@@ -11,14 +11,17 @@ import math
 import re
 from collections.abc import Collection
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import ffmpeg
 from irn_video.codecs.errors import BadOption, SourceMismatch
 from irn_video.codecs.reading.choosing import choose_stream
 from irn_video.codecs.reading.opening import open_input
 from irn_video.codecs.reading.reader import probe
 from irn_video.pipeline.system import ffmpeg_binary
 from irn_video.pipeline.system.cores import usable_cores
+
+if TYPE_CHECKING:
+    import ffmpeg
 
 PERCEPTUAL = ("vmaf", "vmaf_neg", "ssim", "ms_ssim", "xpsnr_y")
 _MODELS = {"vmaf": "version=vmaf_v0.6.1:name=vmaf", "vmaf_neg": "version=vmaf_v0.6.1neg:name=vmaf_neg"}
@@ -43,6 +46,8 @@ def measure_files(restored: Path, source: Path, folder: Path, wanted: Collection
         BadOption: the pictures are too small.
         SourceMismatch: the source has fewer pictures.
     """
+    import ffmpeg
+
     info = probe(restored)
     if min(info.width, info.height) < LEAST_SIDE:
         what = f"libvmaf cannot measure frames of {info.width}x{info.height}"

@@ -1,17 +1,23 @@
-"""FFmpeg's own program, for what PyAV's libraries lack: libvmaf, cutting with filters."""
+"""FFmpeg's own program, for what PyAV's libraries lack: libvmaf, cutting with filters.
+
+What runs it is imported when it is needed: a machine that only sends and receives may lack it.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import ffmpeg
-import imageio_ffmpeg
 from irn_video.codecs.errors import UnreadableVideo
+
+if TYPE_CHECKING:
+    import ffmpeg
 
 
 def read(path: Path, **options: Any) -> ffmpeg.nodes.FilterableStream:
     """A file as FFmpeg's input: whatever its name or content says, it stays a local one."""
+    import ffmpeg
+
     return ffmpeg.input(f"file:{path}", protocol_whitelist="file,crypto,data", **options)
 
 
@@ -21,6 +27,9 @@ def run(output: ffmpeg.nodes.OutputStream, what: str, path: Path) -> None:
     Raises:
         UnreadableVideo: "`what`: FFmpeg's last words" for `path`.
     """
+    import ffmpeg
+    import imageio_ffmpeg
+
     try:
         output.run(cmd=imageio_ffmpeg.get_ffmpeg_exe(), quiet=True, overwrite_output=True)
     except ffmpeg.Error as error:
@@ -30,4 +39,6 @@ def run(output: ffmpeg.nodes.OutputStream, what: str, path: Path) -> None:
 
 def version() -> str:
     """Of the program."""
+    import imageio_ffmpeg
+
     return str(imageio_ffmpeg.get_ffmpeg_version())

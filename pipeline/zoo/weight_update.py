@@ -10,7 +10,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import constriction
 import numpy as np
 from irn_video.codecs.bitstream.sei import with_zeros, without_zeros
 from irn_video.codecs.errors import BadUpdate
@@ -221,7 +220,7 @@ class _Counts:
         return cls(counts)
 
     def model(self) -> Any:
-        return constriction.stream.model.Categorical(self._counts / self._counts.sum(), perfect=False)
+        return _stream().model.Categorical(self._counts / self._counts.sum(), perfect=False)
 
     def learn(self, symbols: NDArray[np.int32]) -> None:
         self._counts += _WEIGHT * np.bincount(symbols, minlength=len(self._counts))
@@ -231,7 +230,7 @@ class _Encoder:
     """Codes symbols with a model that learns them."""
 
     def __init__(self) -> None:
-        self._coder = constriction.stream.queue.RangeEncoder()
+        self._coder = _stream().queue.RangeEncoder()
 
     def code(self, symbols: ArrayLike, model: _Counts) -> None:
         array = np.asarray(symbols, np.int32)
@@ -247,7 +246,7 @@ class _Decoder:
     """Undoes `_Encoder`."""
 
     def __init__(self, words: NDArray[np.uint32]) -> None:
-        self._coder = constriction.stream.queue.RangeDecoder(words)
+        self._coder = _stream().queue.RangeDecoder(words)
 
     def symbols(self, count: int, model: _Counts) -> NDArray[np.int32]:
         found: NDArray[np.int32] = self._coder.decode(model.model(), count)
@@ -256,6 +255,13 @@ class _Decoder:
 
     def symbol(self, model: _Counts) -> int:
         return int(self.symbols(1, model)[0])
+
+
+def _stream() -> Any:
+    """Constriction's coders: streams without weights do without them."""
+    from constriction import stream
+
+    return stream
 
 
 def _whole(change: NDArray[np.float32], step: float) -> NDArray[np.int8]:

@@ -13,12 +13,13 @@ import pytest
 import torch
 from irn_video.codecs.errors import BadOption, UnknownModel
 from irn_video.pipeline.commands.evaluate import main
-from irn_video.pipeline.evaluation import rescalers
+from irn_video.pipeline.engine import tiles
 from irn_video.pipeline.evaluation.complexity import complexity_of
 from irn_video.pipeline.evaluation.evaluate import luma_of, measure
-from irn_video.pipeline.evaluation.rescalers import Draw, load_stills, reach_of, tiles
+from irn_video.pipeline.evaluation.rescalers import Draw, load_stills
 from irn_video.pipeline.evaluation.stills import picture_of, rgb_of
 from irn_video.pipeline.network import PaperRescaler
+from irn_video.pipeline.network.coupling import AffineCoupling
 from irn_video.pipeline.network.rcan import Rcan
 from numpy.typing import NDArray
 
@@ -400,7 +401,7 @@ class TestComplexity:
 class TestTiles:
     def test_cover_every_sample_once(self) -> None:
         seen = np.zeros((1, 1, 70, 50), int)
-        for tile in tiles(70, 50, 32, 6):
+        for tile in tiles.tiles(70, 50, 32, 6):
             seen[tile.inner()] += 1
             part = np.zeros_like(seen)[tile.outer()]
             assert part[tile.inner_of_outer()].shape == seen[tile.inner()].shape
@@ -419,24 +420,41 @@ class TestTiles:
             return rgb_of(lr), rgb_of(rescaler.up(lr, 160, 200, draw))
 
         whole = both()
-        monkeypatch.setattr(rescalers, "_TILED_FROM", 0)
-        monkeypatch.setattr(rescalers, "_TILE", 64)
+        monkeypatch.setattr(tiles, "_SIDE", 32)
         for one, other in zip(whole, both(), strict=True):
             assert np.abs(one.astype(int) - other).max() <= 1
             assert (one == other).mean() > 0.999
 
-    def test_reach(self) -> None:
-        """A change of one sample goes no further than said."""
-        network = paper_network(2, blocks=2).double()
-        hr = torch.rand(1, 3, 128, 128, dtype=torch.float64)
-        other = hr.clone()
-        other[..., 64, 64] += 0.5
+    @pytest.mark.parametrize("scale", [2, 4])
+    def test_are_exact(self, monkeypatch: pytest.MonkeyPatch, scale: int) -> None:
+        """In float64 nothing is left of the seams; with one sample less of overlap they would be seen."""
+        network = paper_network(scale, blocks=2).double()
+        hr = torch.rand(1, 3, 80, 96, dtype=torch.float64)
         with torch.inference_mode():
             lr, latent = network.downscale(hr)
-            changed, _ = network.downscale(other)
-            places = (changed - lr).abs().amax((0, 1)).nonzero() * 2
-            assert 10 < (places - 64).abs().max() <= reach_of(network)
-            lr[..., 32, 32] += 0.5
-            back = network.upscale(lr, latent)
-        places = (back - hr).abs().amax((0, 1)).gt(1e-12).nonzero()
-        assert (places - 64).abs().max() <= reach_of(network)
+            latent += torch.rand_like(latent)
+            large = network.upscale(lr, latent)
+
+            def worst() -> list[float]:
+                small, rest = tiles.downscale(network, hr)
+                changed = ((small, lr), (tiles.upscale(network, lr, latent), large))
+                assert rest.shape == latent.shape
+                return [float((one - other).abs().max()) for one, other in changed]
+
+            assert worst() == [0, 0]
+            monkeypatch.setattr(tiles, "_SIDE", 32)
+            assert max(worst()) < 1e-14
+            monkeypatch.setattr(tiles, "REACH", tiles.REACH - 1)
+            assert min(worst()) > 1e-13
+
+    def test_reach(self) -> None:
+        """A change of one sample goes as far as said, and no further."""
+        layer = paper_network(2).double().operations[1]
+        assert isinstance(layer, AffineCoupling)
+        x = torch.rand(1, 12, 64, 64, dtype=torch.float64)
+        other = x.clone()
+        other[..., 32, 32] += 0.5
+        with torch.inference_mode():
+            for way in (layer, layer.inverse):
+                places = (way(x) - way(other)).abs().amax((0, 1)).gt(0).nonzero()
+                assert (places - 32).abs().max() == tiles.REACH
