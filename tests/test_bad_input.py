@@ -716,12 +716,13 @@ class TestInterrupted:
         assert process.exitcode == -signal.SIGKILL
         assert not output.exists()
 
-    def test_real_command_while_starting(self, moving: Path, tmp_path: Path) -> None:
-        """A signal while PyTorch is being imported."""
-        command = [BIN / "irn-send", moving, tmp_path / "out.mp4"]
+    @pytest.mark.parametrize(("device", "library"), [("cpu", "onnxruntime"), ("torch", "libtorch")])
+    def test_real_command_while_starting(self, moving: Path, tmp_path: Path, device: str, library: str) -> None:
+        """A signal while a large library is being imported."""
+        command = [BIN / "irn-send", moving, tmp_path / "out.mp4", "--device", device]
         with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
             maps = Path(f"/proc/{process.pid}/maps")
-            while "libtorch" not in maps.read_text():
+            while library not in maps.read_text():
                 assert process.poll() is None
                 time.sleep(0.002)
             process.send_signal(signal.SIGINT)

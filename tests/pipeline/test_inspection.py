@@ -13,9 +13,10 @@ from irn_video.codecs.bitstream.sei import UPDATE_UUID, sei_nal
 from irn_video.codecs.reading.packets import survey, video_bytes
 from irn_video.codecs.reading.reader import VideoReader
 from irn_video.pipeline import inspection
+from irn_video.pipeline.adaptation import tuner
 from irn_video.pipeline.inspection import Speed, inspect_stream
 from irn_video.pipeline.quality.entries import TunedGroup
-from irn_video.sender import SendOptions, send, sending
+from irn_video.sender import SendOptions, send
 
 ROOT = Path(__file__).parents[2]
 
@@ -43,7 +44,7 @@ def stream(clips: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     sound = ("-f", "lavfi", "-i", "sine=duration=0.5", "-c:v", "copy", "-c:a", "aac")
     clips.ffmpeg("-i", folder / "silent.mkv", *sound, source := folder / "in.mkv")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sending, "Tuner", SomeWeights)
+        patch.setattr(tuner, "Tuner", SomeWeights)
         send(source, folder / "lr.mkv", SendOptions(crf=26, keyint=4, preset="ultrafast", adapt="fast"))
     return folder / "lr.mkv"
 
