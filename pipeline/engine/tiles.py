@@ -2,7 +2,7 @@
 
 A dense block has ten times as many features as a coupling layer of scale 2 has channels, so what is large lives within
 one layer. A tile overlaps its neighbours by what that layer sees, ten samples, where the whole network sees 80 and
-more. So tiles leave no trace but that of rounding, and cost less than a tenth more.
+more. So tiles leave no trace but that of rounding, and cost about a tenth more.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from torch import Tensor
 Index = tuple[slice, slice, slice, slice]
 REACH = 10
 """Samples to each side that a coupling layer sees: two dense blocks of five 3×3 convolutions."""
-# Side of a tile in samples of the layer, about 0.3 GB of features; what has no more samples than one is done at once.
-_SIDE = 512
+# Side of a tile in samples of the layer, about 0.2 GB of features; what has no more samples than one is done at once.
+_SIDE = 384
 
 
 @dataclass(frozen=True)
