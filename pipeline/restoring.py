@@ -263,12 +263,13 @@ def restored_pictures(
     """
     with ExitStack() as stack:
         decoded = stack.enter_context(ahead(lr))
-        large = stack.enter_context(ahead(_restored(decoded, rescaler, to)))
+        # Few frames wait, since they are large; the workers are ahead as it is.
+        large = stack.enter_context(ahead(_restored(decoded, rescaler, to), depth=1))
         if meter is None:
             yield large
             return
-        originals = stack.enter_context(ahead(meter.source))
-        yield stack.enter_context(ahead(meter.measured(large, originals)))
+        originals = stack.enter_context(ahead(meter.source, depth=1))
+        yield stack.enter_context(ahead(meter.measured(large, originals), depth=1))
 
 
 def _restored(decoded: Iterator[Picture], rescaler: Rescaler, to: Restoration) -> Iterator[Restored]:

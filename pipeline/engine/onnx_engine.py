@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float32]
 _DETAILS = 3 * PACKED
+# Samples of restored luma from which on pictures go through the reverse pass one at a time, for the memory it takes.
+_LARGE = 4 << 20
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,7 @@ class OnnxEngine(Engine):
         if self._spec.levels:
             self._wavelet = Wavelet.of(weights.arrays["wavelet.taps"])
         self._network = OnnxNetwork(weights.arrays, self._spec, runtime)
+        self._one_large = Lock()
         self._coring = lru_cache(maxsize=4)(self._made_coring)
 
     def tuned(self, arrays: Mapping[str, NDArray[np.float32]]) -> OnnxEngine:
@@ -79,6 +84,11 @@ class OnnxEngine(Engine):
 
     def reverse(self, predicted: Predicted, draw: Draw, bits: int | None) -> Planes:
         """Synthesis of the wavelet, the coarsest level first."""
+        large = predicted.planes[0].size * self._spec.scale**2 > _LARGE
+        with self._one_large if large else nullcontext():
+            return self._reversed(predicted, draw, bits)
+
+    def _reversed(self, predicted: Predicted, draw: Draw, bits: int | None) -> Planes:
         said = predicted.said
         y, u, v = (plane.astype(np.float32) for plane in predicted.planes)
         y += joined_phases(said[:LUMA])
