@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from threading import Lock
+from threading import BoundedSemaphore
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float32]
 _DETAILS = 3 * PACKED
-# Samples of restored luma from which on pictures go through the reverse pass one at a time, for the memory it takes.
-_LARGE = 4 << 20
+# Samples of restored luma from which on few pictures go through the reverse pass at a time, for the memory it takes.
+_LARGE, _CORES_FOR_ONE = 1_500_000, 4
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class OnnxEngine(Engine):
         if self._spec.levels:
             self._wavelet = Wavelet.of(weights.arrays["wavelet.taps"])
         self._network = OnnxNetwork(weights.arrays, self._spec, runtime)
-        self._one_large = Lock()
+        self._few_large = BoundedSemaphore(max(1, usable_cores() // _CORES_FOR_ONE))
         self._coring = lru_cache(maxsize=4)(self._made_coring)
 
     def tuned(self, arrays: Mapping[str, NDArray[np.float32]]) -> OnnxEngine:
@@ -85,7 +85,7 @@ class OnnxEngine(Engine):
     def reverse(self, predicted: Predicted, draw: Draw, bits: int | None) -> Planes:
         """Synthesis of the wavelet, the coarsest level first."""
         large = predicted.planes[0].size * self._spec.scale**2 > _LARGE
-        with self._one_large if large else nullcontext():
+        with self._few_large if large else nullcontext():
             return self._reversed(predicted, draw, bits)
 
     def _reversed(self, predicted: Predicted, draw: Draw, bits: int | None) -> Planes:

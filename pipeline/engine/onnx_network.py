@@ -23,7 +23,7 @@ Array = NDArray[np.float32]
 CPU = "CPUExecutionProvider"
 # Weights that are constants are computed with in half the time, so a quantiser has a session of its own. To make one
 # takes 4 ms, and its first picture as long again.
-_SESSION_BYTES = 32 << 20
+_SESSION_BYTES = 10 << 20
 _LARGEST_LAYER = 12 << 20  # bytes of the features of one layer, of which a session holds four
 _PICTURES = 3  # that are remembered: of as many types of H.264 frames
 _WORTHWHILE = 0.7  # of the picture that has to be computed again, above which all of it is

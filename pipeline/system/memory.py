@@ -6,7 +6,7 @@ import ctypes
 from functools import cache
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8  # of mallopt(3)
-_LARGEST = 1 << 30
+_LARGEST = 32 << 20
 
 
 @cache
