@@ -28,7 +28,7 @@ irn-receive = "irn_video.things.commands:receive"
 "irn_video.things" = "things"
 """
 COMMANDS = """
-import os, sys
+import os, sys, time
 VERSION, NETWORKS, READS = {version!r}, {networks!r}, {reads!r}
 def note(command):
     words = sys.argv[1:]
@@ -46,6 +46,7 @@ def send():
 def receive():
     words, model = note("receive")
     assert "--source" in words and open(words[0]).read() in READS, "another card"
+    time.sleep(0.1)  # long enough for its memory to be looked at
 """
 
 
