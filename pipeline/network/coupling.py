@@ -29,15 +29,16 @@ class AffineCoupling(nn.Module):
         """(N, channels, h, w) → same shape."""
         x1, x2 = x[:, : self.split], x[:, self.split :]
         y1 = x1 + self.F(x2)
-        y2 = x2 * torch.exp(self._log_scale(y1)) + self.G(y1)
+        y2 = x2 * torch.exp(self.log_scale(y1)) + self.G(y1)
         return torch.cat((y1, y2), 1)
 
     def inverse(self, y: Tensor) -> Tensor:
         """Undo `forward`."""
         y1, y2 = y[:, : self.split], y[:, self.split :]
-        x2 = (y2 - self.G(y1)) * torch.exp(-self._log_scale(y1))
+        x2 = (y2 - self.G(y1)) * torch.exp(-self.log_scale(y1))
         x1 = y1 - self.F(x2)
         return torch.cat((x1, x2), 1)
 
-    def _log_scale(self, y1: Tensor) -> Tensor:
+    def log_scale(self, y1: Tensor) -> Tensor:
+        """s(y1)."""
         return 2 * torch.sigmoid(self.H(y1)) - 1

@@ -27,8 +27,8 @@ class HaarTransform(nn.Module):
         """Split into subbands; always in the precision of the picture."""
         n, c, h, w = picture.shape
         with torch.autocast(picture.device.type, enabled=False):
-            bands = F.conv2d(picture, self.haar_weights, stride=2, groups=c) / 4  # (N, C·4, H/2, W/2), pixelwise bands
-        return bands.view(n, c, 4, h // 2, w // 2).transpose(1, 2).reshape(n, 4 * c, h // 2, w // 2)
+            bands = F.conv2d(picture, self.haar_weights, stride=2, groups=c)  # (N, C·4, H/2, W/2), pixelwise bands
+        return bands.view(n, c, 4, h // 2, w // 2).transpose(1, 2).reshape(n, 4 * c, h // 2, w // 2).div_(4)
 
     def inverse(self, bands: Tensor) -> Tensor:
         """Join subbands, (N, 4C, h, w) → (N, C, 2h, 2w), likewise."""

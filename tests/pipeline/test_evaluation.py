@@ -451,10 +451,10 @@ class TestTiles:
         """A change of one sample goes as far as said, and no further."""
         layer = paper_network(2).double().operations[1]
         assert isinstance(layer, AffineCoupling)
-        x = torch.rand(1, 12, 64, 64, dtype=torch.float64)
-        other = x.clone()
-        other[..., 32, 32] += 0.5
-        with torch.inference_mode():
-            for way in (layer, layer.inverse):
-                places = (way(x) - way(other)).abs().amax((0, 1)).gt(0).nonzero()
-                assert (places - 32).abs().max() == tiles.REACH
+        for block, channels in ((layer.F, 9), (layer.G, 3), (layer.log_scale, 3)):
+            x = torch.rand(1, channels, 64, 64, dtype=torch.float64)
+            other = x.clone()
+            other[..., 32, 32] += 0.5
+            with torch.inference_mode():
+                places = (block(x) - block(other)).abs().amax((0, 1)).gt(0).nonzero()
+            assert (places - 32).abs().max() == tiles.REACH
