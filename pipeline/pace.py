@@ -56,7 +56,10 @@ class Pace:
         The work is spread over the cores as well, or as badly, as it was.
         """
         rest = max(self.cpu_seconds - self.restored * own, _LEAST_REST * self.cpu_seconds)
-        return self.came / self.seconds * self.cpu_seconds / (rest + self.came * cost)
+        # What stood still was not computed again, and would not be by another network either.
+        spent = self.restored * own
+        computed = min(1.0, (self.cpu_seconds - rest) / spent) if spent else 1.0
+        return self.came / self.seconds * self.cpu_seconds / (rest + self.came * cost * computed)
 
 
 class PaceClock:
