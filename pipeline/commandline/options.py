@@ -69,7 +69,7 @@ def device_options(function: Function) -> Function:
             default="auto",
             show_default=True,
             metavar="auto|fp32|bf16|fp16",
-            help="Arithmetic of the convolutions. auto is fp32 on a CPU, on a GPU the fastest that it computes natively.",
+            help="Arithmetic of the convolutions. auto: fp32 on a CPU, on a GPU the fastest it computes natively.",
         ),
     )(function)
 
