@@ -17,7 +17,7 @@ from irn_video.pipeline.engine.packed import PackedRescaler
 from irn_video.pipeline.engine.rescaler import Rescaler, Restoration
 from irn_video.pipeline.engine.rgb import RgbRescaler
 from irn_video.pipeline.network import Prediction
-from irn_video.pipeline.network.codec_aware import pack, unpack
+from irn_video.pipeline.network.packed import pack, unpack
 from irn_video.pipeline.planes import Samples, carried_color, from_rgb, to_rgb
 from torch import Tensor
 

@@ -14,7 +14,7 @@ from irn_video.pipeline.engine.engine import Draw, Engine, Planes
 from irn_video.pipeline.engine.latents import NoiseFields, with_noise
 from irn_video.pipeline.engine.noise import places
 from irn_video.pipeline.network import CodecAwareRescaler
-from irn_video.pipeline.network.codec_aware import pack, unpack
+from irn_video.pipeline.network.packed import pack, unpack
 from irn_video.pipeline.zoo.card import Weights, network_of
 from irn_video.pipeline.zoo.tuned import tuned_network
 from numpy.typing import NDArray

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import TYPE_CHECKING, TypeVar, cast
 
 if TYPE_CHECKING:
@@ -30,10 +31,16 @@ def quantiser_step(qp: Number) -> Number:
     return cast("Number", 2.0 ** ((qp - 4) / 6))
 
 
-def fold_of(scale: int) -> int:
+def fold_of(scale: float) -> int:
     """Packed samples of a cell along each axis.
 
-    Without a wavelet the grid is as large as the packed picture: 4×4 cells (those of H.264's transform) make it four
-    times as cheap.
+    On the grid of the packed picture a network of scale 1 would cost four times as much as one of scale 2: 4×4 cells
+    (those of H.264's transform) make up for it. At scale 3/2 a cell of them is one of 6×6 HR samples.
     """
-    return 1 if scale > 1 else 2
+    return 1 if scale >= 2 else 2
+
+
+def latent_channels_of(scale: float) -> int:
+    """Channels of the latent: what the HR samples of one of its places have more than the LR samples."""
+    ratio = Fraction(scale)
+    return PACKED * (ratio.numerator**2 - ratio.denominator**2)

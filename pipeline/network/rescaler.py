@@ -16,7 +16,7 @@ class Prediction:
 
     Attributes:
         lr: the LR picture to invert, (N, C, h, w): the received one, or a restored one.
-        mean: mean of the latent given what arrived, (N, C·(scale² − 1), h, w).
+        mean: mean of the latent given what arrived, of the latent's shape.
         log_std: natural logarithm of its standard deviation, of a shape that expands to the mean's.
     """
 
@@ -42,18 +42,18 @@ class InvertibleRescaler(nn.Module, ABC):
 
     The inverse contract: for every HR tensor whose sides are multiples of `multiple`,
     ``upscale(*downscale(hr)) == hr`` up to float rounding (below 1e-9 in float64), whatever the weights.
-    Shapes: hr (N, C, H, W) with samples in [0, 1]; lr (N, C, H/scale, W/scale); latent
-    (N, C·(scale² − 1), H/scale, W/scale). `downscale` returns LR before rounding; `prefilter` and
-    `quantise` make the 8-bit picture of it that is sent. Networks keep no state between calls and may be used from
-    several threads.
+    Shapes: hr (N, C, H, W) with samples in [0, 1]; lr (N, C, H/scale, W/scale); latent (N, C·(p² − q²), H/p, W/p) for
+    a scale of p/q, which is C·(scale² − 1) channels where it is whole. `downscale` returns LR before rounding;
+    `prefilter` and `quantise` make the 8-bit picture of it that is sent. Networks keep no state between calls and may be
+    used from several threads.
 
     Attributes:
-        scale: HR samples per LR sample, along each axis.
+        scale: HR samples per LR sample, along each axis; an int but for 3/2.
         channels: C.
         multiple: what H and W must be multiples of.
     """
 
-    scale: int
+    scale: float
     channels: int
     multiple: int
 

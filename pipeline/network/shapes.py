@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from irn_video.pipeline.network.constants import PACKED, fold_of
+from irn_video.pipeline.network.constants import PACKED, fold_of, latent_channels_of
 from irn_video.pipeline.network.spec import NetworkSpec
 
 Shapes = dict[str, tuple[int, ...]]
 
-_CONDITION, _TAPS = 16, (3, 7)
+_CONDITION = 16
+_HALVES, _THIRDS = (3, 7), (3, 9)
+"""Taps of the wavelet."""
 
 
 def shapes_of(spec: NetworkSpec) -> Shapes | None:
@@ -15,10 +17,11 @@ def shapes_of(spec: NetworkSpec) -> Shapes | None:
     if spec.family != "codec-aware":
         return None
     width, fold = spec.width, fold_of(spec.scale)
-    seen, corrected, latent = PACKED * fold**2 + 3, PACKED * (fold * spec.scale) ** 2, PACKED * (spec.scale**2 - 1)
+    seen, latent = PACKED * fold**2 + 3, latent_channels_of(spec.scale)
+    corrected = PACKED * fold**2 + latent
     body = [_modulated(f"restorer.body.{index}", width, width) for index in range(spec.depth)]
     parts: list[Shapes] = [
-        {"wavelet.taps": _TAPS} if latent else {},
+        {"wavelet.taps": _THIRDS if spec.scale == 1.5 else _HALVES} if latent else {},
         _layer("restorer.embedding.0", _CONDITION, 1),
         _layer("restorer.embedding.2", _CONDITION, _CONDITION),
         _modulated("restorer.first", width, seen),

@@ -23,7 +23,7 @@ class NetworkSpec:
 
     Attributes:
         family: "codec-aware" (packed Y′CbCr 4:2:0, made for H.264) or "paper" (RGB, made for a lossless LR).
-        scale: HR samples per LR sample along each axis.
+        scale: HR samples per LR sample along each axis; an int but for 3/2.
         width: feature channels of the codec-aware receiver.
         depth: its convolutions between the first and the last.
         coring: strength of the codec-aware sender's coring, in steps of the quantiser; 0 for none.
@@ -35,7 +35,7 @@ class NetworkSpec:
     """
 
     family: Literal["codec-aware", "paper"]
-    scale: int = 2
+    scale: float = 2
     width: int = 48
     depth: int = 3
     coring: float = 0.0
@@ -43,11 +43,11 @@ class NetworkSpec:
     latent_std: float = 1.0
 
     def __post_init__(self) -> None:
-        scales = {"codec-aware": (1, 2, 4), "paper": (2, 4)}.get(self.family)
+        scales = {"codec-aware": (1, 1.5, 2, 4), "paper": (2, 4)}.get(self.family)
         if scales is None:
             raise BadWeights(f"unknown network family {self.family!r}", hint="this may need a newer irn-video")
         if self.scale not in scales:
-            raise BadWeights(f"a {self.family} network of scale {self.scale} does not exist here")
+            raise BadWeights(f"a {self.family} network of scale {self.scale:g} does not exist here")
         in_range = (
             1 <= self.width <= _MAX_WIDTH
             and 0 <= self.depth <= _MAX_DEPTH
@@ -58,11 +58,6 @@ class NetworkSpec:
         if not in_range:
             raise BadWeights(f"network sizes out of range: {self}")
 
-    @property
-    def levels(self) -> int:
-        """Steps by 2 along each axis."""
-        return self.scale.bit_length() - 1
-
     def build(self) -> InvertibleRescaler:
         """A new network with untrained weights, in evaluation mode."""
         from irn_video.pipeline.network.codec_aware import CodecAwareRescaler
@@ -70,7 +65,7 @@ class NetworkSpec:
 
         network: InvertibleRescaler
         if self.family == "paper":
-            network = PaperRescaler(self.scale, self.blocks, self.latent_std)
+            network = PaperRescaler(int(self.scale), self.blocks, self.latent_std)
         else:
             network = CodecAwareRescaler(self.width, self.depth, self.scale, self.coring)
         return network.eval()

@@ -12,7 +12,7 @@ from irn_video.codecs.errors import TrainingFailed
 from irn_video.pipeline.network import CodecAwareRescaler, InvertibleRescaler
 from irn_video.pipeline.training.config import TrainConfig
 from irn_video.pipeline.training.mixing import mixed_batches
-from irn_video.pipeline.training.samples import CodedGroups, Samples, concatenate, plane_errors
+from irn_video.pipeline.training.samples import CodedGroups, Samples, concatenate, in_cells, plane_errors
 from irn_video.pipeline.training.task import Loss, Task
 from torch import nn
 
@@ -56,10 +56,10 @@ class CodecTask(Task[Samples]):
         lr, target = batch.lr.float() / 255, batch.target.float()
         prediction = network.predict(lr, batch.qp)
         weight = batch.weight * torch.tensor(_PLANE_WEIGHTS, device=lr.device)
-        predicted = torch.cat((prediction.lr, prediction.mean), 1).float()
+        predicted = in_cells(prediction.lr, prediction.mean).float()
         errors = plane_errors(predicted, target) * weight
-        plain = plane_errors(torch.cat((lr, torch.zeros_like(prediction.mean)), 1), target) * weight
-        latent = target[:, network.channels :]
+        plain = plane_errors(in_cells(lr, torch.zeros_like(prediction.mean)), target) * weight
+        latent = target[:, target.shape[1] - prediction.mean.shape[1] :]
         total = errors.sum() / len(batch)
         if self.config.teacher:
             taught = (plane_errors(predicted, batch.taught.float()) * weight).sum() / len(batch)

@@ -66,7 +66,7 @@ class TrainConfig:
         perceptual: adversarial training (paper networks only).
         teacher: name or weights file of a larger network of the same scale to learn from; empty for none.
         teaching: how much of the loss is against what the teacher predicts, the rest is against the source.
-        crop: side of the HR crops in samples, a multiple of 8.
+        crop: side of the HR crops in samples, a multiple of 8, at scale 1.5 of 24.
         batch: crops per step.
         shards: independent streams of data that make up a batch; as many processes or a divisor of it may share them.
         workers: processes that make data, per shard (paper networks only).
@@ -153,6 +153,10 @@ def _check_ranges(config: TrainConfig, path: Path) -> None:
         "gradient_norm must be above 0": config.gradient_norm > 0,
         "codec.crf_min and codec.crf_max must satisfy 0 <= crf_min <= crf_max <= 51": (
             0 <= config.codec.crf_min <= config.codec.crf_max <= 51
+        ),
+        "crop must be a multiple of 24 at scale 1.5": config.network.scale != 1.5 or config.crop % 24 == 0,
+        'codec.sender must be "fixed" at scales 1 and 1.5': (
+            config.codec.sender == "fixed" or config.network.scale not in (1, 1.5)
         ),
         'crop must be a multiple of 32 unless codec.sender is "fixed"': (
             config.codec.sender == "fixed" or config.crop % 32 == 0

@@ -1,4 +1,4 @@
-"""Starting from trained weights, those of a shallower network included."""
+"""Starting from trained weights, those of a shallower network or of one for another scale included."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from irn_video.codecs.errors import TrainingFailed
 from irn_video.pipeline.network import InvertibleRescaler
+from irn_video.pipeline.network.constants import PACKED, fold_of
 from irn_video.pipeline.network.spec import NetworkSpec
 from torch import Tensor
 
@@ -20,12 +21,15 @@ def start_from(network: InvertibleRescaler, spec: NetworkSpec, start: LoadedMode
     A network of the paper may start from one with fewer coupling layers (or another latent deviation): those it has
     more come last in each ×2 step and change nothing until they are trained, since new ones are identities.
 
+    A codec-aware network may start from one of another scale with cells of the same size: from what that makes of the LR
+    picture, its details begin at zero.
+
     Raises:
         TrainingFailed: `start` is of another architecture.
     """
     given = start.card.network
-    paper = spec.family == "paper"
-    free = replace(given, coring=spec.coring)
+    paper, same_cells = spec.family == "paper", fold_of(given.scale) == fold_of(spec.scale)
+    free = replace(given, coring=spec.coring, scale=spec.scale if same_cells and not paper else given.scale)
     grown = replace(free, blocks=spec.blocks, latent_std=spec.latent_std) if paper else free
     if grown != spec or (paper and given.blocks > spec.blocks):
         raise TrainingFailed(
@@ -35,6 +39,8 @@ def start_from(network: InvertibleRescaler, spec: NetworkSpec, start: LoadedMode
     weights = start.network.state_dict()
     if paper:
         weights = network.state_dict() | _spread(weights, given.blocks, spec.blocks)
+    elif given.scale != spec.scale:
+        weights = _corrections(weights, network.state_dict(), PACKED * fold_of(spec.scale) ** 2)
     network.load_state_dict(weights)
 
 
@@ -50,3 +56,17 @@ def _spread(weights: dict[str, Tensor], blocks: int, wanted: int) -> dict[str, T
         return f"{kind}.{step * (wanted + 1) + within}.{rest}"
 
     return {place(name): tensor for name, tensor in weights.items()}
+
+
+def _corrections(weights: dict[str, Tensor], fresh: dict[str, Tensor], channels: int) -> dict[str, Tensor]:
+    """Fresh weights with those of another scale, as far as they are for the first so many channels of the result."""
+    started = dict(fresh)
+    for name, tensor in weights.items():
+        if name.startswith(("restorer.last.", "restorer.shortcut.")):
+            parts = 2 if ".modulation." in name else 1  # gains, then shifts
+            rows = fresh[name].unflatten(0, (parts, -1)).clone()
+            rows[:, :channels] = tensor.unflatten(0, (parts, -1))[:, :channels]
+            started[name] = rows.flatten(0, 1)
+        elif not name.startswith(("wavelet.", "restorer.spread.")):
+            started[name] = tensor
+    return started

@@ -46,7 +46,7 @@ class Manifest:
     """
 
     family: str
-    scale: int
+    scale: float
     crop: int
     samples: int
     shards: int

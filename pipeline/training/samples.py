@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
@@ -11,9 +10,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from irn_video.codecs.errors import TrainingFailed
 from irn_video.pipeline.network import InvertibleRescaler, quantise
-from irn_video.pipeline.network.codec_aware import pack, unpack
+from irn_video.pipeline.network.constants import LUMA, PACKED
+from irn_video.pipeline.network.packed import pack, unpack
 from irn_video.pipeline.training.config import CodecConfig
 from torch import Tensor
 from torch.utils.data import IterableDataset, get_worker_info
@@ -36,7 +37,7 @@ class Samples:
 
     Attributes:
         lr: decoded LR, (N, 6, h, w) uint8.
-        target: LR picture and latent of the clean HR, (N, 6·scale², h, w) float16.
+        target: LR picture and latent of the clean HR as `in_cells` has them, float16.
         qp: mean quantiser of each LR picture, (N,).
         weight: one over the squared error of the plain wavelet reconstruction of the whole picture, Y, U, V, (N, 3).
         taught: what a teacher makes of `lr`, shaped as the target; no channels without a teacher.
@@ -106,16 +107,15 @@ class CodedGroups(IterableDataset[Samples]):
     def _coded(self, clean: list[Planes], rng: random.Random) -> Samples:
         from irn_video.codecs.writing.roundtrip import x264_roundtrip
 
-        targets = [torch.cat(self.network.downscale(to_packed(planes)), 1) for planes in clean]
+        pairs = [self.network.downscale(to_packed(_whole(planes, 2 * self.network.multiple))) for planes in clean]
         crf = rng.uniform(self.codec.crf_min, self.codec.crf_max)
-        clean_lr = (target[:, : self.network.channels] for target in targets)
-        lr = [to_planes(quantise(self.network.prefilter(picture, crf))) for picture in clean_lr]
+        lr = [to_planes(quantise(self.network.prefilter(picture, crf))) for picture, _ in pairs]
         decoded, qps, _ = x264_roundtrip(lr, crf=crf, preset=rng.choice(self.codec.presets))
         rows = []
-        side = self.crop // (2 * self.network.scale)
+        side = int(self.crop / (2 * self.network.scale))
         for index in rng.sample(range(len(decoded)), min(len(decoded), _PICTURES_PER_ENCODE)):
-            arrived, target = to_packed(decoded[index]), targets[index]
-            plain = torch.cat((arrived, torch.zeros_like(target[:, arrived.shape[1] :])), 1)
+            arrived, (clean_lr, latent) = to_packed(decoded[index]), pairs[index]
+            target, plain = in_cells(clean_lr, latent), in_cells(arrived, torch.zeros_like(latent))
             weight = 1 / (plane_errors(plain, target)[0] + _LEAST_ERROR)
             qp = torch.tensor(qps[index])
             rows += [(*_crop(arrived, target, side, rng), qp, weight) for _ in range(_CROPS_PER_PICTURE)]
@@ -127,35 +127,61 @@ class CodedGroups(IterableDataset[Samples]):
         if self.teacher is None:
             return target[:, :0]
         prediction = self.teacher.predict(arrived.float() / 255, qp)
-        return torch.cat((prediction.lr, prediction.mean), 1).half()
+        return in_cells(prediction.lr, prediction.mean).half()
+
+
+def in_cells(lr: Tensor, latent: Tensor) -> Tensor:
+    """LR picture (N, 6, h, w) and latent on one grid, (N, 6·p², h/q, w/q) for a scale of p/q."""
+    return torch.cat((F.pixel_unshuffle(lr, lr.shape[-1] // latent.shape[-1]), latent), 1)
 
 
 def plane_errors(predicted: Tensor, target: Tensor) -> Tensor:
-    """Mean squared error of the HR planes Y, U and V, (N, 3), from LR and latent, (N, 6·scale², h, w) twice.
+    """Mean squared error of the HR planes Y, U and V, (N, 3), from LR and latent as `in_cells` has them, twice.
 
     The wavelet is nearly orthonormal, so the error of a plane is the sum of the errors of its subbands (Parseval).
     """
     bands = (predicted - target).square().mean((2, 3))
-    weights = _plane_weights(math.isqrt(target.shape[1] // 6)).to(bands.device)
-    return (bands[:, :, None] * weights).sum(1)
+    channels = target.shape[1]
+    weights = _thirds() if channels == PACKED * 9 else _halves(channels)
+    return (bands[:, :, None] * weights.to(bands.device)).sum(1)
 
 
-def _plane_weights(scale: int) -> Tensor:
-    """How much the error of each channel of LR and latent counts for Y, U and V, (6·scale², 3)."""
-    luma, cb, cr = (1 / 4, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)
-    parts = [torch.tensor([*[luma] * 4, cb, cr])]
-    for level in reversed(range(int(math.log2(scale)))):  # the finest details come first, with 4**level samples a cell
-        details = torch.tensor([*[luma] * 12, *[cb, cr] * 3])
-        parts.append(details.repeat_interleave(1 << 2 * level, 0) / (1 << 2 * level))
+def _halves(channels: int) -> Tensor:
+    """How much the error of each channel of LR and latent counts for Y, U and V, (channels, 3)."""
+    parts, places = [_weights(1)], channels // PACKED
+    while places > 1:  # the finest details come first, with a fourth as many samples a cell at each further level
+        places //= 4
+        parts.append(_weights(3).repeat_interleave(places, 0) / places)
     return torch.cat(parts)
 
 
+def _thirds() -> Tensor:
+    """Likewise at scale 3/2: averages in 2×2 places; details, of which two are vertical, two horizontal, one diagonal."""
+    kinds = torch.tensor((0.5, 0.5, 0.5, 0.5, 1.0))
+    details = _weights(len(kinds)) * torch.cat((kinds.repeat_interleave(LUMA), kinds.repeat_interleave(2)))[:, None]
+    return torch.cat((_weights(1).repeat_interleave(4, 0) / 4, details))
+
+
+def _weights(kinds: int) -> Tensor:
+    """Likewise for bands of one sample in each place: four phases of luma, Cb, Cr."""
+    luma, cb, cr = (1 / LUMA, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)
+    return torch.tensor([*[luma] * LUMA * kinds, *[cb, cr] * kinds])
+
+
 def _crop(lr: Tensor, target: Tensor, side: int, rng: random.Random) -> tuple[Tensor, Tensor]:
-    """Aligned crops: LR (6, side, side) uint8, target (6·scale², side, side) float16."""
+    """Aligned crops: LR (6, side, side) uint8, target float16."""
     # Even places, so that the cells of H.264's transform lie in the crop as they do in the picture.
     top, left = (2 * rng.randrange((length - side) // 2 + 1) for length in lr.shape[2:])
-    window = (0, slice(None), slice(top, top + side), slice(left, left + side))
-    return _bytes(lr[window]), target[window].half()
+    cell = lr.shape[2] // target.shape[2]
+    window, cells = ((0, slice(None), *(slice(at // n, (at + side) // n) for at in (top, left))) for n in (1, cell))
+    return _bytes(lr[window]), target[cells].half()
+
+
+def _whole(planes: Planes, multiple: int) -> Planes:
+    """As much of a picture as has sides that are multiples of this."""
+    height, width = (length // multiple * multiple for length in planes[0].shape)
+    y, u, v = planes
+    return y[:height, :width], u[: height // 2, : width // 2], v[: height // 2, : width // 2]
 
 
 def _bytes(samples: Tensor) -> Tensor:

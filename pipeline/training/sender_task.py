@@ -12,7 +12,7 @@ import torch
 from irn_video.codecs.errors import TrainingFailed
 from irn_video.codecs.writing.roundtrip import x264_roundtrip
 from irn_video.pipeline.network import CodecAwareRescaler, InvertibleRescaler, quantise
-from irn_video.pipeline.network.codec_aware import pack, unpack
+from irn_video.pipeline.network.packed import pack, unpack
 from irn_video.pipeline.training.config import TrainConfig
 from irn_video.pipeline.training.mixing import mixed_batches
 from irn_video.pipeline.training.samples import to_packed, to_planes
@@ -114,12 +114,12 @@ class SenderTask(Task[Tensor]):
 
     def frozen(self, network: InvertibleRescaler) -> list[nn.Module]:
         """The sender, if it is not to learn."""
-        assert isinstance(network, CodecAwareRescaler)
+        assert isinstance(network, CodecAwareRescaler) and network.wavelet is not None
         return [] if self.config.codec.sender_rate else [network.wavelet]
 
     def rates(self, network: InvertibleRescaler) -> Rates:
         """The sender learns slowly."""
-        assert isinstance(network, CodecAwareRescaler)
+        assert isinstance(network, CodecAwareRescaler) and network.wavelet is not None
         rest = [p for name, p in network.named_parameters() if p.requires_grad and not name.startswith("wavelet.")]
         sender = [p for p in network.wavelet.parameters() if p.requires_grad]
         return [(rest, 1.0), *([(sender, self.config.codec.sender_rate)] if sender else [])]

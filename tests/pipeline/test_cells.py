@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from irn_video.pipeline.network.cells import CellTransform
-from irn_video.pipeline.network.codec_aware import pack
+from irn_video.pipeline.network.packed import pack
 
 
 @pytest.mark.parametrize("fold", [1, 2])

@@ -22,7 +22,7 @@ from irn_video.pipeline.engine.noise import windows
 from irn_video.pipeline.engine.onnx_network import OnnxNetwork, Runtime
 from irn_video.pipeline.engine.wavelet import Wavelet, joined_phases
 from irn_video.pipeline.network import CodecAwareRescaler
-from irn_video.pipeline.network.codec_aware import pack, unpack
+from irn_video.pipeline.network.packed import pack, unpack
 from irn_video.pipeline.planes import Samples
 from irn_video.pipeline.quality.psnr import compare
 from irn_video.pipeline.zoo import list_models, load_weights

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from irn_video.codecs.errors import BadWeights
 from irn_video.codecs.picture import Layout
 from irn_video.pipeline.network import CodecAwareRescaler, InvertibleRescaler, PaperRescaler, quantise
-from irn_video.pipeline.network.codec_aware import pack, unpack
+from irn_video.pipeline.network.packed import pack, unpack
 from irn_video.pipeline.network.haar import HaarTransform
 from irn_video.pipeline.network.lifting import BRICK_WALL_TAPS, LiftedSplit
 from irn_video.pipeline.network.spec import NetworkSpec
