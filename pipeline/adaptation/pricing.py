@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from irn_video.pipeline.adaptation.equations import Matrix
 from irn_video.pipeline.network import CodecAwareRescaler
-from irn_video.pipeline.network.constants import DETAIL, PACKED
+from irn_video.pipeline.network.constants import DETAIL, LUMA, PACKED
+from irn_video.pipeline.network.packed import error_weights
 from irn_video.pipeline.quality.entries import TunedGroup
 from irn_video.pipeline.zoo.weight_update import Arrays, WeightUpdate
 
@@ -83,10 +84,9 @@ def value_of(candidate: Candidate) -> float:
 
 def importance_of(network: CodecAwareRescaler) -> Matrix:
     """What the squared error of each output is worth: by the samples of the HR picture it is spread over, and plane."""
-    parts = [(1, 4**network.levels)]  # of the LR picture; then details, the finest first
-    parts += [(3 * 4**level, 4 ** (network.levels - level)) for level in reversed(range(network.levels))]
-    of_planes = np.append(np.ones(PACKED - 2), [_CHROMA] * 2)
-    importance: Matrix = np.concatenate([spread * np.repeat(of_planes, count) for count, spread in parts])
+    channels = PACKED * network.multiple**2
+    samples = network.multiple**2 * np.array((LUMA, _CHROMA, _CHROMA))  # of each plane in a place
+    importance: Matrix = error_weights(channels).double().numpy() @ samples
     return importance
 
 

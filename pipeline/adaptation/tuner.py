@@ -28,8 +28,8 @@ from irn_video.pipeline.adaptation.pricing import LEVELS, NOTHING, Candidate, Pr
 from irn_video.pipeline.engine.packed import PackedRescaler
 from irn_video.pipeline.engine.rescaler import Rescaler
 from irn_video.pipeline.network import CodecAwareRescaler
-from irn_video.pipeline.network.packed import pack
 from irn_video.pipeline.network.constants import DETAIL, PACKED, QP_CENTRE
+from irn_video.pipeline.network.packed import pack
 from irn_video.pipeline.planes import Samples, convert, pad, to_planes
 from irn_video.pipeline.quality.entries import TunedGroup
 from irn_video.pipeline.system.cores import usable_cores

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     import onnxruntime
 
 Array = NDArray[np.float32]
-_DETAILS = 3 * PACKED
 # Samples of restored luma from which on few pictures go through the reverse pass at a time, for the memory it takes.
 _LARGE, _CORES_FOR_ONE = 1_500_000, 4
 
@@ -36,13 +35,15 @@ class Predicted:
 
     Attributes:
         planes: as decoded.
-        said: corrections of the LR picture and means of the latent, packed, (6·scale², h/2, w/2), in code values; like
-            `spread` not to be written to, since the next picture may share it.
-        spread: temperature times standard deviation of the latent, (6·(scale² − 1), h/2, w/2); None at temperature 0.
+        correction: of the LR picture, packed, (6, h/2, w/2), in code values; like what follows not to be written to,
+            since the next picture may share it.
+        mean: of the latent, likewise.
+        spread: temperature times standard deviation of the latent; None at temperature 0.
     """
 
     planes: Planes
-    said: NDArray[np.float32]
+    correction: NDArray[np.float32]
+    mean: NDArray[np.float32]
     spread: NDArray[np.float32] | None
 
 
@@ -58,8 +59,7 @@ class OnnxEngine(Engine):
         keep_freed_memory()
         self._weights, self._runtime, self._spec = weights, runtime, weights.card.network
         self.where, self.workers = str(runtime), max(1, usable_cores() // runtime.threads)
-        if self._spec.levels:
-            self._wavelet = Wavelet.of(weights.arrays["wavelet.taps"])
+        self._wavelet = Wavelet.of(self._spec, weights.arrays)
         self._network = OnnxNetwork(weights.arrays, self._spec, runtime)
         self._few_large = BoundedSemaphore(max(1, usable_cores() // _CORES_FOR_ONE))
         self._coring = lru_cache(maxsize=4)(self._made_coring)
@@ -75,45 +75,34 @@ class OnnxEngine(Engine):
 
     def predict(self, planes: Planes, unit: float, qp: float | None, temperature: float) -> Predicted:
         """By one pass of the network."""
-        temperature = temperature if self._spec.levels else 0.0  # no latent at scale 1
+        temperature = temperature if self._wavelet else 0.0  # no latent at scale 1
         packed, fold, (height, width) = _packed(planes, unit), fold_of(self._spec.scale), planes[1].shape
         if height % fold or width % fold:
             packed = np.pad(packed, ((0, 0), (0, -height % fold), (0, -width % fold)), "edge")
         said, *spread = self._network(packed, 0.0 if qp is None else qp, unit, temperature)
-        return Predicted(planes, shuffled(said, fold)[:, :height, :width], spread[0] if spread else None)
+        correction, mean = np.split(said, (PACKED * fold**2,))
+        correction = shuffled(correction, fold)[:, :height, :width]
+        return Predicted(planes, correction, mean, spread[0] if spread else None)
 
     def reverse(self, predicted: Predicted, draw: Draw, bits: int | None) -> Planes:
-        """Synthesis of the wavelet, the coarsest level first."""
+        """Synthesis of the wavelet."""
         large = predicted.planes[0].size * self._spec.scale**2 > _LARGE
         with self._few_large if large else nullcontext():
             return self._reversed(predicted, draw, bits)
 
     def _reversed(self, predicted: Predicted, draw: Draw, bits: int | None) -> Planes:
-        said = predicted.said
+        correction = predicted.correction
         y, u, v = (plane.astype(np.float32) for plane in predicted.planes)
-        y += joined_phases(said[:LUMA])
-        u, v = u + said[LUMA], v + said[LUMA + 1]
-        levels = self._spec.levels
-        if not levels:
+        y += joined_phases(correction[:LUMA])
+        u, v = u + correction[LUMA], v + correction[LUMA + 1]
+        if self._wavelet is None:
             return rounded((y, u, v), bits)
-        latent = _drawn(said[PACKED:], predicted.spread, draw)
-        ends = np.cumsum([_DETAILS * 4**level for level in reversed(range(levels))])[:-1]
-        for level, part in enumerate(reversed(np.split(latent, ends))):
-            details = shuffled(part, 1 << level)
-            last = bits if level == levels - 1 else None
-            luma = [joined_phases(band) for band in details[: 3 * LUMA].reshape(3, LUMA, *details.shape[1:])]
-            chroma = details[3 * LUMA :]
-            y = self._wavelet.synthesis(y, luma, last)
-            u, v = (
-                self._wavelet.synthesis(plane, [band.copy() for band in chroma[at::2]], last)
-                for at, plane in enumerate((u, v))
-            )
-        return y, u, v
+        return self._wavelet.synthesis((y, u, v), _drawn(predicted.mean, predicted.spread, draw), bits)
 
     def _shrunk(self, plane: NDArray[Any], unit: float, qp: float | None) -> NDArray[np.float32]:
         small = plane.astype(np.float32)
-        for _ in range(self._spec.levels):
-            small = self._wavelet.average(small)
+        if self._wavelet:
+            small = self._wavelet.averages(small)
         if not self._spec.coring or qp is None:
             return small
         threshold = self._spec.coring * quantiser_step(qp) / 255 * unit

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from irn_video.codecs.errors import BadOption, UnavailableDevice
-from irn_video.pipeline.network.constants import LOG_STD_RANGE, PACKED, fold_of
+from irn_video.pipeline.network.constants import LOG_STD_RANGE, PACKED, fold_of, latent_channels_of
 from irn_video.pipeline.network.spec import NetworkSpec
 from irn_video.pipeline.system.cores import usable_cores
 from irn_video.pipeline.zoo.onnx_graph import FLOAT, Graph, RestorerGraph, floats, model_of
@@ -184,8 +184,8 @@ class OnnxNetwork:
             yield slice(top, bottom), columns
 
     def _channels(self, settings: _Settings) -> tuple[int, ...]:
-        latent = PACKED * (self._spec.scale**2 - 1)
-        said = (latent + PACKED) * self._fold**2
+        latent = latent_channels_of(self._spec.scale)
+        said = PACKED * self._fold**2 + latent
         return (said, latent) if settings.temperature else (said,)
 
     def _remember(self, settings: _Settings, seen: _Seen) -> None:

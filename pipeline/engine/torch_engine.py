@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -84,8 +85,9 @@ class TorchEngine(Engine):
         return predicted.engine._restored(predicted, draw, bits)
 
     def _restored(self, arrived: Arrived, draw: Draw, bits: int | None) -> Planes:
-        unit, samples, seen = arrived.unit, arrived.planes[1].size, [_number(arrived.qp)]
-        noisy = draw.temperature > 0 and self.network.levels > 0
+        unit, cell, seen = arrived.unit, self.network.fold, [_number(arrived.qp)]
+        samples = math.prod(-(-side // cell) for side in arrived.planes[1].shape)
+        noisy = draw.temperature > 0 and self.network.latent_channels > 0
         field = self._fields(draw.seed, samples) if noisy else None
         if noisy:
             seen.append(places(draw.seed, draw.index, self.network.latent_channels))

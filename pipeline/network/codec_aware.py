@@ -17,10 +17,10 @@ luma and chroma share one grid and the features serve both.
 from __future__ import annotations
 
 import math
-from fractions import Fraction
 
 import torch
 import torch.nn.functional as F
+from irn_video.codecs.scales import step_of
 from irn_video.pipeline.network.cells import CellTransform
 from irn_video.pipeline.network.constants import (
     DETAIL,
@@ -127,7 +127,7 @@ class CodecAwareRescaler(InvertibleRescaler):
 
     def __init__(self, width: int = 48, depth: int = 3, scale: float = 2, coring: float = 0.0) -> None:
         super().__init__()
-        self.scale, self.multiple = scale, Fraction(scale).numerator
+        self.scale, self.multiple = scale, step_of(scale)
         self.wavelet: Halves | Thirds | None = None
         if scale > 1:
             self.wavelet = Thirds() if scale == 1.5 else Halves(int(math.log2(scale)))

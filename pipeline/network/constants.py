@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
+import math
 from typing import TYPE_CHECKING, TypeVar, cast
 
 if TYPE_CHECKING:
@@ -20,6 +20,8 @@ DETAIL = 0.02
 # The upper end is what details hardly exceed (0.03, or 8 levels of 255): an unbounded exponential shoots off at the
 # strongest edges, and half a per cent of outliers would cost more PSNR than all other samples together.
 LOG_STD_RANGE = (-9.0, -3.5)
+# Of the orthogonal matrix with which the split into thirds begins.
+THIRDS_EDGE, THIRDS_DETAIL = 1 / math.sqrt(6), math.sqrt(2) / 3
 CORING_SIDE = 8
 """Of the blocks whose DCT the sender's coring changes."""
 # Blocks at several places are averaged, so that their edges do not show (cycle spinning, Coifman and Donoho 1995).
@@ -42,5 +44,5 @@ def fold_of(scale: float) -> int:
 
 def latent_channels_of(scale: float) -> int:
     """Channels of the latent: what the HR samples of one of its places have more than the LR samples."""
-    ratio = Fraction(scale)
-    return PACKED * (ratio.numerator**2 - ratio.denominator**2)
+    more, fewer = scale.as_integer_ratio()
+    return PACKED * (more**2 - fewer**2)

@@ -128,6 +128,36 @@ def unpack(packed: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return _joined_luma(packed), packed[:, LUMA : LUMA + 1], packed[:, LUMA + 1 :]
 
 
+def error_weights(channels: int) -> Tensor:
+    """How much the mean squared error of each channel of LR and latent counts for that of Y, U and V, (channels, 3).
+
+    The wavelets are nearly orthonormal, so the error of a plane is the sum of the errors of its subbands (Parseval).
+
+    Args:
+        channels: PACKED·p² for a scale of p/q, with q² samples of the LR picture in a place.
+    """
+    if channels == PACKED * 3**2:
+        return _error_weights_of_thirds()
+    parts, places = [_weights(1)], channels // PACKED
+    while places > 1:  # the finest details come first, with a fourth as many samples a cell at each further level
+        places //= 4
+        parts.append(_weights(3).repeat_interleave(places, 0) / places)
+    return torch.cat(parts)
+
+
+def _error_weights_of_thirds() -> Tensor:
+    """At scale 3/2: averages in 2×2 places; of the details two are vertical, two horizontal, one diagonal."""
+    kinds = torch.tensor((0.5, 0.5, 0.5, 0.5, 1.0))
+    details = _weights(len(kinds)) * torch.cat((kinds.repeat_interleave(LUMA), kinds.repeat_interleave(2)))[:, None]
+    return torch.cat((_weights(1).repeat_interleave(4, 0) / 4, details))
+
+
+def _weights(kinds: int) -> Tensor:
+    """For bands of one sample in each place: four phases of luma, Cb, Cr."""
+    luma, cb, cr = (1 / LUMA, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)
+    return torch.tensor([*[luma] * LUMA * kinds, *[cb, cr] * kinds])
+
+
 def _joined_luma(packed: Tensor) -> Tensor:
     return _join_phases(*packed[:, :LUMA].split(1, 1))
 

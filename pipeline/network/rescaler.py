@@ -44,8 +44,8 @@ class InvertibleRescaler(nn.Module, ABC):
     ``upscale(*downscale(hr)) == hr`` up to float rounding (below 1e-9 in float64), whatever the weights.
     Shapes: hr (N, C, H, W) with samples in [0, 1]; lr (N, C, H/scale, W/scale); latent (N, C·(p² − q²), H/p, W/p) for
     a scale of p/q, which is C·(scale² − 1) channels where it is whole. `downscale` returns LR before rounding;
-    `prefilter` and `quantise` make the 8-bit picture of it that is sent. Networks keep no state between calls and may be
-    used from several threads.
+    `prefilter` and `quantise` make the 8-bit picture of it that is sent. Networks keep no state between calls and may
+    be used from several threads.
 
     Attributes:
         scale: HR samples per LR sample, along each axis; an int but for 3/2.

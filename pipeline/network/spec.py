@@ -23,7 +23,7 @@ class NetworkSpec:
 
     Attributes:
         family: "codec-aware" (packed Y′CbCr 4:2:0, made for H.264) or "paper" (RGB, made for a lossless LR).
-        scale: HR samples per LR sample along each axis; an int but for 3/2.
+        scale: HR samples per LR sample along each axis; `int` but for 3/2.
         width: feature channels of the codec-aware receiver.
         depth: its convolutions between the first and the last.
         coring: strength of the codec-aware sender's coring, in steps of the quantiser; 0 for none.

@@ -1,8 +1,8 @@
 """An invertible split of three samples into two of a smaller picture and one detail, by lifting.
 
-Three samples at a time are turned by an orthogonal matrix: the DCT of three samples, whose two lower coefficients become
-two samples again. Lifting steps then make the low-pass a brick wall at two thirds of the band, as those of `lifting.py`
-do at half of it:
+Three samples at a time are turned by an orthogonal matrix: the DCT of three samples, whose two lower coefficients
+become two samples again. Lifting steps then make the low-pass a brick wall at two thirds of the band, as those of
+`lifting.py` do at half of it:
 
     a = (x₀ + x₁ + x₂) / 3      b = (x₀ − x₂) / √6      d = (2·x₁ − x₀ − x₂) / (3·√2)
     s₀ = a + b                  s₁ = a − b
@@ -16,10 +16,9 @@ about the middle one, so that a small picture made this way is not shifted.
 
 from __future__ import annotations
 
-import math
-
 import torch
 import torch.nn.functional as F
+from irn_video.pipeline.network.constants import THIRDS_DETAIL, THIRDS_EDGE
 from torch import Tensor, nn
 
 # Least-squares fit of both low-passes, of analysis and synthesis, to the Lanczos-8 kernel stretched by 3/2.
@@ -28,7 +27,6 @@ THIRDS_TAPS = (
     (-0.015823, -0.043163, -0.101977, -0.311505, 0.210221, 0.163654, 0.066432, 0.027022, 0.010071),
     (-0.000997, -0.006164, -0.016839, -0.041596, -0.061915, 0.078112, 0.033093, 0.011802, 0.004503),
 )
-_EDGE, _DETAIL = 1 / math.sqrt(6), math.sqrt(2) / 3
 
 
 class ThirdsSplit(nn.Module):
@@ -66,13 +64,13 @@ class ThirdsSplit(nn.Module):
 def _turned(left: Tensor, middle: Tensor, right: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Three samples → two averages and a detail."""
     sides = left + right
-    mean, edge = (sides + middle) / 3, (left - right) * _EDGE
-    return mean + edge, mean - edge, (middle - sides / 2) * _DETAIL
+    mean, edge = (sides + middle) / 3, (left - right) * THIRDS_EDGE
+    return mean + edge, mean - edge, (middle - sides / 2) * THIRDS_DETAIL
 
 
 def _turned_back(s0: Tensor, s1: Tensor, d: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Undo `_turned`."""
-    mean, edge, detail = (s0 + s1) / 2, (s0 - s1) * (0.25 / _EDGE), d / (3 * _DETAIL)
+    mean, edge, detail = (s0 + s1) / 2, (s0 - s1) * (0.25 / THIRDS_EDGE), d / (3 * THIRDS_DETAIL)
     sides = mean - detail
     return sides + edge, mean + 2 * detail, sides - edge
 

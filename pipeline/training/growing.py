@@ -21,8 +21,8 @@ def start_from(network: InvertibleRescaler, spec: NetworkSpec, start: LoadedMode
     A network of the paper may start from one with fewer coupling layers (or another latent deviation): those it has
     more come last in each ×2 step and change nothing until they are trained, since new ones are identities.
 
-    A codec-aware network may start from one of another scale with cells of the same size: from what that makes of the LR
-    picture, its details begin at zero.
+    A codec-aware network may start from one of another scale with cells of the same size: from what that makes of the
+    LR picture. Its details begin at zero.
 
     Raises:
         TrainingFailed: `start` is of another architecture.

@@ -13,8 +13,7 @@ import torch
 import torch.nn.functional as F
 from irn_video.codecs.errors import TrainingFailed
 from irn_video.pipeline.network import InvertibleRescaler, quantise
-from irn_video.pipeline.network.constants import LUMA, PACKED
-from irn_video.pipeline.network.packed import pack, unpack
+from irn_video.pipeline.network.packed import error_weights, pack, unpack
 from irn_video.pipeline.training.config import CodecConfig
 from torch import Tensor
 from torch.utils.data import IterableDataset, get_worker_info
@@ -136,36 +135,9 @@ def in_cells(lr: Tensor, latent: Tensor) -> Tensor:
 
 
 def plane_errors(predicted: Tensor, target: Tensor) -> Tensor:
-    """Mean squared error of the HR planes Y, U and V, (N, 3), from LR and latent as `in_cells` has them, twice.
-
-    The wavelet is nearly orthonormal, so the error of a plane is the sum of the errors of its subbands (Parseval).
-    """
+    """Mean squared error of the HR planes Y, U and V, (N, 3), from LR and latent as `in_cells` has them, twice."""
     bands = (predicted - target).square().mean((2, 3))
-    channels = target.shape[1]
-    weights = _thirds() if channels == PACKED * 9 else _halves(channels)
-    return (bands[:, :, None] * weights.to(bands.device)).sum(1)
-
-
-def _halves(channels: int) -> Tensor:
-    """How much the error of each channel of LR and latent counts for Y, U and V, (channels, 3)."""
-    parts, places = [_weights(1)], channels // PACKED
-    while places > 1:  # the finest details come first, with a fourth as many samples a cell at each further level
-        places //= 4
-        parts.append(_weights(3).repeat_interleave(places, 0) / places)
-    return torch.cat(parts)
-
-
-def _thirds() -> Tensor:
-    """Likewise at scale 3/2: averages in 2×2 places; details, of which two are vertical, two horizontal, one diagonal."""
-    kinds = torch.tensor((0.5, 0.5, 0.5, 0.5, 1.0))
-    details = _weights(len(kinds)) * torch.cat((kinds.repeat_interleave(LUMA), kinds.repeat_interleave(2)))[:, None]
-    return torch.cat((_weights(1).repeat_interleave(4, 0) / 4, details))
-
-
-def _weights(kinds: int) -> Tensor:
-    """Likewise for bands of one sample in each place: four phases of luma, Cb, Cr."""
-    luma, cb, cr = (1 / LUMA, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)
-    return torch.tensor([*[luma] * LUMA * kinds, *[cb, cr] * kinds])
+    return (bands[:, :, None] * error_weights(target.shape[1]).to(bands.device)).sum(1)
 
 
 def _crop(lr: Tensor, target: Tensor, side: int, rng: random.Random) -> tuple[Tensor, Tensor]:
@@ -173,8 +145,8 @@ def _crop(lr: Tensor, target: Tensor, side: int, rng: random.Random) -> tuple[Te
     # Even places, so that the cells of H.264's transform lie in the crop as they do in the picture.
     top, left = (2 * rng.randrange((length - side) // 2 + 1) for length in lr.shape[2:])
     cell = lr.shape[2] // target.shape[2]
-    window, cells = ((0, slice(None), *(slice(at // n, (at + side) // n) for at in (top, left))) for n in (1, cell))
-    return _bytes(lr[window]), target[cells].half()
+    rows, columns = (slice(at // cell, (at + side) // cell) for at in (top, left))
+    return _bytes(lr[0, :, top : top + side, left : left + side]), target[0, :, rows, columns].half()
 
 
 def _whole(planes: Planes, multiple: int) -> Planes:

@@ -114,12 +114,14 @@ class SenderTask(Task[Tensor]):
 
     def frozen(self, network: InvertibleRescaler) -> list[nn.Module]:
         """The sender, if it is not to learn."""
-        assert isinstance(network, CodecAwareRescaler) and network.wavelet is not None
+        assert isinstance(network, CodecAwareRescaler)
+        assert network.wavelet is not None
         return [] if self.config.codec.sender_rate else [network.wavelet]
 
     def rates(self, network: InvertibleRescaler) -> Rates:
         """The sender learns slowly."""
-        assert isinstance(network, CodecAwareRescaler) and network.wavelet is not None
+        assert isinstance(network, CodecAwareRescaler)
+        assert network.wavelet is not None
         rest = [p for name, p in network.named_parameters() if p.requires_grad and not name.startswith("wavelet.")]
         sender = [p for p in network.wavelet.parameters() if p.requires_grad]
         return [(rest, 1.0), *([(sender, self.config.codec.sender_rate)] if sender else [])]

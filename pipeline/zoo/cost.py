@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import torch
 from irn_video.pipeline.network import CodecAwareRescaler, InvertibleRescaler
+from irn_video.pipeline.network.packed import Thirds
 from torch.utils.flop_counter import FlopCounterMode
 
-_SIDE, _TYPICAL_QP = 64, 30.0
+_SIDE, _TYPICAL_QP = 96, 30.0
 
 
 @torch.inference_mode()
@@ -29,5 +30,13 @@ def cost_of(network: InvertibleRescaler) -> tuple[int, int]:
 
 
 def _wavelet_cost(network: CodecAwareRescaler) -> int:
-    """Two passes over 1.5 planes, where a pair of samples takes every tap once; each further level has a quarter."""
-    return round(sum(1.5 * network.wavelet.taps.numel() / (1 << 2 * level) for level in range(network.levels)))
+    """Two passes over 1.5 planes, where a pair of samples takes every tap once; each further level has a quarter.
+
+    At scale 3/2 three samples take every tap twice, and the second pass goes over as many samples.
+    """
+    if network.wavelet is None:
+        return 0
+    taps = 1.5 * network.wavelet.taps.numel()
+    if isinstance(network.wavelet, Thirds):
+        return round(2 * 2 * taps / 3)
+    return round(sum(taps / (1 << 2 * level) for level in range(network.wavelet.levels)))

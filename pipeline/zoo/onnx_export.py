@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from irn_video.codecs.errors import BadOption
 from irn_video.codecs.writing.output import atomic_path, check_output
-from irn_video.pipeline.network.constants import LUMA
+from irn_video.pipeline.network.constants import LUMA, PACKED, THIRDS_DETAIL, THIRDS_EDGE, latent_channels_of
 from irn_video.pipeline.zoo.card import Weights
 from irn_video.pipeline.zoo.onnx_graph import FLOAT, UINT8, Array, Graph, RestorerGraph, floats, model_of
 from irn_video.pipeline.zoo.registry import find_model, load_weights
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 INPUTS = ("y", "u", "v", "qp")
 OUTPUTS = ("restored_y", "restored_u", "restored_v")
-_CHROMA, _BANDS = 2, 3
+_CHROMA, _BANDS, _KINDS = 2, 3, 5
 _PEAK = 255.0
 
 
@@ -68,7 +68,7 @@ def receiver_graph(weights: Weights) -> onnx.ModelProto:
     graph, scale = Graph(), card.network.scale
     _receiver(graph, weights)
     quantiser = onnx.helper.make_tensor_value_info(INPUTS[3], FLOAT, [1])
-    inputs, outputs = _infos(INPUTS[:3], ""), _infos(OUTPUTS, f"{scale}*" if scale > 1 else "")
+    inputs, outputs = _infos(INPUTS[:3], ""), _infos(OUTPUTS, f"{scale:g}*" if scale > 1 else "")
     proto = model_of(graph.proto("receiver", [*inputs, quantiser], outputs), version("irn-video"), card.summary)
     facts = {"model": card.name, "sha256": weights.sha256, "scale": scale, "licence": card.licence}
     onnx.helper.set_model_props(proto, {key: str(value) for key, value in facts.items()})
@@ -88,41 +88,86 @@ def _receiver(graph: Graph, weights: Weights) -> None:
     y, u, v = (graph("Div", graph("Cast", plane, to=FLOAT), floats(_PEAK)) for plane in INPUTS[:3])
     chroma = graph.join((u, v))
     packed = graph.join((graph("SpaceToDepth", y, blocksize=2), chroma))
-    levels, taps = weights.card.network.levels, weights.arrays.get("wavelet.taps", np.zeros((0, 0), np.float32))
-    parts = graph.split(_predicted(graph, weights, packed), _sizes(levels))
-    y, chroma = graph("Add", y, _planes(graph, parts[0])), graph("Add", chroma, parts[1])
-    for level in range(levels):
-        luma_details, chroma_details = parts[-2 - 2 * level], parts[-1 - 2 * level]
-        for _ in range(level):  # the finer the level, the more of its samples lie in one cell
-            luma_details, chroma_details = _planes(graph, luma_details), _planes(graph, chroma_details)
-        y = _synthesised(graph, taps, y, _planes(graph, luma_details), 1)
-        chroma = _synthesised(graph, taps, chroma, chroma_details, _CHROMA)
+    spec, taps = weights.card.network, weights.arrays.get("wavelet.taps", np.zeros((0, 0), np.float32))
+    correction, latent = _predicted(graph, weights, packed)
+    luma_correction, chroma_correction = graph.split(correction, (LUMA, _CHROMA))
+    y, chroma = graph("Add", y, _planes(graph, luma_correction)), graph("Add", chroma, chroma_correction)
+    if spec.scale == 1.5:
+        luma_details, chroma_details = graph.split(latent, (_KINDS * LUMA, _KINDS * _CHROMA))
+        y = _synthesised_thirds(graph, taps, y, _planes(graph, luma_details), 1)
+        chroma = _synthesised_thirds(graph, taps, chroma, chroma_details, _CHROMA)
+    elif spec.scale > 1:
+        y, chroma = _synthesised_halves(graph, taps, y, chroma, latent, int(spec.scale).bit_length() - 1)
     u, v = graph.split(chroma, (1, 1))
     for plane, name in zip((y, u, v), OUTPUTS, strict=True):
         rounded = graph("Clip", graph("Round", graph("Mul", plane, floats(_PEAK))), floats(0), floats(_PEAK))
         graph("Cast", rounded, name=name, to=UINT8)
 
 
-def _sizes(levels: int) -> list[int]:
-    """Channels of the predictions: of LR luma and chroma, then of the details, the finest level first."""
-    finest_first = (4**level for level in reversed(range(levels)))
-    return [LUMA, _CHROMA, *(_BANDS * part * times for times in finest_first for part in (LUMA, _CHROMA))]
-
-
-def _predicted(graph: Graph, weights: Weights, packed: str) -> str:
-    """Packed picture (1, 6, h, w) → its corrections and the means of the latent, (1, 6·scale², h, w)."""
-    network = RestorerGraph.of(graph, weights.arrays, weights.card.network)
-    fold = network.fold
+def _predicted(graph: Graph, weights: Weights, packed: str) -> tuple[str, str]:
+    """Packed picture (1, 6, h, w) → its corrections, and the means of the latent, which at scale 1 has no channels."""
+    spec = weights.card.network
+    network = RestorerGraph.of(graph, weights.arrays, spec)
+    fold, latent = network.fold, latent_channels_of(spec.scale)
     shifted = graph("Sub", packed, floats(0.5))
     # A row and a column more than are there are needed where a side is odd, and do no harm where it is not: the cells
     # are a convolution of stride `fold`, which leaves out what does not fill one.
     whole = graph("Pad", shifted, _edges(0, 0, fold - 1, fold - 1), mode="edge") if fold > 1 else shifted
-    predicted, _ = network(whole, network.condition_of(INPUTS[3]))
+    said, _ = network(whole, network.condition_of(INPUTS[3]))
+    correction, mean = graph.split(said, (PACKED * fold**2, latent)) if latent else (said, "")
     if fold == 1:
-        return predicted
-    unfolded = graph("DepthToSpace", predicted, blocksize=fold, mode="CRD")
+        return correction, mean
+    unfolded = graph("DepthToSpace", correction, blocksize=fold, mode="CRD")
     size = graph("Shape", packed, start=2, end=4)
-    return graph("Slice", unfolded, np.zeros(2, np.int64), size, np.array((2, 3)))
+    return graph("Slice", unfolded, np.zeros(2, np.int64), size, np.array((2, 3))), mean
+
+
+def _synthesised_halves(graph: Graph, taps: Array, y: str, chroma: str, latent: str, levels: int) -> tuple[str, str]:
+    """The coarsest level first; its details come last."""
+    sizes = [_BANDS * part * 4**level for level in reversed(range(levels)) for part in (LUMA, _CHROMA)]
+    parts = graph.split(latent, sizes)
+    for level in range(levels):
+        luma_details, chroma_details = parts[-2 - 2 * level], parts[-1 - 2 * level]
+        for _ in range(level):  # the finer the level, the more of its samples lie in one cell
+            luma_details, chroma_details = _planes(graph, luma_details), _planes(graph, chroma_details)
+        y = _synthesised(graph, taps, y, _planes(graph, luma_details), 1)
+        chroma = _synthesised(graph, taps, chroma, chroma_details, _CHROMA)
+    return y, chroma
+
+
+def _synthesised_thirds(graph: Graph, taps: Array, low: str, details: str, planes: int) -> str:
+    """Averages (1, planes, 2h, 2w), details (1, 5·planes, h, w) → (1, planes, 3h, 3w), all of it on the grid of h×w."""
+    of_low, of_details = [planes] * 4, [planes] * _KINDS
+    top_left, top_right, bottom_left, bottom_right = graph.split(graph("SpaceToDepth", low, blocksize=2), of_low)
+    left, right, top, bottom, diagonal = graph.split(details, of_details)
+    s0, s1 = graph.join((top_left, top_right, top)), graph.join((bottom_left, bottom_right, bottom))
+    rows = _thirds(graph, taps, (s0, s1, graph.join((left, right, diagonal))), 3 * planes, axis=2)
+    parts = zip(*(graph.split(row, [planes] * 3) for row in rows), strict=True)
+    left, right, horizontal = (graph.join(part) for part in parts)
+    columns = [
+        graph.split(x, [planes] * 3) for x in _thirds(graph, taps, (left, right, horizontal), 3 * planes, axis=3)
+    ]
+    phases = graph.join([column[row] for row in range(3) for column in columns])
+    return graph("DepthToSpace", phases, blocksize=3, mode="DCR")
+
+
+def _thirds(graph: Graph, taps: Array, parts: tuple[str, str, str], channels: int, axis: int) -> tuple[str, str, str]:
+    """`ThirdsSplit.join` along an axis of (1, channels, h, w): two averages and a detail → three samples."""
+
+    def filtered(x: str, kernel: Array) -> str:
+        return _filtered(graph, x, kernel, channels, axis)
+
+    s0, s1, d = parts
+    for step, row in reversed(list(enumerate(taps))):
+        if step % 2 == 0:
+            d = graph("Sub", d, graph("Add", filtered(s0, row), filtered(s1, row[::-1])))
+        else:
+            s0, s1 = graph("Sub", s0, filtered(d, row)), graph("Sub", s1, filtered(d, row[::-1]))
+    mean = graph("Mul", graph("Add", s0, s1), floats(0.5))
+    edge = graph("Mul", graph("Sub", s0, s1), floats(0.25 / THIRDS_EDGE))
+    detail = graph("Mul", d, floats(1 / (3 * THIRDS_DETAIL)))
+    sides, middle = graph("Sub", mean, detail), graph("Add", mean, graph("Mul", detail, floats(2)))
+    return graph("Add", sides, edge), middle, graph("Sub", sides, edge)
 
 
 def _synthesised(graph: Graph, taps: Array, low: str, details: str, planes: int) -> str:
@@ -152,12 +197,16 @@ def _joined(graph: Graph, taps: Array, s: str, d: str, channels: int, axis: int)
 
 def _antisymmetric(graph: Graph, x: str, taps: Array, channels: int, axis: int) -> str:
     """Σ taps[k−1] · (x[n+k] − x[n−k]) along an axis, edges replicated."""
-    reach = len(taps)
-    kernel = np.concatenate((-taps[::-1], [0], taps)).astype(np.float32)
+    return _filtered(graph, x, np.concatenate((-taps[::-1], [0], taps)), channels, axis)
+
+
+def _filtered(graph: Graph, x: str, kernel: Array, channels: int, axis: int) -> str:
+    """Σ kernel[reach + k] · x[n+k] along an axis, edges replicated."""
+    reach = len(kernel) // 2
     shape = (1, 1, -1, 1) if axis == 2 else (1, 1, 1, -1)
     down, right = (reach, 0) if axis == 2 else (0, reach)
     padded = graph("Pad", x, _edges(down, right, down, right), mode="edge")
-    return graph("Conv", padded, np.tile(kernel.reshape(shape), (channels, 1, 1, 1)), group=channels)
+    return graph("Conv", padded, np.tile(kernel.astype(np.float32).reshape(shape), (channels, 1, 1, 1)), group=channels)
 
 
 def _planes(graph: Graph, cells: str) -> str:

@@ -8,14 +8,16 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch.nn.functional as F
 from irn_video.codecs.errors import TrainingFailed
+from irn_video.codecs.scales import SCALES
 from irn_video.pipeline.network import CodecAwareRescaler, InvertibleRescaler
 from irn_video.pipeline.network.spec import NetworkSpec
 from irn_video.pipeline.training import mixing, samples
 from irn_video.pipeline.training.codec_task import CodecTask
 from irn_video.pipeline.training.config import CodecConfig, TrainConfig
 from irn_video.pipeline.training.packed import POOL_BATCHES, PackedGroups, PackedTask, prepare
-from irn_video.pipeline.training.samples import CodedGroups, plane_errors
+from irn_video.pipeline.training.samples import CodedGroups, in_cells, plane_errors
 from irn_video.pipeline.training.sender_task import MovingCrops, SenderTask, _crops, _mosaics
 from irn_video.pipeline.training.sequences import SequenceSource, find_files
 from irn_video.pipeline.training.surrogates import METHODS, Method
@@ -42,15 +44,17 @@ def source(photos: Path) -> SequenceSource:
     return SequenceSource(find_files((photos,), photos=True), (), 0.0)
 
 
-@pytest.mark.parametrize("scale", [1, 2, 4])
-def test_samples_come_from_the_real_encoder(scale: int, source: SequenceSource) -> None:
-    network = CodecAwareRescaler(8, 1, scale)
-    group = CodedGroups(source, CODEC, network, 64, "0").group(1)
-    side = 64 // (2 * scale)
-    assert group.lr.shape[1:] == (6, side, side)
-    assert group.target.shape[1:] == (6 * scale**2, side, side)
+@pytest.mark.parametrize("scale", SCALES)
+def test_samples_come_from_the_real_encoder(scale: float, source: SequenceSource) -> None:
+    network, (more, fewer) = CodecAwareRescaler(8, 1, scale), scale.as_integer_ratio()
+    crop = 64 if fewer == 1 else 72
+    group = CodedGroups(source, CODEC, network, crop, "0").group(1)
+    cells = crop // (2 * more)
+    assert group.lr.shape[1:] == (6, fewer * cells, fewer * cells)
+    assert group.target.shape[1:] == (6 * more**2, cells, cells)
     assert 5 < float(group.qp.min()) <= float(group.qp.max()) <= 51
-    error = (group.lr.float() / 255 - group.target[:, :6].float()).square().mean()
+    sent = F.pixel_shuffle(group.target[:, : 6 * fewer**2].float(), fewer)
+    error = (group.lr.float() / 255 - sent).square().mean()
     assert 1e-6 < float(error) < 1e-2  # coded, not copied, and aligned
 
 
@@ -60,13 +64,13 @@ def test_the_receiver_learns_what_the_filter_took(source: SequenceSource) -> Non
     assert not torch.equal(plain.lr, cored.lr)
 
 
-@pytest.mark.parametrize("scale", [1, 2, 4])
-def test_subband_errors_are_those_of_the_planes(scale: int) -> None:
+@pytest.mark.parametrize("scale", SCALES)
+def test_subband_errors_are_those_of_the_planes(scale: float) -> None:
     """Parseval: the wavelet is close enough to orthonormal that both agree within two percent."""
     network = CodecAwareRescaler(8, 1, scale)
-    hr, other = torch.rand(2, 2, 6, 64, 64)
+    hr, other = torch.rand(2, 2, 6, 192, 192)
     with torch.no_grad():
-        bands = [torch.cat(network.downscale(x), 1) for x in (hr, other)]
+        bands = [in_cells(*network.downscale(x)) for x in (hr, other)]
     squared = (hr - other).square().mean((2, 3))
     planes = torch.stack((squared[:, :4].mean(1), squared[:, 4], squared[:, 5]), 1)
     assert torch.allclose(plane_errors(*bands), planes, rtol=0.02)

@@ -12,9 +12,9 @@ from irn_video.codecs.picture import ColorSpec, Layout, Picture
 from irn_video.pipeline.engine.choosing import network_rescaler
 from irn_video.pipeline.engine.device import choose_device
 from irn_video.pipeline.network import CodecAwareRescaler
-from irn_video.pipeline.network.packed import unpack
 from irn_video.pipeline.network.constants import quantiser_step
 from irn_video.pipeline.network.coring import Coring
+from irn_video.pipeline.network.packed import unpack
 from irn_video.pipeline.network.spec import NetworkSpec
 from irn_video.pipeline.planes import Samples
 from irn_video.pipeline.zoo import LoadedModel, ModelCard

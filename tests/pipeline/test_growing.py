@@ -63,6 +63,20 @@ def test_the_sender_of_a_start_may_filter_otherwise() -> None:
         assert torch.equal(network.state_dict()[name], tensor)
 
 
+@pytest.mark.parametrize(("given", "wanted"), [(1, 1.5), (2, 4)])
+def test_another_scale_starts_with_the_same_lr_picture(given: float, wanted: float) -> None:
+    start, spec = trained(NetworkSpec("codec-aware", given, 8, 2)), NetworkSpec("codec-aware", wanted, 8, 2)
+    network = spec.build()
+    start_from(network, spec, start)
+    lr = torch.rand(1, 6, 12, 18)
+    with torch.inference_mode():
+        ours, theirs = network.predict(lr, 30.0), start.network.predict(lr, 30.0)
+    assert torch.allclose(ours.lr, theirs.lr, atol=1e-6)
+    assert not torch.allclose(ours.lr, lr, atol=1e-4)
+    assert float(ours.mean.abs().max()) == 0 or given == 2
+    assert all(torch.isfinite(tensor).all() for tensor in network.state_dict().values())
+
+
 @pytest.mark.parametrize("spec", [NetworkSpec("paper", 2), NetworkSpec("codec-aware", 2, width=8)])
 def test_another_family_is_refused_in_one_line(
     spec: NetworkSpec, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]

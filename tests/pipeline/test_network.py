@@ -8,11 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from irn_video.codecs.errors import BadWeights
 from irn_video.codecs.picture import Layout
+from irn_video.codecs.scales import SCALES, multiple_of
 from irn_video.pipeline.network import CodecAwareRescaler, InvertibleRescaler, PaperRescaler, quantise
-from irn_video.pipeline.network.packed import pack, unpack
 from irn_video.pipeline.network.haar import HaarTransform
 from irn_video.pipeline.network.lifting import BRICK_WALL_TAPS, LiftedSplit
+from irn_video.pipeline.network.packed import pack, unpack
 from irn_video.pipeline.network.spec import NetworkSpec
+from irn_video.pipeline.network.thirds import ThirdsSplit
 from irn_video.pipeline.planes import crop, pad
 from torch import nn
 
@@ -81,35 +83,34 @@ def test_paper_inverse_undoes_forward_at_any_size(kind: str, height: int, width:
 
 
 @settings(max_examples=30, deadline=None)
-@given(
-    scale=st.sampled_from([1, 2, 4]), height=st.integers(1, 37), width=st.integers(1, 37), seed=st.integers(0, 10**6)
-)
-def test_codec_aware_inverse_undoes_forward_at_any_size(scale: int, height: int, width: int, seed: int) -> None:
+@given(scale=st.sampled_from(SCALES), height=st.integers(1, 37), width=st.integers(1, 37), seed=st.integers(0, 10**6))
+def test_codec_aware_inverse_undoes_forward_at_any_size(scale: float, height: int, width: int, seed: int) -> None:
     network = randomised(CodecAwareRescaler(8, 1, scale), seed)
     shapes = Layout.YUV420.plane_shapes(height, width)
     planes = tuple(torch.rand(1, 1, *shape, dtype=torch.float64) for shape in shapes)
-    step = 2 * scale
+    step, (more, fewer) = multiple_of(scale), scale.as_integer_ratio()
     padded = pad(planes, Layout.YUV420, -(-height // step) * step, -(-width // step) * step)  # type: ignore[arg-type]
     hr = pack(*padded)
     with torch.no_grad():
         lr, latent = network.downscale(hr)
         back = network.upscale(lr, latent)
-    assert lr.shape[1:] == (6, hr.shape[2] // scale, hr.shape[3] // scale)
-    assert latent.shape[1:] == (6 * (scale**2 - 1), *lr.shape[2:])
+    assert lr.shape[1:] == (6, *(side * fewer // more for side in hr.shape[2:]))
+    assert latent.shape[1:] == (6 * (more**2 - fewer**2), *(side // more for side in hr.shape[2:]))
     restored = crop(unpack(back), Layout.YUV420, height, width)
     assert max(float((a - b).abs().max()) for a, b in zip(planes, restored, strict=True)) < 1e-9
 
 
-@pytest.mark.parametrize("scale", [1, 2, 4])
-def test_predictions_have_the_shapes_of_lr_and_latent(scale: int) -> None:
+@pytest.mark.parametrize("scale", SCALES)
+def test_predictions_have_the_shapes_of_lr_and_latent(scale: float) -> None:
     network = randomised(CodecAwareRescaler(8, 1, scale), 5).float()
-    lr, latent = network.downscale(torch.rand(2, 6, 7 * scale, 9 * scale))  # odd sides: scale 1 pads inside
+    height, width = 7 * network.multiple, 9 * network.multiple  # odd sides: scale 1 pads inside
+    lr, latent = network.downscale(torch.rand(2, 6, height, width))
     with torch.inference_mode():
         prediction = network.predict(lr, 30.0)
         restored = network.restore(lr, 30.0, temperature=0.5, generator=torch.Generator().manual_seed(1))
     assert prediction.lr.shape == lr.shape
     assert prediction.mean.shape == prediction.log_std.shape == latent.shape
-    assert restored.shape == (2, 6, 7 * scale, 9 * scale)
+    assert restored.shape == (2, 6, height, width)
     assert not torch.equal(prediction.lr, lr)
 
 
@@ -157,6 +158,46 @@ def test_taps_pass_low_and_stop_high_frequencies() -> None:
         gains.append(float(s[..., 40:-40].square().mean().sqrt() * 2**0.5))
     assert gains[0] == pytest.approx(1, abs=0.02)
     assert gains[1] < 0.02
+
+
+class TestThirds:
+    def test_flat_areas_stay_and_the_finest_lines_go(self) -> None:
+        split = ThirdsSplit()
+        flat = torch.full((1, 1, 4, 48), 0.7)
+        s, d = split.split(flat, -1)
+        assert s.shape[-1] == 32
+        assert torch.allclose(s, torch.full_like(s, 0.7), atol=1e-5)
+        assert torch.allclose(d, torch.zeros_like(d), atol=1e-5)
+        s, _ = split.split(flat * (-1.0) ** torch.arange(48), -1)
+        assert float(s[..., 12:-12].abs().max()) < 1e-3
+
+    def test_acts_alike_along_both_axes(self) -> None:
+        split, x = ThirdsSplit(), torch.rand(1, 1, 24, 30)
+        for a, b in zip(split.split(x, -1), split.split(x.mT, -2), strict=True):
+            assert torch.allclose(a, b.mT, atol=1e-6)
+
+    def test_a_mirrored_picture_is_sent_mirrored(self) -> None:
+        split, x = ThirdsSplit(), torch.rand(1, 1, 4, 60)
+        for a, b in zip(split.split(x, -1), split.split(x.flip(-1), -1), strict=True):
+            assert torch.allclose(a, b.flip(-1), atol=1e-6)
+
+    def test_passes_low_and_stops_high_frequencies(self) -> None:
+        """Gain of the LR low-pass at 0.52 and 0.82 of the HR Nyquist frequency, with the phase of LR samples."""
+        split, n = ThirdsSplit(), torch.arange(768, dtype=torch.float64)
+        for frequency, gain in ((0.52, 1.0), (0.82, 0.0)):
+            wave = torch.cos(torch.pi * frequency * n).float()[None, None, None]
+            s, _ = split.split(wave, -1)
+            places = 1.5 * torch.arange(512, dtype=torch.float64) + 0.25
+            ideal = gain * torch.cos(torch.pi * frequency * places)
+            assert float((s[0, 0, 0].double() - ideal)[20:-20].abs().max()) < 0.03
+
+    def test_is_nearly_orthonormal(self) -> None:
+        """A detail of size 1 spreads over three samples, an average over one and a half."""
+        split, zeros = ThirdsSplit(), torch.zeros(1, 1, 1, 32)
+        one = zeros.clone()
+        one[..., 16] = 1
+        energies = [split.join(zeros.repeat(1, 1, 1, 2), one, -1), split.join(torch.cat((one, zeros), -1), zeros, -1)]
+        assert [float(x.square().sum()) for x in energies] == pytest.approx([3, 1.5], rel=2e-3)
 
 
 def test_pack_is_undone() -> None:

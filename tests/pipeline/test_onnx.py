@@ -17,6 +17,7 @@ import pytest
 from irn_video.codecs.errors import BadOption, OutputRefused, UnknownModel
 from irn_video.codecs.picture import ColorSpec, Layout, Picture
 from irn_video.codecs.reading.reader import VideoReader
+from irn_video.codecs.scales import SCALES, enlarged
 from irn_video.codecs.writing.roundtrip import x264_roundtrip
 from irn_video.pipeline import Rescaler, Restoration
 from irn_video.pipeline.network import CodecAwareRescaler
@@ -68,7 +69,7 @@ def decoded(name: str, pictures: list[Picture], crf: float) -> list[Picture]:
 def assert_alike(name: str, picture: Picture) -> None:
     """Both receivers make the same of an LR picture, but for what lies on the border between two levels."""
     up = rescaler(name)
-    to = Restoration(Samples.of(picture), picture.height * up.scale, picture.width * up.scale)
+    to = Restoration(Samples.of(picture), *(enlarged(side, up.scale) for side in (picture.height, picture.width)))
     for ours, theirs in zip(up.upscale(picture, to).planes, exported(name)(picture).planes, strict=True):
         assert theirs.dtype == np.uint8
         assert theirs.shape == ours.shape
@@ -93,7 +94,7 @@ def test_gives_the_samples_of_the_product(
 
 
 def test_networks_of_every_scale_are_exported() -> None:
-    assert {load_model(name).network.scale for name in NETWORKS} == {1, 2, 4}
+    assert {load_model(name).network.scale for name in NETWORKS} == set(SCALES)
 
 
 @pytest.mark.parametrize("name", NETWORKS)

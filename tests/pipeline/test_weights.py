@@ -116,8 +116,8 @@ def test_what_does_not_fit_is_named(read: object, tmp_path: Path) -> None:
             read(saved(path, broken))
 
 
-@pytest.mark.parametrize(("scale", "width", "depth"), list(itertools.product((1, 2, 4), (1, 5), (0, 3))))
-def test_shapes_are_known_without_a_network(scale: int, width: int, depth: int) -> None:
+@pytest.mark.parametrize(("scale", "width", "depth"), list(itertools.product((1, 1.5, 2, 4), (1, 5), (0, 3))))
+def test_shapes_are_known_without_a_network(scale: float, width: int, depth: int) -> None:
     for coring in (0.0, 0.5):
         spec = NetworkSpec("codec-aware", scale, width, depth, coring)
         assert shapes_of(spec) == {name: tuple(tensor.shape) for name, tensor in spec.build().state_dict().items()}
