@@ -16,6 +16,7 @@ ROOMS = (
     "codecs.hdr",
     "codecs.kernels",
     "codecs.picture",
+    "codecs.scales",
     "codecs.resample",
     "codecs.bitstream",
     "codecs.reading",
