@@ -392,11 +392,12 @@ class TestStreams:
             for p, q in zip(one.planes, other.planes, strict=True):
                 assert np.abs(p.astype(int) - q).mean() < 1  # up to rounding and clipping
 
-    @pytest.mark.parametrize("name", ["lanczos-x4", "bicubic-x2"])
-    def test_scale(self, moving: Path, tmp_path: Path, name: str) -> None:
-        scale = int(name[-1])
-        send(moving, tmp_path / "lr.mp4", SendOptions(model=name, scale=scale))
-        assert (probe(tmp_path / "lr.mp4").width, probe(tmp_path / "lr.mp4").height) == (96 // scale, 64 // scale)
+    @pytest.mark.parametrize(
+        ("name", "size"), [("lanczos-x4", (24, 16)), ("bicubic-x2", (48, 32)), ("lanczos-x1.5", (64, 44))]
+    )
+    def test_scale(self, moving: Path, tmp_path: Path, name: str, size: tuple[int, int]) -> None:
+        send(moving, tmp_path / "lr.mp4", SendOptions(model=name, scale=float(name.rpartition("x")[2])))
+        assert (probe(tmp_path / "lr.mp4").width, probe(tmp_path / "lr.mp4").height) == size
         receive(tmp_path / "lr.mp4", tmp_path / "out.mp4")
         assert (probe(tmp_path / "out.mp4").width, probe(tmp_path / "out.mp4").height) == (96, 64)
 

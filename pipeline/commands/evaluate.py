@@ -150,7 +150,7 @@ def _complexity(folders: tuple[Path, ...], model: str, size: str | None, as_json
 
 
 def _print_cost(cost: Complexity) -> None:
-    click.echo(f"{cost.model}, x{cost.scale}, input {cost.width}x{cost.height}: {cost.parameters:,} parameters")
+    click.echo(f"{cost.model}, x{cost.scale:g}, input {cost.width}x{cost.height}: {cost.parameters:,} parameters")
     up = [("upscale", cost.forward)] if cost.reverse is None else [("forward", cost.forward), ("reverse", cost.reverse)]
     for name, one in up:
         click.echo(
@@ -167,7 +167,7 @@ def _print(report: EvalReport) -> None:
         means = {name: values["mean"] for name, values in summary(images).items()}
         rows = [*((image.name, image.as_json()) for image in images), ("mean", means)]
         width = max(len(name) for name, _ in rows)
-        click.echo(f"{folder}: {len(images)} images, {report.options.mode}, x{report.rescaler.scale}")
+        click.echo(f"{folder}: {len(images)} images, {report.options.mode}, x{report.rescaler.scale:g}")
         click.echo(" ".join(["".ljust(width), *(metric_label(name).rjust(_CELL) for name in means)]))
         for name, row in rows:
             click.echo(" ".join([name.ljust(width), *(_cell(row.get(metric)) for metric in means)]))

@@ -225,7 +225,7 @@ def recommend(
         warn(f"{failure.cell}: {failure.error}")
     for way in found.ways:
         reached = f"{way.kbps:.0f} kb/s, {metric_label(goal.metric)} {way.quality:.2f} at CRF {way.crf:.1f}"
-        click.echo(f"{way.method.label}: {reached}, scale {way.method.scale}")
+        click.echo(f"{way.method.label}: {reached}, scale {way.method.scale:g}")
     best = found.ways[0]
     click.echo(send_command(best.method, str(clip), {}, round(best.crf, 1), output="out_lr.mp4"))
 

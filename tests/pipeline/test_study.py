@@ -122,6 +122,8 @@ class TestMethods:
         checkpoint.write_bytes(b"x")
         for text, label, upscaler in (
             ("lanczos", "lanczos-x2", None),
+            ("lanczos-x1.5", "lanczos-x1.5", None),
+            ("lanczos-x1.5+bicubic", "lanczos-x1.5+bicubic", "bicubic"),
             ("irn-h264-x2+bicubic", "irn-h264-x2+bicubic", "bicubic"),
             (f"bicubic+{checkpoint}", "bicubic-x2+RCAN_BIX2", str(checkpoint)),
             (str(weights), "my.net", None),
