@@ -139,7 +139,6 @@ def command(
     resume: bool,
     dry_run: bool,
     advise: bool,
-    scale: float | str | None,
     **options: Any,
 ) -> None:
     """Shrink every frame of INPUT and write the small stream to OUTPUT (.mp4, .mkv, .mov, .ts …).
@@ -153,7 +152,7 @@ def command(
     context = click.get_current_context()
     options = settled(context, settled(context, options, *RATES), "model", "tier")
     options, suffix = with_purpose(context, options)
-    settings = SendOptions(scale=scale, **options)
+    settings = SendOptions(**options)
     paths, out = arranged(paths, out)
     if report is not None and out is not None:
         raise BadOption("--report is for one video", hint="--json prints the reports of all")

@@ -164,7 +164,7 @@ def _candidates(options: SendOptions) -> Sequence[str]:
         return (model_of(options),)
     if options.scale in (None, AUTO):
         first, others = network_of(2, options.tier), networks_of(options.tier)
-        return (FULL, first, *(others[scale] for scale in (4, 1) if scale in others))
+        return (FULL, first, *(others[scale] for scale in (1.5, 4, 1) if scale in others))
     network = network_of(options.scale, options.tier)
     return (FULL, network) if options.scale == 1 else (network,)
 
