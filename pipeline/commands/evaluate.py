@@ -100,9 +100,10 @@ def command(folders: tuple[Path, ...], model: str, complexity: bool, size: str |
 
     PSNR-RGB and PSNR-Y in dB, SSIM-RGB and SSIM-Y, between the 8-bit restored image and the HR image: over R, G and
     B, and on Y (ITU-R BT.601), per image and their mean; LR- is that of the LR image against the bicubic one. HR
-    images are cropped to a multiple of the scale, SCALE samples are cut off at every border, the LR image has 8 bits;
-    SSIM has a Gaussian window of 11x11, sigma 1.5. Grey images count as three equal channels, so their PSNR on Y is
-    1.3 dB above that of tables that take grey itself for Y. Bicubic resampling is MATLAB's; lanczos is swscale's.
+    images are cropped to a multiple of the scale (3 for 1.5), SCALE samples (2 for 1.5) are cut off at every
+    border, the LR image has 8 bits; SSIM has a Gaussian window of 11x11, sigma 1.5. Grey images count as three
+    equal channels, so their PSNR on Y is 1.3 dB above that of tables that take grey itself for Y. Bicubic
+    resampling is MATLAB's; lanczos is swscale's.
 
     Codec-aware networks (made for video) send Y'CbCr 4:2:0 and are measured so: their LR image is 8-bit 4:2:0,
     carried without loss. Their figures are for comparison with themselves, not for the tables of RGB networks, which

@@ -70,9 +70,9 @@ if TYPE_CHECKING:
     group="Network",
     callback=as_scale,
     metavar=SCALE_WORDS,
-    help="Shrink by this factor, with the network made for it [default: 2]. It must fit --model if that is given. 4 is "
-    "for the lowest rates; 1 sends full size, and the receiver takes the coding error away; auto takes what is best, "
-    "for the quality that full size has at --crf, or at --bitrate; it may be plain coding.",
+    help="Shrink by this factor, with the network made for it [default: 2]. It must fit --model if that is given. 1.5 "
+    "makes 720p of 1080p; 4 is for the lowest rates; 1 sends full size, and the receiver takes the coding error away; "
+    "auto takes what is best, for the quality that full size has at --crf, or at --bitrate; it may be plain coding.",
 )
 @option(
     "--model",
