@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Literal
 
+from irn_video.codecs.scales import SCALES
+
 Kernel = Literal["lanczos", "bicubic"]
-RESAMPLERS: dict[str, tuple[Kernel, int]] = {
-    f"{kernel}-x{scale}": (kernel, scale) for kernel in ("lanczos", "bicubic") for scale in (1, 2, 4)
+KERNELS: tuple[Kernel, ...] = ("lanczos", "bicubic")
+RESAMPLERS: dict[str, tuple[Kernel, float]] = {
+    f"{kernel}-x{scale:g}": (kernel, scale) for kernel in KERNELS for scale in SCALES
 }
 """Kernel and scale by name."""

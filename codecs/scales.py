@@ -33,6 +33,16 @@ def multiple_of(scale: float) -> int:
     return 2 * step_of(scale)
 
 
+def lr_step_of(scale: float) -> int:
+    """LR lengths that are multiples of this are a whole number of HR samples: 1, 2, 1, 1."""
+    return scale.as_integer_ratio()[1]
+
+
+def lr_multiple_of(scale: float) -> int:
+    """LR sizes of video that are multiples of this are whole in HR, planes of 4:2:0 too: 2, 4, 2, 2."""
+    return 2 * lr_step_of(scale)
+
+
 def shrunk(length: int, scale: float) -> int:
     """LR samples for so many HR samples: ⌈length / scale⌉."""
     up, down = scale.as_integer_ratio()

@@ -141,7 +141,7 @@ def advice_for(
         if card is None or not rescaler.where.startswith("CPU"):
             return ""
         costs = {tier: _cost(load(name), lr, to) for tier, name in _quicker(card)}
-        plain = _cost(load(f"lanczos-x{rescaler.scale}"), lr, to)
+        plain = _cost(load(f"lanczos-x{rescaler.scale:g}"), lr, to)
         return advice(pace, needed, _cost(load(rescaler.name), lr, to), costs, plain)
     return ""
 

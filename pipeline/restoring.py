@@ -18,6 +18,7 @@ from irn_video.codecs.reading.opening import open_input
 from irn_video.codecs.reading.reader import VideoReader
 from irn_video.codecs.reading.video_info import VideoInfo
 from irn_video.codecs.reading.wholeness import ends_early
+from irn_video.codecs.scales import enlarged
 from irn_video.pipeline.engine.rescaler import Rescaler, Restoration
 from irn_video.pipeline.flow import ahead, mapped, mapped_by
 from irn_video.pipeline.planes import Samples, carried_color, convert
@@ -75,9 +76,9 @@ def check_lr_size(width: int, height: int, card: StreamCard, path: Path | None =
         BadCard: says which sizes disagree.
     """
     expected = card.width + card.pad_right, card.height + card.pad_bottom
-    if (width * card.scale, height * card.scale) != expected:
+    if (enlarged(width, card.scale), enlarged(height, card.scale)) != expected:
         raise BadCard(
-            f"the card describes frames of {expected[0]}x{expected[1]} shrunk by {card.scale}, these are "
+            f"the card describes frames of {expected[0]}x{expected[1]} shrunk by {card.scale:g}, these are "
             f"{width}x{height}",
             path=path,
             hint="the stream was changed after irn-send",

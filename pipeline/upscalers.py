@@ -11,6 +11,7 @@ from irn_video.codecs.bitstream.card import StreamCard, is_digest_of
 from irn_video.codecs.errors import BadCard, BadOption, MissingCard, UnknownModel, WeightsMismatch
 from irn_video.codecs.reading.card_search import find_card
 from irn_video.codecs.reading.video_info import VideoInfo
+from irn_video.codecs.scales import enlarged
 from irn_video.pipeline.engine.rescaler import Rescaler
 from irn_video.pipeline.options import RestoringOptions, check_temperature, check_types
 from irn_video.pipeline.restoring import check_size
@@ -57,7 +58,7 @@ def rescaler_for(card: StreamCard, options: RestoringOptions) -> Rescaler:
         return load_for(card, options.model, device=options.device, precision=options.precision, reuse=options.reuse)
     if options.weights is not None:
         return load_rcan_for(card, Path(options.weights), device=options.device, precision=options.precision)
-    return Rescaler.load(f"{options.upscaler}-x{card.scale}", device=options.device, precision=options.precision)
+    return Rescaler.load(f"{options.upscaler}-x{card.scale:g}", device=options.device, precision=options.precision)
 
 
 class HasWeights(Protocol):
@@ -65,7 +66,7 @@ class HasWeights(Protocol):
 
     name: str
     sha256: str
-    scale: int
+    scale: float
 
 
 Loaded = TypeVar("Loaded", bound=HasWeights)
@@ -136,7 +137,7 @@ def load_rcan_for(card: StreamCard, weights: Path, *, device: str, precision: st
     rescaler = load_rcan(weights, device=device, precision=precision)
     if rescaler.scale != card.scale:
         raise WeightsMismatch(
-            f"RCAN of scale {rescaler.scale}, the stream is of scale {card.scale}",
+            f"RCAN of scale {rescaler.scale:g}, the stream is of scale {card.scale:g}",
             path=weights,
             hint="give the checkpoint for that scale, 2 or 4",
         )
@@ -161,8 +162,8 @@ def _made_up_card(info: VideoInfo, options: RestoringOptions) -> StreamCard:
         model=rescaler.name,
         model_sha256=rescaler.sha256,
         scale=rescaler.scale,
-        width=info.width * rescaler.scale,
-        height=info.height * rescaler.scale,
+        width=enlarged(info.width, rescaler.scale),
+        height=enlarged(info.height, rescaler.scale),
         pad_right=0,
         pad_bottom=0,
         layout=info.layout,

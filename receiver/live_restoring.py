@@ -49,7 +49,7 @@ class Restorers:
         self._options, self._dial, self._say = options, dial, say
         self._card: StreamCard | None = None
         self._made: _Restorer | None = None
-        self._loaded: dict[tuple[str, str, int], Rescaler] = {}
+        self._loaded: dict[tuple[str, str, float], Rescaler] = {}
         self._said = self.complaint = ""
 
     def predict(self, arrival: Arrival, newer: int) -> Predicted | None:
@@ -105,7 +105,7 @@ class Restorers:
             self._said = what
             self._say(what)
         self._loaded = {key: network}  # a sender that changes its bit rate only must not cost a load
-        quick = Rescaler.load(f"lanczos-x{network.scale}", device=options.device, precision=options.precision)
+        quick = Rescaler.load(f"lanczos-x{network.scale:g}", device=options.device, precision=options.precision)
         return _Restorer(network, quick, restoration_of(card, temperature=None, seed=options.seed))
 
     def _refuse(self, error: IrnError) -> None:

@@ -1,4 +1,4 @@
-"""Commands to a live sender, one a line: `bitrate 400k`, `model NAME`, `tier lite|fast|base`, `scale 1|2|4|auto`,
+"""Commands to a live sender, one a line: `bitrate 400k`, `model NAME`, `tier lite|fast|base`, `scale 1|1.5|2|4|auto`,
 `congestion on|off`.
 """
 
@@ -10,10 +10,11 @@ from typing import TextIO
 
 from irn_video.codecs.encoders import parse_bitrate
 from irn_video.codecs.errors import BadOption, IrnError
+from irn_video.codecs.scales import parse_scale
 from irn_video.pipeline.zoo.tiers import network_of
 from irn_video.sender.live import LiveControl
 
-_HINT = "bitrate 400k, model NAME, tier lite, scale 1, 2, 4 or auto, congestion on or off"
+_HINT = "bitrate 400k, model NAME, tier lite, scale 1, 1.5, 2, 4 or auto, congestion on or off"
 
 
 def obey(lines: TextIO, control: LiveControl, *, say: Callable[[str], None]) -> None:
@@ -45,8 +46,8 @@ def apply(line: str, control: LiveControl) -> None:
             control.set_tier(name)
         case ["scale", "auto"]:
             control.set_model(None)
-        case ["scale", ("1" | "2" | "4") as scale]:
-            control.set_model(network_of(int(scale), control.options.tier))
+        case ["scale", ("1" | "1.5" | "2" | "4") as scale]:
+            control.set_model(network_of(parse_scale(scale), control.options.tier))
         case ["congestion", ("on" | "off") as how]:
             control.set_congestion(how == "on")
         case _:

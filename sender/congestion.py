@@ -86,7 +86,7 @@ def _follows(last: LinkReport, report: LinkReport) -> bool:
     return grown and report.carried >= last.carried
 
 
-def suitable_scale(bits_per_pixel: float, scale: int | None) -> int:
+def suitable_scale(bits_per_pixel: float, scale: float | None) -> float:
     """2 or 4, whichever restores better at so many bits per full-size pixel, with some inertia around `scale`."""
     if scale is None:
         return 4 if bits_per_pixel < (_SMALL + _LARGE) / 2 else 2

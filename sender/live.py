@@ -226,7 +226,7 @@ class _Setups:
             self._say(f"{changed.rescaler.name} from now on, at {bitrate / 1000:.0f} kb/s")
         self.now, self._since = changed, count
 
-    def _name(self, model: str | None, scale: int | None, bitrate: int | None = None) -> str:
+    def _name(self, model: str | None, scale: float | None, bitrate: int | None = None) -> str:
         if model is not None:
             return model
         info, options = self._camera.info, self._control.options

@@ -49,7 +49,7 @@ class SendOptions(VideoOptions, EncoderOptions, LatentOptions, DeviceOptions):
     start: float | None = None
     duration: float | None = None
     keyint_seconds: float | None = None
-    scale: int | str | None = None
+    scale: float | str | None = None
     temperature: float | None = None
     seed: int = 0
     adapt: str | None = None

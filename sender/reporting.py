@@ -16,14 +16,15 @@ def source_of(info: VideoInfo) -> SourceReport:
 
 def stream_report(card: StreamCard, written: WriteSummary, encoder: EncoderSettings) -> StreamReport:
     """What a report says about the stream that was written."""
+    height, width = card.lr_size
     return StreamReport(
         codec=card.codec,
         preset=make_encoder(encoder).preset,
         crf=card.crf,
         bitrate=card.bitrate,
         scale=card.scale,
-        width=(card.width + card.pad_right) // card.scale,
-        height=(card.height + card.pad_bottom) // card.scale,
+        width=width,
+        height=height,
         bytes=written.video_bytes,
         file_bytes=written.path.stat().st_size,
         frames=written.frames,

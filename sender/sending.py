@@ -267,15 +267,15 @@ def _write(
     tune: Tune | None,
     advance: Advance,
 ) -> WriteSummary:
-    info = part.reader.info
+    info, (height, width) = part.reader.info, card.lr_size
     opened = partial(
         VideoWriter,
         output,
         options.encoder,
         replace(
             info,
-            width=(card.width + card.pad_right) // card.scale,
-            height=(card.height + card.pad_bottom) // card.scale,
+            width=width,
+            height=height,
             layout=plan.lr.layout,
             bit_depth=plan.lr.bit_depth,
             color=plan.lr.color,

@@ -492,7 +492,8 @@ class TestControl:
         receiver = Received(url, options(source=clip))
         control = LiveControl(SEND)
         listening(port)
-        for at, name in ((1, "lanczos-x4"), (2, "bicubic-x2"), (2.6, "nobody-knows-it"), (3, "lanczos-x2")):
+        wishes = {1: "lanczos-x4", 1.5: "lanczos-x1.5", 2: "bicubic-x2", 2.6: "nobody-knows-it", 3: "lanczos-x2"}
+        for at, name in wishes.items():
             threading.Timer(at, control.set_model, [name]).start()
         said: list[str] = []
         with Camera(str(clip), loop=True, seconds=4) as camera:
@@ -504,7 +505,7 @@ class TestControl:
         assert (found.concealed, found.refused) == (0, 0)
         assert found.psnr_y is not None
         names = [text.split(" on ")[0] for text in receiver.said]
-        assert names == ["lanczos-x2", "lanczos-x4", "bicubic-x2", "lanczos-x2"]
+        assert names == ["lanczos-x2", "lanczos-x4", "lanczos-x1.5", "bicubic-x2", "lanczos-x2"]
         assert any("warning" in text and "nobody-knows-it" in text for text in said)
 
     def test_low_rates_choose_scale_4(self, clips: Any, port: int, tmp_path: Path) -> None:

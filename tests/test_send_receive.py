@@ -392,11 +392,32 @@ class TestStreams:
             for p, q in zip(one.planes, other.planes, strict=True):
                 assert np.abs(p.astype(int) - q).mean() < 1  # up to rounding and clipping
 
-    @pytest.mark.parametrize("name", ["lanczos-x4", "bicubic-x2"])
-    def test_scale(self, moving: Path, tmp_path: Path, name: str) -> None:
-        scale = int(name[-1])
-        send(moving, tmp_path / "lr.mp4", SendOptions(model=name, scale=scale))
-        assert (probe(tmp_path / "lr.mp4").width, probe(tmp_path / "lr.mp4").height) == (96 // scale, 64 // scale)
+    @pytest.mark.parametrize("size", ["96x66", "97x67", "31x1"])
+    @pytest.mark.parametrize("pixel_format", ["yuv420p", "yuv444p", "yuv420p10le", "rgb24"])
+    def test_any_size_at_three_halves(self, clips: Any, tmp_path: Path, size: str, pixel_format: str) -> None:
+        """What comes back, without loss of a codec, is nearer to the source than from scale 2."""
+        clip = clips.make(tmp_path / "in.mkv", "-pix_fmt", pixel_format, "-c:v", "ffv1", size=size, frames=2)
+        width, height = map(int, size.split("x"))
+        sent = send(clip, tmp_path / "lr.mkv", SendOptions(model="lanczos-x1.5", codec="ffv1"))
+        padded = [-(-side // 6) * 6 for side in (width, height)]
+        assert [width + sent.card.pad_right, height + sent.card.pad_bottom] == padded
+        assert [3 * probe(tmp_path / "lr.mkv").width, 3 * probe(tmp_path / "lr.mkv").height] == [2 * n for n in padded]
+        assert '"scale":1.5,' in sent.card.to_json()
+        back = receive(tmp_path / "lr.mkv", tmp_path / "out.mkv", ReceiveOptions(source=clip, codec="ffv1"))
+        info = probe(tmp_path / "out.mkv")
+        assert (info.width, info.height) == (width, height)
+        assert (info.layout, info.bit_depth) == (probe(clip).layout, probe(clip).bit_depth)
+        assert back.report.as_json()["stream"]["scale"] == 1.5
+        other = SendOptions(model="lanczos-x2", codec="ffv1", verify=True)
+        half = send(clip, tmp_path / "half.mkv", other).report.summary()["psnr_y"]["mean"]
+        assert back.report.summary()["psnr_y"]["mean"] > half + 0.5
+
+    @pytest.mark.parametrize(
+        ("name", "size"), [("lanczos-x4", (24, 16)), ("bicubic-x2", (48, 32)), ("lanczos-x1.5", (64, 44))]
+    )
+    def test_scale(self, moving: Path, tmp_path: Path, name: str, size: tuple[int, int]) -> None:
+        send(moving, tmp_path / "lr.mp4", SendOptions(model=name, scale=float(name.rpartition("x")[2])))
+        assert (probe(tmp_path / "lr.mp4").width, probe(tmp_path / "lr.mp4").height) == size
         receive(tmp_path / "lr.mp4", tmp_path / "out.mp4")
         assert (probe(tmp_path / "out.mp4").width, probe(tmp_path / "out.mp4").height) == (96, 64)
 

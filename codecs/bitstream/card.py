@@ -21,6 +21,7 @@ from typing import Any
 
 from irn_video.codecs.errors import BadCard
 from irn_video.codecs.picture import ColorSpec, Layout
+from irn_video.codecs.scales import SCALES, shrunk
 
 CARD_VERSION = 2
 _WITH_START = 3  # written only where a stream starts within its source: older programs read all others
@@ -52,7 +53,7 @@ class StreamCard:
     Attributes:
         model: name of the network.
         model_sha256: first digits of the SHA-256 of its weights (`digest_of`), empty for one without weights.
-        scale: downscaling factor, 1 to 16.
+        scale: downscaling factor, a whole number from 1 to 16 or 1.5.
         width, height: size of the HR picture before padding, in luma samples.
         pad_right, pad_bottom: HR samples added by edge replication, to be cropped on return.
         layout, bit_depth, color: samples and colour of the source.
@@ -71,7 +72,7 @@ class StreamCard:
 
     model: str
     model_sha256: str
-    scale: int
+    scale: float
     width: int
     height: int
     pad_right: int
@@ -99,6 +100,11 @@ class StreamCard:
                 raise BadCard(f"the card is damaged: {field.name} = {_short(getattr(self, field.name))}")
         if (self.version == _WITH_START) != (self.start is not None):
             raise BadCard(f"the card is damaged: version {self.version}, start = {self.start}")
+
+    @property
+    def lr_size(self) -> tuple[int, int]:
+        """(height, width) of the LR pictures."""
+        return shrunk(self.height + self.pad_bottom, self.scale), shrunk(self.width + self.pad_right, self.scale)
 
     def to_json(self) -> str:
         """Compact JSON, ASCII, keys sorted: the same card is always the same text."""
@@ -261,7 +267,7 @@ def _is_color(value: Any) -> bool:
 _CHECKS: dict[str, Callable[[Any], bool]] = {
     "model": lambda value: _text(200)(value) and value.isprintable(),  # it is shown on terminals
     "model_sha256": _digest,
-    "scale": _whole(1, 16),
+    "scale": lambda value: _whole(1, 16)(value) or (isinstance(value, float) and value in SCALES and value % 1 != 0),
     "width": _whole(1, _MAX_SIDE),
     "height": _whole(1, _MAX_SIDE),
     "pad_right": _whole(0, 1024),

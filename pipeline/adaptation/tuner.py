@@ -18,6 +18,7 @@ from irn_video.codecs.errors import BadOption
 from irn_video.codecs.picture import ColorSpec, Layout, Picture
 from irn_video.codecs.reading.frame_data import mean_qp
 from irn_video.codecs.reading.pixels import unpacker
+from irn_video.codecs.scales import enlarged, lr_multiple_of, multiple_of
 from irn_video.codecs.writing.coarser import CodedGroup
 from irn_video.codecs.writing.roundtrip import h264_decoder
 from irn_video.pipeline.adaptation.effort import Budget, Effort
@@ -74,8 +75,8 @@ class Tuner:
 
     def remember(self, picture: Picture) -> None:
         """Keep a part of a picture of the source, or nothing of it; all come here or are skipped, in display order."""
-        scale, side = self._rescaler.scale, self._effort.side
-        height, width = (length // (2 * scale) for length in self._rescaler.padded(picture.height, picture.width))
+        step, side = multiple_of(self._rescaler.scale), self._effort.side
+        height, width = (length // step for length in self._rescaler.padded(picture.height, picture.width))
         parts = Part.all(height, width, side)
         # Evenly, so that a short group is not left without, and at random, so that no type of picture is.
         self._owed = min(1.0, self._owed + self._effort.cells * len(parts) / (height * width))
@@ -88,7 +89,7 @@ class Tuner:
         part = self._parts.pop()
         # The colour matrix of a picture without tags depends on its height, so nothing is converted after the cut.
         carried = convert(picture, self._rescaler.carried(Samples.of(picture), picture.height))
-        self._waiting.append((part.of(carried, 2 * scale), part))
+        self._waiting.append((part.of(carried, step), part))
 
     def skip(self) -> None:
         """Keep nothing of a picture."""
@@ -258,8 +259,8 @@ class Tuner:
     def _sample(self, arrived: Picture, original: Picture, part: Part) -> Sample:
         network, scale, device = self._rescaler.network, self._rescaler.scale, self._rescaler.device
         with torch.inference_mode():
-            lr = pack(*to_planes(part.of(arrived, 2), device.torch_device))
-            height, width = (2 * scale * length for length in lr.shape[2:])
+            lr = pack(*to_planes(part.of(arrived, lr_multiple_of(scale)), device.torch_device))
+            height, width = (enlarged(2 * length, scale) for length in lr.shape[2:])
             clean, latent = network.downscale(self._packed(original, height, width))
             wanted = torch.cat((clean - lr, latent), 1)[0] / DETAIL
             cells, fine = network.cells(lr), _fine_luma(clean)[0] / DETAIL

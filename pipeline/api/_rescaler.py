@@ -14,6 +14,7 @@ from irn_video.codecs.errors import BadOption
 from irn_video.codecs.picture import Picture
 from irn_video.codecs.reading.frame_data import color_of
 from irn_video.codecs.reading.pixels import pixel_format, samples_of, unpacker
+from irn_video.codecs.scales import enlarged
 from irn_video.pipeline.engine import rescaler as engine
 from irn_video.pipeline.engine.batches import downscale_rgb, upscale_rgb
 from irn_video.pipeline.options import check_temperature
@@ -71,7 +72,7 @@ class Rescaler:
         return self._engine.name
 
     @property
-    def scale(self) -> int:
+    def scale(self) -> float:
         """HR samples per LR sample along each axis."""
         return self._engine.scale
 
@@ -153,7 +154,7 @@ class Rescaler:
         return cast(Kind, large)
 
     def __repr__(self) -> str:
-        return f"Rescaler({self.name!r}, scale={self.scale}, device={self.device!r})"
+        return f"Rescaler({self.name!r}, scale={self.scale:g}, device={self.device!r})"
 
     def _restored_rgb(self, lr: Tensor, draw: _Latents) -> Tensor:
         if isinstance(draw.qp, Tensor) and draw.qp.numel() not in (1, len(lr)):
@@ -161,8 +162,8 @@ class Rescaler:
         return upscale_rgb(self._engine, lr, draw.qp, temperature=draw.temperature, seed=draw.seed, index=draw.index)
 
     def _restored(self, picture: Picture, draw: _Latents) -> Picture:
-        given, height, width = Samples.of(picture), picture.height * self.scale, picture.width * self.scale
-        even = picture.height + picture.height % 2, picture.width + picture.width % 2  # as 4:2:0 has to be
+        given, even = Samples.of(picture), self._engine.padded_lr(picture.height, picture.width)
+        height, width = enlarged(picture.height, self.scale), enlarged(picture.width, self.scale)
         if even != (picture.height, picture.width):
             picture = to_picture(pad(to_planes(picture), picture.layout, *even), given, picture)
         carried = self._engine.carried(given, height)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import click
 from click.shell_completion import CompletionItem
+from irn_video.codecs.scales import SCALES
 
 Complete = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 """What click takes for `shell_complete`."""
@@ -48,11 +49,17 @@ def complete_metrics(_context: click.Context, _parameter: click.Parameter, incom
     return _listed(("psnr", *map(metric_option, METRICS)), incomplete)
 
 
+def complete_scales(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """What shrinks by how much."""
+    return _listed((*(f"{scale:g}" for scale in SCALES), "auto"), incomplete)
+
+
 COMPLETED: dict[str, Complete] = {
     "--model": complete_models,
     "--models": complete_models,
     "--anchors": complete_anchors,
     "--init": complete_models,
+    "--scale": complete_scales,
     "--codec": complete_codecs,
     "--preset": complete_presets,
     "--tune": complete_tunes,

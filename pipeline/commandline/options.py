@@ -12,10 +12,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from irn_video.codecs.errors import BadOption
+from irn_video.codecs.scales import SCALES, parse_scale
 from irn_video.pipeline.commandline.help import option
 from irn_video.pipeline.zoo.tiers import TIERS
 
 _MOMENT = re.compile(r"(?:(?:([0-9]{1,4}):)?([0-9]{1,4}):)?([0-9]{1,9}(?:\.[0-9]{1,9})?)s?")
+SCALE_WORDS = "|".join((*(f"{scale:g}" for scale in SCALES), "auto"))
+"""What `--scale` takes."""
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
@@ -40,6 +44,20 @@ def moment(_context: click.Context, parameter: click.Parameter, value: str | Non
     if match is None:
         raise click.BadParameter(f"{value!r} is no time: write 90, 1:30 or 0:01:30", param=parameter)
     return 3600 * int(match[1] or 0) + 60 * int(match[2] or 0) + float(match[3])
+
+
+def as_scale(_context: click.Context, parameter: click.Parameter, value: str | None) -> float | str | None:
+    """What click's `callback` makes of `2`, `1.5`, `3/2` or `auto`: see `parse_scale`.
+
+    Raises:
+        BadParameter: none of these.
+    """
+    if value is None or value == "auto":
+        return value
+    try:
+        return parse_scale(value)
+    except BadOption as error:
+        raise click.BadParameter(f"{error.what}: {SCALE_WORDS}", param=parameter) from error
 
 
 def part_options(function: Function) -> Function:
@@ -81,7 +99,7 @@ def tier_option(function: Function) -> Function:
         group="Network",
         type=click.Choice(list(TIERS)),
         help="The network by its speed: lite is the quickest, base restores best. What counts is the work of the "
-        "receiver. It is in place of --model; scale 2 has all tiers, 1 and 4 have base alone.",
+        "receiver. It is in place of --model; scale 2 has all tiers, the others have base alone.",
     )(function)
 
 

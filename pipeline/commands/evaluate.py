@@ -100,9 +100,10 @@ def command(folders: tuple[Path, ...], model: str, complexity: bool, size: str |
 
     PSNR-RGB and PSNR-Y in dB, SSIM-RGB and SSIM-Y, between the 8-bit restored image and the HR image: over R, G and
     B, and on Y (ITU-R BT.601), per image and their mean; LR- is that of the LR image against the bicubic one. HR
-    images are cropped to a multiple of the scale, SCALE samples are cut off at every border, the LR image has 8 bits;
-    SSIM has a Gaussian window of 11x11, sigma 1.5. Grey images count as three equal channels, so their PSNR on Y is
-    1.3 dB above that of tables that take grey itself for Y. Bicubic resampling is MATLAB's; lanczos is swscale's.
+    images are cropped to a multiple of the scale (3 for 1.5), SCALE samples (2 for 1.5) are cut off at every
+    border, the LR image has 8 bits; SSIM has a Gaussian window of 11x11, sigma 1.5. Grey images count as three
+    equal channels, so their PSNR on Y is 1.3 dB above that of tables that take grey itself for Y. Bicubic
+    resampling is MATLAB's; lanczos is swscale's.
 
     Codec-aware networks (made for video) send Y'CbCr 4:2:0 and are measured so: their LR image is 8-bit 4:2:0,
     carried without loss. Their figures are for comparison with themselves, not for the tables of RGB networks, which
@@ -150,7 +151,7 @@ def _complexity(folders: tuple[Path, ...], model: str, size: str | None, as_json
 
 
 def _print_cost(cost: Complexity) -> None:
-    click.echo(f"{cost.model}, x{cost.scale}, input {cost.width}x{cost.height}: {cost.parameters:,} parameters")
+    click.echo(f"{cost.model}, x{cost.scale:g}, input {cost.width}x{cost.height}: {cost.parameters:,} parameters")
     up = [("upscale", cost.forward)] if cost.reverse is None else [("forward", cost.forward), ("reverse", cost.reverse)]
     for name, one in up:
         click.echo(
@@ -167,7 +168,7 @@ def _print(report: EvalReport) -> None:
         means = {name: values["mean"] for name, values in summary(images).items()}
         rows = [*((image.name, image.as_json()) for image in images), ("mean", means)]
         width = max(len(name) for name, _ in rows)
-        click.echo(f"{folder}: {len(images)} images, {report.options.mode}, x{report.rescaler.scale}")
+        click.echo(f"{folder}: {len(images)} images, {report.options.mode}, x{report.rescaler.scale:g}")
         click.echo(" ".join(["".ljust(width), *(metric_label(name).rjust(_CELL) for name in means)]))
         for name, row in rows:
             click.echo(" ".join([name.ljust(width), *(_cell(row.get(metric)) for metric in means)]))

@@ -112,7 +112,7 @@ def _lines(found: StreamInfo) -> Iterator[tuple[str, str]]:
 def _card_lines(card: StreamCard, trouble: str) -> Iterator[tuple[str, str]]:
     weights = f", weights {card.model_sha256[:8]}" if card.model_sha256 else ""
     yield "network", f"{card.model}{weights}: " + (trouble or "here" + (", the same weights" if weights else ""))
-    yield "restores to", f"{card.width}x{card.height}, {card.layout} at {card.bit_depth} bits, scale {card.scale}"
+    yield "restores to", f"{card.width}x{card.height}, {card.layout} at {card.bit_depth} bits, scale {card.scale:g}"
     yield "source", f"{card.source_name or 'not named'}" + (f", {card.source_bytes} bytes" if card.source_bytes else "")
     if card.lossless:
         rate = "without loss"

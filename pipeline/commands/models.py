@@ -56,9 +56,9 @@ def list_command(as_json: bool) -> None:
         origin = "default" if entry.path.stem == DEFAULT_MODEL else "shipped" if entry.shipped else "imported"
         card = entry.card
         tier = tier_of(card.macs_up) or _NO_TIER
-        rows.append((entry.path.stem, f"x{card.network.scale}", tier, origin, card.summary))
+        rows.append((entry.path.stem, f"x{card.network.scale:g}", tier, origin, card.summary))
     rows += [
-        (name, f"x{scale}", _NO_TIER, "built in", _resampling(kernel)) for name, (kernel, scale) in RESAMPLERS.items()
+        (name, f"x{scale:g}", _NO_TIER, "built in", _resampling(kernel)) for name, (kernel, scale) in RESAMPLERS.items()
     ]
     _print(rows)
 
@@ -86,7 +86,7 @@ def import_command(checkpoint: Path, name: str, overwrite: bool) -> None:
     from irn_video.pipeline.zoo import import_model
 
     entry = import_model(checkpoint, name, overwrite=overwrite)
-    click.echo(f"{name}: x{entry.card.network.scale}, kept as {entry.path}")
+    click.echo(f"{name}: x{entry.card.network.scale:g}, kept as {entry.path}")
 
 
 @command.command("export")

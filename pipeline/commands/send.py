@@ -15,6 +15,8 @@ from irn_video.codecs.writing.output import check_output
 from irn_video.pipeline.commandline.config import settled
 from irn_video.pipeline.commandline.help import Command, option
 from irn_video.pipeline.commandline.options import (
+    SCALE_WORDS,
+    as_scale,
     device_options,
     encoder_options,
     latent_options,
@@ -66,10 +68,11 @@ if TYPE_CHECKING:
 @option(
     "--scale",
     group="Network",
-    type=click.Choice(["1", "2", "4", "auto"]),
-    help="Shrink by this factor, with the network made for it [default: 2]. It must fit --model if that is given. 4 is "
-    "for the lowest rates; 1 sends full size, and the receiver takes the coding error away; auto takes what is best, "
-    "for the quality that full size has at --crf, or at --bitrate; it may be plain coding.",
+    callback=as_scale,
+    metavar=SCALE_WORDS,
+    help="Shrink by this factor, with the network made for it [default: 2]. It must fit --model if that is given. 1.5 "
+    "makes 720p of 1080p; 4 is for the lowest rates; 1 sends full size, and the receiver takes the coding error away; "
+    "auto takes what is best, for the quality that full size has at --crf, or at --bitrate; it may be plain coding.",
 )
 @option(
     "--model",
@@ -136,7 +139,6 @@ def command(
     resume: bool,
     dry_run: bool,
     advise: bool,
-    scale: str | None,
     **options: Any,
 ) -> None:
     """Shrink every frame of INPUT and write the small stream to OUTPUT (.mp4, .mkv, .mov, .ts …).
@@ -150,7 +152,7 @@ def command(
     context = click.get_current_context()
     options = settled(context, settled(context, options, *RATES), "model", "tier")
     options, suffix = with_purpose(context, options)
-    settings = SendOptions(scale=int(scale) if scale in ("1", "2", "4") else scale, **options)
+    settings = SendOptions(**options)
     paths, out = arranged(paths, out)
     if report is not None and out is not None:
         raise BadOption("--report is for one video", hint="--json prints the reports of all")

@@ -10,7 +10,7 @@ import click
 from irn_video.codecs.errors import BadOption
 from irn_video.pipeline.commandline.config import settled
 from irn_video.pipeline.commandline.help import option
-from irn_video.pipeline.commandline.options import Function, bitrate, combined, tier_option
+from irn_video.pipeline.commandline.options import SCALE_WORDS, Function, as_scale, bitrate, combined, tier_option
 
 if TYPE_CHECKING:
     from irn_video.receiver.live_statistics import LiveStatistics
@@ -25,7 +25,8 @@ def stream_options(*, bitrate_help: str) -> Callable[[Function], Function]:
         option(
             "--scale",
             group="Network",
-            type=click.Choice(["auto", "1", "2", "4"]),
+            callback=as_scale,
+            metavar=SCALE_WORDS,
             default="auto",
             show_default=True,
             help="Shrink by this factor, with its network; auto is 2, or 4 at low bit rates.",
@@ -57,15 +58,15 @@ def stream_options(*, bitrate_help: str) -> Callable[[Function], Function]:
     )
 
 
-def send_options(scale: str, **options: Any) -> LiveSendOptions:
+def send_options(scale: float | str, **options: Any) -> LiveSendOptions:
     """What the command line says of the sender."""
     from irn_video.pipeline.zoo.tiers import check_choice, network_of
     from irn_video.sender.live import LiveSendOptions
 
     options = settled(click.get_current_context(), options, "model", "tier")
     check_choice(options["model"], options["tier"])
-    if options["model"] is None and scale != "auto":
-        options["model"] = network_of(int(scale), options["tier"])
+    if options["model"] is None and not isinstance(scale, str):
+        options["model"] = network_of(scale, options["tier"])
     return LiveSendOptions(**options)
 
 

@@ -175,7 +175,10 @@ def compare(before: Path, after: Path) -> None:
 @click.option("--by", callback=_metric, default="vmaf", metavar="METRIC",
               help="What quality is at a bit rate: vmaf, vmaf-neg or psnr-y [default: vmaf].")  # fmt: skip
 @option(
-    "--models", callback=_words, metavar="A,B", help="Candidates besides full size [default: irn-h264-x1, -x2 and -x4]."
+    "--models",
+    callback=_words,
+    metavar="A,B",
+    help="Candidates besides full size [default: the network of each scale].",
 )
 @click.option(
     "--frames",
@@ -202,11 +205,12 @@ def recommend(
     from irn_video.codecs.encoders import EncoderSettings
     from irn_video.pipeline.quality.metrics import metric_label
     from irn_video.pipeline.study.methods import FULL, Method
-    from irn_video.pipeline.study.recommend import CANDIDATES, SAMPLED, choose
+    from irn_video.pipeline.study.recommend import SAMPLED, candidates, choose
     from irn_video.pipeline.study.store import Store
     from irn_video.pipeline.study.words import send_command
 
-    methods = tuple(dict.fromkeys(map(Method.parse, (FULL, *options["models"]) if options["models"] else CANDIDATES)))
+    names = (FULL, *options["models"]) if options["models"] else candidates()
+    methods = tuple(dict.fromkeys(map(Method.parse, names)))
     with ExitStack() as stack:
         folder = options["out"] or Path(stack.enter_context(TemporaryDirectory(prefix="irn-study-")))
         store = stack.enter_context(Store.in_study(folder))
@@ -225,7 +229,7 @@ def recommend(
         warn(f"{failure.cell}: {failure.error}")
     for way in found.ways:
         reached = f"{way.kbps:.0f} kb/s, {metric_label(goal.metric)} {way.quality:.2f} at CRF {way.crf:.1f}"
-        click.echo(f"{way.method.label}: {reached}, scale {way.method.scale}")
+        click.echo(f"{way.method.label}: {reached}, scale {way.method.scale:g}")
     best = found.ways[0]
     click.echo(send_command(best.method, str(clip), {}, round(best.crf, 1), output="out_lr.mp4"))
 

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from irn_video.codecs.picture import ColorSpec, Layout, Picture
+from irn_video.codecs.scales import enlarged
 from irn_video.pipeline.engine import tiles
 from irn_video.pipeline.engine.engine import Draw
 from irn_video.pipeline.engine.latents import drawn
@@ -54,7 +55,7 @@ def downscale_rgb(rescaler: Rescaler, hr: Tensor, qp: float | None = None) -> Te
 def upscale_rgb(
     rescaler: Rescaler, lr: Tensor, qp: float | Tensor | None, *, temperature: float, seed: int, index: int
 ) -> Tensor:
-    """LR (N, 3, h, w) in [0, 1] → HR (N, 3, h·scale, w·scale), float32, on the same device.
+    """LR (N, 3, h, w) in [0, 1] → HR (N, 3, ⌊h·scale⌋, ⌊w·scale⌋), float32, on the same device.
 
     Args:
         rescaler: what does it.
@@ -65,10 +66,12 @@ def upscale_rgb(
         index: of the first frame; each frame's latent goes by its own, whatever batch it comes in.
     """
     height, width = lr.shape[-2:]
-    even = F.pad(lr.float(), (0, width % 2, 0, height % 2), mode="replicate")  # as 4:2:0 has to be
+    tall, wide = rescaler.padded_lr(height, width)
+    even = F.pad(lr.float(), (0, wide - width, 0, tall - height), mode="replicate")
+    full = enlarged(height, rescaler.scale), enlarged(width, rescaler.scale)
     match rescaler:
         case PackedRescaler():
-            samples = _carried(height * rescaler.scale)
+            samples = _carried(full[0])
             with rescaler.device.inference():
                 packed = pack(*from_rgb(even.to(rescaler.device.torch_device), samples))
                 prediction = rescaler.network.predict(packed, qp)
@@ -81,9 +84,9 @@ def upscale_rgb(
                 latent = _latent(prediction, temperature, seed, index)
                 large = tiles.upscale(rescaler.network, prediction.lr, latent)
         case _:
-            to = Restoration(_RGB, even.shape[-2] * rescaler.scale, even.shape[-1] * rescaler.scale)
+            to = Restoration(_RGB, *full)
             large = torch.cat([_rgb(rescaler.upscale(picture, to)) for picture in _pictures(even)])
-    large = large[..., : height * rescaler.scale, : width * rescaler.scale]
+    large = large[..., : full[0], : full[1]]
     return large.to(lr.device, torch.float32).clamp(0, 1)
 
 

@@ -8,6 +8,7 @@ from typing import cast
 from irn_video.codecs.kernels import RESAMPLERS
 from irn_video.codecs.picture import Picture, Plane
 from irn_video.codecs.resample import Resampler
+from irn_video.codecs.scales import enlarged, shrunk
 from irn_video.pipeline.engine.rescaler import Received, Rescaler, Restoration
 from irn_video.pipeline.planes import Samples, convert, pad, resolved_color, to_picture, to_planes
 
@@ -36,7 +37,7 @@ class KernelRescaler(Rescaler):
         height, width = self.padded(picture.height, picture.width)
         planes = pad(to_planes(picture), picture.layout, height, width)
         padded = to_picture(planes, lr, picture) if (height, width) != (picture.height, picture.width) else picture
-        return self._resized(padded, height // self.scale, width // self.scale)
+        return self._resized(padded, shrunk(height, self.scale), shrunk(width, self.scale))
 
     def predict(self, picture: Picture, to: Restoration) -> Received:
         """Nothing to predict."""
@@ -44,11 +45,19 @@ class KernelRescaler(Rescaler):
 
     def reverse(self, received: Received, to: Restoration, index: int = 0) -> Picture:
         """Resample to the padded size, then crop."""
-        picture = received.picture
-        large = self._resized(picture, picture.height * self.scale, picture.width * self.scale)
+        picture = self._whole(received.picture)
+        large = self._resized(picture, enlarged(picture.height, self.scale), enlarged(picture.width, self.scale))
         shapes = picture.layout.plane_shapes(to.height, to.width)
         planes = tuple(p[:h, :w] for p, (h, w) in zip(large.planes, shapes, strict=True))
         return convert(replace(large, planes=cast("tuple[Plane, Plane, Plane]", planes)), to.samples)
+
+    def _whole(self, picture: Picture) -> Picture:
+        """Edges repeated, see `padded_lr`."""
+        height, width = self.padded_lr(picture.height, picture.width)
+        if (height, width) == (picture.height, picture.width):
+            return picture
+        planes = pad(to_planes(picture), picture.layout, height, width)
+        return to_picture(planes, Samples.of(picture), picture)
 
     def _resized(self, picture: Picture, height: int, width: int) -> Picture:
         shapes = picture.layout.plane_shapes(height, width)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from irn_video.codecs.picture import ColorSpec, Picture
+from irn_video.codecs.scales import lr_multiple_of, multiple_of, shrunk
 from irn_video.pipeline.planes import Samples
 from irn_video.pipeline.zoo import DEFAULT_MODEL
 
@@ -62,7 +63,7 @@ class Rescaler(ABC):
 
     name: str
     sha256: str
-    scale: int
+    scale: float
     temperature: float = 0.0
     warnings: tuple[str, ...] = ()
     wants_lossless: bool = False
@@ -98,7 +99,7 @@ class Rescaler(ABC):
     @property
     def multiple(self) -> int:
         """HR sizes are padded to multiples of this, so that a 4:2:0 LR picture has even sides."""
-        return 2 * self.scale
+        return multiple_of(self.scale)
 
     @property
     def where(self) -> str:
@@ -107,8 +108,17 @@ class Rescaler(ABC):
 
     def padded(self, height: int, width: int) -> tuple[int, int]:
         """HR size with padding."""
-        step = self.multiple
-        return -(-height // step) * step, -(-width // step) * step
+        return _up_to(height, self.multiple), _up_to(width, self.multiple)
+
+    def lr_size(self, height: int, width: int) -> tuple[int, int]:
+        """(height, width) of the LR picture of an HR picture of this size."""
+        tall, wide = self.padded(height, width)
+        return shrunk(tall, self.scale), shrunk(wide, self.scale)
+
+    def padded_lr(self, height: int, width: int) -> tuple[int, int]:
+        """Size that LR pictures made by others are padded to, so that HR is a whole number of samples."""
+        step = lr_multiple_of(self.scale)
+        return _up_to(height, step), _up_to(width, step)
 
     @abstractmethod
     def carried(self, source: Samples, height: int) -> Samples:
@@ -136,3 +146,7 @@ class Rescaler(ABC):
     @abstractmethod
     def reverse(self, received: Received, to: Restoration, index: int = 0) -> Picture:
         """Second half of `upscale`, with the same `to`: draw the latent and run the reverse pass."""
+
+
+def _up_to(length: int, step: int) -> int:
+    return -(-length // step) * step

@@ -129,19 +129,16 @@ class Thirds(Wavelet):
 
     def averages(self, plane: Plane) -> Plane:
         """Along rows, then along columns."""
-        left, right = self._averages(*(plane[:, at::3] for at in range(3)), 1)
+        left, right = self._averages(plane[:, ::3], plane[:, 1::3], plane[:, 2::3], 1)
         columns = _joined((left, right), None)
-        return _interleaved(self._averages(*(columns[at::3] for at in range(3)), 0))
+        return _interleaved(self._averages(columns[::3], columns[1::3], columns[2::3], 0))
 
     def synthesis(self, planes: Planes, latent: NDArray[np.float32], bits: int | None) -> Planes:
         """Along columns, then along rows."""
-        luma, chroma = np.split(latent, (_KINDS * LUMA,))
+        (y, u, v), (luma, chroma) = planes, np.split(latent, (_KINDS * LUMA,))
         details = [joined_phases(band) for band in luma.reshape(_KINDS, LUMA, *latent.shape[1:])]
-        y, u, v = (
-            self._synthesis(plane, bands, bits)
-            for plane, bands in zip(planes, (details, chroma[::2], chroma[1::2]), strict=True)
-        )
-        return y, u, v
+        u, v = (self._synthesis(plane, list(chroma[at::2]), bits) for at, plane in enumerate((u, v)))
+        return self._synthesis(y, details, bits), u, v
 
     def _synthesis(self, low: Plane, details: Sequence[Plane], bits: int | None) -> NDArray[Any]:
         """Averages (2h, 2w), details (h, w): vertical (left, right), horizontal (top, bottom), diagonal → (3h, 3w)."""

@@ -1,13 +1,14 @@
 """Networks on image sets, by the protocol of the super-resolution and rescaling literature.
 
-HR images are cropped to a multiple of the scale. The LR image (8 bits) comes from the network's forward pass, from
-bicubic resampling, or from files. PSNR and SSIM are taken between the 8-bit restored image and the HR image after
-`scale` samples have been cut off at each border: over R, G and B together, and on Y of ITU-R BT.601 (MATLAB's
-`rgb2ycbcr`, not rounded). Means are over images, not over samples.
+HR images are cropped to a multiple of the scale (of 3 for 1.5). The LR image (8 bits) comes from the network's forward
+pass, from bicubic resampling, or from files. PSNR and SSIM are taken between the 8-bit restored image and the HR image
+after `scale` samples (2 for 1.5) have been cut off at each border: over R, G and B together, and on Y of ITU-R BT.601
+(MATLAB's `rgb2ycbcr`, not rounded). Means are over images, not over samples.
 """
 
 from __future__ import annotations
 
+import math
 import platform
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields, replace
@@ -18,6 +19,7 @@ from typing import Any
 import torch
 from irn_video.codecs.errors import BadOption, MissingFile, SourceMismatch, UnwritableOutput
 from irn_video.codecs.picture import Picture
+from irn_video.codecs.scales import shrunk, step_of
 from irn_video.codecs.writing.output import check_output
 from irn_video.pipeline.evaluation.rescalers import BicubicStills, Draw, StillRescaler
 from irn_video.pipeline.evaluation.stills import (
@@ -162,7 +164,7 @@ class EvalReport:
             "protocol": {
                 "mode": self.options.mode,
                 "scale": self.rescaler.scale,
-                "border": self.rescaler.scale,
+                "border": math.ceil(self.rescaler.scale),
                 "lr": str(self.options.lr) if self.options.lr else None,
                 "draws": self.options.draws,
                 "temperature": self.options.temperature,
@@ -297,9 +299,9 @@ def _saved(folder: Path, path: Path, folders: Sequence[Path], options: EvalOptio
     return (options.out / folder.resolve().name if len(folders) > 1 else options.out) / path.stem
 
 
-def _find_lr(hr: Path, folder: Path, scale: int) -> Path:
+def _find_lr(hr: Path, folder: Path, scale: float) -> Path:
     """The LR image of the same name, or the name with x2 (x4) behind it, as in DIV2K."""
-    names = {hr.stem, f"{hr.stem}x{scale}"}
+    names = {hr.stem, f"{hr.stem}x{scale:g}"}
     found = [path for path in find_stills(folder) if path.stem in names]
     if len(found) != 1:
         raise MissingFile(
@@ -309,10 +311,10 @@ def _find_lr(hr: Path, folder: Path, scale: int) -> Path:
 
 
 def _evaluate_one(rescaler: StillRescaler, index: int, task: _Task, still: Still, options: EvalOptions) -> ImageReport:
-    scale = rescaler.scale
-    height, width = (side // scale * scale for side in (still.picture.height, still.picture.width))
-    if min(height, width) < WINDOW + 2 * scale:
-        raise UnreadablePicture(f"too small to measure at x{scale}", path=task.hr)
+    scale, step, border = rescaler.scale, step_of(rescaler.scale), math.ceil(rescaler.scale)
+    height, width = (side // step * step for side in (still.picture.height, still.picture.width))
+    if min(height, width) < WINDOW + 2 * border:
+        raise UnreadablePicture(f"too small to measure at x{scale:g}", path=task.hr)
     hr = cropped(still.picture, height, width)
     reference = BicubicStills(scale).down(hr)
     lr = _lr(rescaler, options.mode, task, hr, reference)
@@ -320,8 +322,8 @@ def _evaluate_one(rescaler: StillRescaler, index: int, task: _Task, still: Still
     draws = [Draw(options.temperature, options.seed, number) for number in range(options.draws)]
     first = rescaler.up(lr, height, width, draws[0])
     rest = (rescaler.up(lr, height, width, draw) for draw in draws[1:])
-    quality = _mean([measure(hr, first, scale), *(measure(hr, restored, scale) for restored in rest)])
-    shown = cropped(convert(lr, RGB), height // scale, width // scale)
+    quality = _mean([measure(hr, first, border), *(measure(hr, restored, border) for restored in rest)])
+    shown = cropped(convert(lr, RGB), shrunk(height, scale), shrunk(width, scale))
     for path, picture in zip(task.outputs(), (shown, reference, first), strict=False):
         write_still(path, picture, inputs=[task.hr], overwrite=options.overwrite)
     made = options.mode == "rescale" or task.lr is not None
@@ -340,7 +342,7 @@ def _lr(rescaler: StillRescaler, mode: str, task: _Task, hr: Picture, reference:
         raise SourceMismatch(
             f"the LR image is {given.width}x{given.height}, not {reference.width}x{reference.height}",
             path=task.lr,
-            hint=f"{task.hr} cropped to a multiple of {rescaler.scale} and shrunk by {rescaler.scale}",
+            hint=f"{task.hr} cropped to a multiple of {step_of(rescaler.scale)} and shrunk by {rescaler.scale:g}",
         )
     return given
 

@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from irn_video.codecs.bitstream.card import StreamCard
 from irn_video.codecs.errors import BadOption
+from irn_video.codecs.scales import enlarged, lr_step_of, shrunk, step_of
 from irn_video.codecs.writing.output import check_output
 from irn_video.pipeline.evaluation.evaluate import SCHEMA, environment, make_folder
 from irn_video.pipeline.evaluation.rescalers import Draw, StillRescaler, bicubic
@@ -97,7 +98,7 @@ class Rescaled:
     height: int
     model: str
     model_sha256: str
-    scale: int
+    scale: float
     card: bool
 
     def as_json(self) -> dict[str, Any]:
@@ -225,7 +226,7 @@ def _without_card(jobs: Iterable[_Job], options: RescaleOptions) -> list[str]:
     rescaler = next(job.rescaler for job in jobs if job.card is None)
     which = f"{paths[0]}: no card inside" if len(paths) == 1 else f"{len(paths)} images have no card, {paths[0]} first"
     ask = "" if options.model else " (say --model NAME if another network made it small)"
-    return [f"{which}; enlarged {rescaler.scale} times with {rescaler.name}{ask}"]
+    return [f"{which}; enlarged {rescaler.scale:g} times with {rescaler.name}{ask}"]
 
 
 def _rescaled(job: _Job, still: Still, options: RescaleOptions, paths: Sequence[Path]) -> Rescaled:
@@ -255,7 +256,7 @@ def _rescaled(job: _Job, still: Still, options: RescaleOptions, paths: Sequence[
 def _shrunk(rescaler: StillRescaler, still: Still, options: RescaleOptions) -> tuple[Still, StreamCard]:
     """LR of ⌈side / scale⌉ samples, and its card."""
     hr = still.picture
-    height, width = (-(-side // rescaler.scale) for side in (hr.height, hr.width))
+    height, width = (shrunk(side, rescaler.scale) for side in (hr.height, hr.width))
     lr = cropped(convert(rescaler.down(hr), RGB), height, width)
     alpha = None if still.alpha is None else _alpha_down(still.alpha, rescaler.scale)
     draw = _draw(Draw(rescaler.temperature), options)
@@ -268,13 +269,13 @@ def _enlarged(job: _Job, still: Still, options: RescaleOptions) -> Still:
     rescaler, lr = job.rescaler, still.picture
     scale = rescaler.scale
     if lr.height * lr.width * scale**2 > MAX_PIXELS:
-        raise UnreadablePicture(f"{lr.width}x{lr.height} is too large to be enlarged by {scale}", path=job.input)
-    height, width = lr.height * scale, lr.width * scale
+        raise UnreadablePicture(f"{lr.width}x{lr.height} is too large to be enlarged by {scale:g}", path=job.input)
+    height, width = enlarged(lr.height, scale), enlarged(lr.width, scale)
     draw = Draw(rescaler.temperature)
     if (card := job.card) is not None:
         check_fits(card, lr, job.input)
         height, width, draw = card.height, card.width, Draw(card.latent_std, card.seed)
-    elif job.size is not None and [-(-side // scale) for side in job.size] == [lr.height, lr.width]:
+    elif job.size is not None and [shrunk(side, scale) for side in job.size] == [lr.height, lr.width]:
         height, width = job.size
     hr = rescaler.up(lr, height, width, _draw(draw, options))
     alpha = None if still.alpha is None else _alpha_up(still.alpha, scale)[:height, :width]
@@ -289,17 +290,23 @@ def _draw(usual: Draw, options: RescaleOptions) -> Draw:
     )
 
 
-def _alpha_down(alpha: Bytes, scale: int) -> Bytes:
+def _alpha_down(alpha: Bytes, scale: float) -> Bytes:
     """Opacity (H, W) → (⌈H/scale⌉, ⌈W/scale⌉), antialiased bicubic; the edge repeats."""
     plane = torch.from_numpy(alpha)[None, None].float()
-    padded = F.pad(plane, (0, -alpha.shape[1] % scale, 0, -alpha.shape[0] % scale), mode="replicate")
-    return _levels(bicubic(padded, padded.shape[2] // scale, padded.shape[3] // scale))
+    padded = _padded(plane, step_of(scale))
+    small = bicubic(padded, *(shrunk(side, scale) for side in padded.shape[2:]))
+    return _levels(small[..., : shrunk(alpha.shape[0], scale), : shrunk(alpha.shape[1], scale)])
 
 
-def _alpha_up(alpha: Bytes, scale: int) -> Bytes:
-    """Opacity (h, w) → (scale·h, scale·w), bicubic."""
-    plane = torch.from_numpy(alpha)[None, None].float()
-    return _levels(bicubic(plane, alpha.shape[0] * scale, alpha.shape[1] * scale))
+def _alpha_up(alpha: Bytes, scale: float) -> Bytes:
+    """Opacity (h, w) → (scale·h, scale·w) or a little more, bicubic."""
+    plane = _padded(torch.from_numpy(alpha)[None, None].float(), lr_step_of(scale))
+    return _levels(bicubic(plane, *(enlarged(side, scale) for side in plane.shape[2:])))
+
+
+def _padded(plane: torch.Tensor, step: int) -> torch.Tensor:
+    """Sides that are multiples of a step."""
+    return F.pad(plane, (0, -plane.shape[3] % step, 0, -plane.shape[2] % step), mode="replicate")
 
 
 def _levels(plane: torch.Tensor) -> Bytes:

@@ -16,6 +16,7 @@ from irn_video.codecs.errors import UnknownModel
 from irn_video.codecs.kernels import RESAMPLERS
 from irn_video.codecs.picture import Layout, Picture
 from irn_video.codecs.resample import Resampler
+from irn_video.codecs.scales import enlarged, lr_step_of, shrunk, step_of
 from irn_video.pipeline.engine import tiles
 from irn_video.pipeline.engine.choosing import network_rescaler
 from irn_video.pipeline.engine.device import Device, choose_device
@@ -68,7 +69,7 @@ class StillRescaler(ABC):
 
     name: str
     sha256: str = ""
-    scale: int
+    scale: float
     temperature: float = 0.0
     warnings: tuple[str, ...] = ()
     where: str = "CPU"
@@ -88,18 +89,19 @@ class BicubicStills(StillRescaler):
 
     where = "CPU, fp32"
 
-    def __init__(self, scale: int) -> None:
-        self.name, self.scale = f"bicubic-x{scale}", scale
+    def __init__(self, scale: float) -> None:
+        self.name, self.scale = f"bicubic-x{scale:g}", scale
 
     def down(self, hr: Picture) -> Picture:
         """Antialiased bicubic, rounded to 8 bits."""
-        height, width = _divisible(hr.height, hr.width, self.scale)
+        height, width = _divisible(hr.height, hr.width, step_of(self.scale))
         padded = torch.cat(pad(to_planes(hr, "cpu"), Layout.RGB, height, width), 1)
-        return _rounded(bicubic(padded, height // self.scale, width // self.scale), hr)
+        return _rounded(bicubic(padded, shrunk(height, self.scale), shrunk(width, self.scale)), hr)
 
     def up(self, lr: Picture, height: int, width: int, draw: Draw) -> Picture:
         """Bicubic, rounded to 8 bits."""
-        large = bicubic(torch.cat(to_planes(lr, "cpu"), 1), lr.height * self.scale, lr.width * self.scale)
+        given = _whole(lr, self.scale)
+        large = bicubic(given, *(enlarged(side, self.scale) for side in given.shape[2:]))
         return _rounded(large[..., :height, :width], lr)
 
 
@@ -108,19 +110,20 @@ class LanczosStills(StillRescaler):
 
     where = "swscale"
 
-    def __init__(self, scale: int) -> None:
-        self.name, self.scale = f"lanczos-x{scale}", scale
+    def __init__(self, scale: float) -> None:
+        self.name, self.scale = f"lanczos-x{scale:g}", scale
         self._resampler = Resampler("lanczos")
 
     def down(self, hr: Picture) -> Picture:
         """Antialiased Lanczos, rounded to 8 bits."""
-        height, width = _divisible(hr.height, hr.width, self.scale)
+        height, width = _divisible(hr.height, hr.width, step_of(self.scale))
         padded = _rounded(torch.cat(pad(to_planes(hr, "cpu"), Layout.RGB, height, width), 1), hr)
-        return self._resized(padded, height // self.scale, width // self.scale)
+        return self._resized(padded, shrunk(height, self.scale), shrunk(width, self.scale))
 
     def up(self, lr: Picture, height: int, width: int, draw: Draw) -> Picture:
         """Lanczos, rounded to 8 bits."""
-        large = self._resized(lr, lr.height * self.scale, lr.width * self.scale)
+        given = _rounded(_whole(lr, self.scale), lr)
+        large = self._resized(given, enlarged(given.height, self.scale), enlarged(given.width, self.scale))
         return _rounded(torch.cat(to_planes(large, "cpu"), 1)[..., :height, :width], lr)
 
     def _resized(self, picture: Picture, height: int, width: int) -> Picture:
@@ -139,7 +142,7 @@ class PaperStills(StillRescaler):
 
     def down(self, hr: Picture) -> Picture:
         """Forward pass, rounded to 8 bits."""
-        height, width = _divisible(hr.height, hr.width, self.scale)
+        height, width = _divisible(hr.height, hr.width, self.network.scale)
         with self.device.inference():
             padded = torch.cat(pad(to_planes(hr, self.device.torch_device), Layout.RGB, height, width), 1)
             small, _ = tiles.downscale(self.network, padded)
@@ -172,7 +175,7 @@ class StreamStills(StillRescaler):
     def up(self, lr: Picture, height: int, width: int, draw: Draw) -> Picture:
         """Restore from 4:2:0; an RGB image is converted to it first."""
         if lr.layout is Layout.RGB:
-            even = pad(to_planes(lr), Layout.RGB, lr.height + lr.height % 2, lr.width + lr.width % 2)
+            even = pad(to_planes(lr), Layout.RGB, *self.rescaler.padded_lr(lr.height, lr.width))
             color = carried_color(lr.color, Layout.YUV420, height)
             lr = convert(to_picture(even, RGB, lr), Samples(Layout.YUV420, 8, color))
         to = Restoration(RGB, height, width, draw.temperature, draw.seed, carried_color=lr.color)
@@ -250,6 +253,12 @@ def _of_rescaler(rescaler: Rescaler) -> StillRescaler:
 
 def _divisible(height: int, width: int, step: int) -> tuple[int, int]:
     return -(-height // step) * step, -(-width // step) * step
+
+
+def _whole(lr: Picture, scale: float) -> Tensor:
+    """LR image → (1, 3, h, w), the edge repeated to a size of which HR is a whole number of samples."""
+    height, width = _divisible(lr.height, lr.width, lr_step_of(scale))
+    return torch.cat(pad(to_planes(lr, "cpu"), Layout.RGB, height, width), 1)
 
 
 def _rounded(rgb: Tensor, like: Picture) -> Picture:

@@ -8,6 +8,7 @@ from irn_video.codecs.bitstream.card import StreamCard, digest_of
 from irn_video.codecs.bitstream.image_card import card_in, old_size_in
 from irn_video.codecs.errors import BadCard
 from irn_video.codecs.picture import Picture
+from irn_video.codecs.scales import enlarged
 from irn_video.pipeline.evaluation.rescalers import Draw, StillRescaler
 from irn_video.pipeline.evaluation.stills import RGB, file_bytes
 from irn_video.pipeline.restoring import check_lr_size
@@ -24,8 +25,8 @@ def card_of(rescaler: StillRescaler, hr: Picture, lr: Picture, draw: Draw, *, co
         scale=scale,
         width=hr.width,
         height=hr.height,
-        pad_right=lr.width * scale - hr.width,
-        pad_bottom=lr.height * scale - hr.height,
+        pad_right=enlarged(lr.width, scale) - hr.width,
+        pad_bottom=enlarged(lr.height, scale) - hr.height,
         layout=RGB.layout,
         bit_depth=RGB.bit_depth,
         color=RGB.color,

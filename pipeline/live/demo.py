@@ -166,7 +166,7 @@ class _Demo:
             case "model" if value in self._networks:
                 control.set_model(str(value))
             case "scale" if value in NETWORKS:
-                control.set_model(network_of(number(name, value, 1, 4), control.options.tier))
+                control.set_model(network_of(number(name, value, 1.0, 4.0), control.options.tier))
             case "temperature":
                 self._dial.temperature = number(name, value, 0.0, 1.0)
             case "congestion" if isinstance(value, bool):
@@ -225,7 +225,7 @@ class _Demo:
         if self._ours.control.sending is not None:
             bitrate, rescaler = self._ours.control.sending
             self._other.control.set_bitrate(bitrate)
-            self._other.control.set_model(f"lanczos-x{rescaler.scale}")
+            self._other.control.set_model(f"lanczos-x{rescaler.scale:g}")
 
     def _state(self) -> dict[str, object]:
         control, conditions = self._ours.control, self._ours.link.conditions

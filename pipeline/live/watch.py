@@ -76,7 +76,10 @@ class Watch:
     def _enlarged(self, arrival: Arrival) -> Picture:
         if self._enlarger is None:
             card = arrival.card
-            self._enlarger = Rescaler.load(f"lanczos-x{card.scale}"), restoration_of(card, temperature=None, seed=None)
+            self._enlarger = (
+                Rescaler.load(f"lanczos-x{card.scale:g}"),
+                restoration_of(card, temperature=None, seed=None),
+            )
         rescaler, to = self._enlarger
         return rescaler.reverse(rescaler.predict(arrival.picture, to), to)
 

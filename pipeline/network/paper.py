@@ -25,6 +25,8 @@ class PaperRescaler(InvertibleRescaler):
 
     channels = 3
 
+    scale: int
+
     def __init__(self, scale: int = 2, blocks: int = 8, latent_std: float = 1.0) -> None:
         super().__init__()
         self.scale = self.multiple = scale

@@ -50,7 +50,7 @@ class StreamReport:
     preset: str | None
     crf: float | None
     bitrate: int | None
-    scale: int
+    scale: float
     width: int
     height: int
     bytes: int
@@ -125,7 +125,7 @@ class TriedWay:
     """A way of sending at what was aimed at, by samples of the clip: model, scale, CRF, kbit/s and the quality."""
 
     model: str
-    scale: int
+    scale: float
     crf: float
     kbps: float
     quality: float

@@ -13,7 +13,7 @@ _BESIDE = 1.4  # so many times less, and more, than the rate where another scale
 _WITHOUT = (1 / 3, 2 / 3)  # of the hull's logarithmic range of rates, where one scale is the best everywhere
 
 
-def shown_rates(curves: Mapping[str, Curve], scales: Mapping[str, int]) -> tuple[float, ...]:
+def shown_rates(curves: Mapping[str, Curve], scales: Mapping[str, float]) -> tuple[float, ...]:
     """One or two bit rates in the middle of the hull over all curves of a clip, where methods can be told apart.
 
     They lie on either side of where the hull passes from one scale to another: the one of these places that is nearest
@@ -39,7 +39,7 @@ def shown_rates(curves: Mapping[str, Curve], scales: Mapping[str, int]) -> tuple
     return tuple(sorted({_measured(rate, best, curves, (low, high)) for rate in wanted}))
 
 
-def _wanted(best: Hull, scales: Mapping[str, int]) -> list[float]:
+def _wanted(best: Hull, scales: Mapping[str, float]) -> list[float]:
     low, high = (math.log(rate) for rate in (best.parts[0].low, best.parts[-1].high))
     changes = [math.log(one.high) for one, other in pairwise(best.parts) if scales[one.name] != scales[other.name]]
     if not changes:

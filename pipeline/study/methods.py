@@ -8,6 +8,7 @@ from pathlib import Path
 
 from irn_video.codecs.errors import BadOption, MissingFile
 from irn_video.codecs.kernels import RESAMPLERS
+from irn_video.codecs.scales import enlarged
 from irn_video.pipeline.adaptation.effort import EFFORTS
 from irn_video.pipeline.evaluation.complexity import complexity_of
 from irn_video.pipeline.restoring import file_digest
@@ -88,7 +89,7 @@ class Method:
         return None if self.sender == FULL or self.sender in RESAMPLERS else _found(self.sender)
 
     @property
-    def scale(self) -> int:
+    def scale(self) -> float:
         """HR samples per LR sample along each axis.
 
         Raises:
@@ -114,8 +115,8 @@ def macs_per_pixel(method: Method) -> tuple[int | None, int | None]:
     network = None if method.weights is None else read_model(method.weights).network
     down, up = (None, None) if network is None else cost_of(network)
     if method.checkpoint is not None:
-        side, scale = _SIDE, method.scale
-        up = complexity_of(str(method.checkpoint), side, side).forward.macs // (side * scale) ** 2
+        cost = complexity_of(str(method.checkpoint), _SIDE, _SIDE)
+        up = cost.forward.macs // enlarged(_SIDE, cost.scale) ** 2
     return down, None if method.upscaler and method.checkpoint is None else up
 
 
@@ -140,7 +141,7 @@ def _found(name: str) -> Path:
 
 
 @cache
-def _scale(weights: Path) -> int:
+def _scale(weights: Path) -> float:
     return read_card(weights).network.scale
 
 

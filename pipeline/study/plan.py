@@ -20,8 +20,9 @@ from irn_video.pipeline.system import ffmpeg_binary
 
 # Smaller pictures cost less at the same quantiser, so their ladders begin lower; the runner goes on where they do not
 # meet in quality.
-_LADDERS: dict[int, tuple[float, ...]] = {
+_LADDERS: dict[float, tuple[float, ...]] = {
     1: (20, 24, 28, 32, 36, 40),
+    1.5: (17, 21, 25, 29, 33, 37),
     2: (14, 18, 22, 26, 30, 34),
     4: (10, 14, 18, 22, 26, 30),
 }

@@ -19,10 +19,9 @@ from irn_video.pipeline.study.plan import Cell
 from irn_video.pipeline.study.runner import Advance, Progress, measure_cells
 from irn_video.pipeline.study.store import Store
 from irn_video.pipeline.study.workers import Failure, Pool
+from irn_video.pipeline.zoo.tiers import networks_of
 from irn_video.sender.search.bracket import Bracket, Point
 
-# Full size, and a network for each scale.
-CANDIDATES = (FULL, "irn-h264-x1", "irn-h264-x2", "irn-h264-x4")
 SAMPLED = 48
 """Pictures that a clip is judged by."""
 
@@ -84,6 +83,11 @@ class Choices:
 
     ways: tuple[Choice, ...]
     failures: tuple[Failure, ...]
+
+
+def candidates() -> tuple[str, ...]:
+    """Full size, and a network for each scale that has one here."""
+    return (FULL, *networks_of(None).values())
 
 
 def choose(

@@ -72,7 +72,7 @@ class MethodFacts:
 
     sender: str
     upscaler: str | None
-    scale: int
+    scale: float
     macs_down: int | None = None
     macs_up: int | None = None
     adapt: str | None = None

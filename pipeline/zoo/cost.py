@@ -7,7 +7,7 @@ from irn_video.pipeline.network import CodecAwareRescaler, InvertibleRescaler
 from irn_video.pipeline.network.packed import Thirds
 from torch.utils.flop_counter import FlopCounterMode
 
-_SIDE, _TYPICAL_QP = 96, 30.0
+_SIDE, _TYPICAL_QP = 64, 30.0
 
 
 @torch.inference_mode()
@@ -17,14 +17,14 @@ def cost_of(network: InvertibleRescaler) -> tuple[int, int]:
     Convolutions are counted by PyTorch's own counter; for the wavelet every tap is one.
     """
     packed = isinstance(network, CodecAwareRescaler)
-    side = _SIDE // 2 if packed else _SIDE
+    side = (_SIDE // 2 if packed else _SIDE) // network.multiple * network.multiple
     hr = torch.zeros(1, network.channels, side, side)
     with FlopCounterMode(display=False) as down:
         lr = network.prefilter(network.downscale(hr)[0], _TYPICAL_QP)
     with FlopCounterMode(display=False) as up:
         network.restore(lr, _TYPICAL_QP)
     wavelet = _wavelet_cost(network) if isinstance(network, CodecAwareRescaler) else 0
-    pixels = _SIDE * _SIDE
+    pixels = side**2 * (4 if packed else 1)
     macs_down, macs_up = (round(counter.get_total_flops() / 2 / pixels) + wavelet for counter in (down, up))
     return macs_down, macs_up
 

@@ -20,8 +20,8 @@ from irn_video.pipeline.zoo.card import (
     write_model,
 )
 
-NETWORKS = {1: "irn-h264-x1", 2: "irn-h264-x2", 4: "irn-h264-x4"}
-"""The network of each scale, where only the scale is chosen."""
+NETWORKS: dict[float, str] = {1: "irn-h264-x1", 1.5: "irn-h264-x1.5", 2: "irn-h264-x2", 4: "irn-h264-x4"}
+"""The network of each scale, where only the scale is chosen; not all need be here, see `tiers.networks_of`."""
 DEFAULT_MODEL = NETWORKS[2]
 _SUFFIX = ".safetensors"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")

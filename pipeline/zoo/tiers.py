@@ -19,15 +19,15 @@ class Tier:
     """
 
     macs_up: int
-    networks: Mapping[int, str]
+    networks: Mapping[float, str]
 
 
 TIERS = {
     "lite": Tier(1_300, {2: "irn-h264-x2-lite"}),
-    "fast": Tier(5_000, {2: "irn-h264-x2"}),
-    "base": Tier(25_000, {1: "irn-h264-x1", 2: "irn-h264-x2-base", 4: "irn-h264-x4"}),
+    "fast": Tier(5_000, {1.5: "irn-h264-x1.5", 2: "irn-h264-x2"}),
+    "base": Tier(25_000, {1: "irn-h264-x1", 1.5: "irn-h264-x1.5", 2: "irn-h264-x2-base", 4: "irn-h264-x4"}),
 }
-"""By name, the cheapest first; scale 2 has all of them."""
+"""By name, the cheapest first; scale 2 has all of them, and where a tier has none of its own it may have a cheaper."""
 
 
 def tier_of(macs_up: int) -> str | None:
@@ -35,34 +35,33 @@ def tier_of(macs_up: int) -> str | None:
     return next((name for name, tier in TIERS.items() if macs_up <= tier.macs_up), None)
 
 
-def networks_of(tier: str | None) -> Mapping[int, str]:
+def networks_of(tier: str | None) -> Mapping[float, str]:
     """The networks of a tier that are here, by scale; None for those that are taken where only the scale is chosen.
 
     Raises:
         BadOption: no such tier.
     """
-    if tier is None:
-        return NETWORKS
-    if tier not in TIERS:
+    if tier is not None and tier not in TIERS:
         raise BadOption(f"no tier is called {tier!r}", hint=f"there are: {', '.join(TIERS)}")
     here = model_names()
-    return {scale: name for scale, name in TIERS[tier].networks.items() if name in here}
+    named = NETWORKS if tier is None else TIERS[tier].networks
+    return {scale: name for scale, name in named.items() if name in here}
 
 
-def network_of(scale: int | str, tier: str | None = None) -> str:
+def network_of(scale: float | str, tier: str | None = None) -> str:
     """The network for a scale, of a tier where one is named.
 
     Raises:
         BadOption: there is none, or it is not here; names the tiers that this scale has.
     """
     if isinstance(scale, str) or scale not in NETWORKS:
-        raise BadOption(f"no network has scale {scale}", hint="1, 2, 4 or auto, or name a model")
+        raise BadOption(f"no network has scale {scale}", hint="1, 1.5, 2, 4 or auto, or name a model")
     if (name := networks_of(tier).get(scale)) is not None:
         return name
     tiers = [other for other in TIERS if scale in networks_of(other)]
-    raise BadOption(
-        f"there is no network of the tier {tier} for scale {scale}", hint=f"scale {scale} has: {', '.join(tiers)}"
-    )
+    of_tier = f" of the tier {tier}" if tier is not None else ""
+    has = f"scale {scale:g} has: {', '.join(tiers)}" if tiers else f"lanczos-x{scale:g} is ordinary resampling"
+    raise BadOption(f"there is no network{of_tier} for scale {scale:g}", hint=has)
 
 
 def check_choice(model: str | None, tier: str | None) -> None:

@@ -34,7 +34,7 @@ from irn_video.pipeline.zoo import DEFAULT_MODEL
 
 from demo.get_clip import DEFAULT_PATH, get_clip
 from measure.panels import worst_place, write_panels
-from measure.rates import PRESET, RatePoint, at_rate, full_size, rescaled, restored_video, weights_file
+from measure.rates import PRESET, RatePoint, at_rate, full_size, label_of, rescaled, restored_video, weights_file
 from measure.tables import table
 
 LANCZOS = "lanczos-x2"
@@ -102,7 +102,7 @@ def demonstrate(clip: Path | None, folder: Path, model: str, crf: float, frames:
     click.echo("looking for the same bandwidth with the Lanczos pair and at full size ...", err=True)
     lanczos = at_rate(own.bytes, lambda at: rescaled(LANCZOS, clip, at, folder, frames), crf)
     full = at_rate(own.bytes, lambda at: full_size(clip, at, folder, frames), crf + 8)
-    name = Path(model).stem
+    name = label_of(model)
     middle = (info.frames or frames) // 2
     picture = folder / "side_by_side.png"
     source, shrunk = picture_at(clip, middle), restored_frame(folder / f"{LANCZOS}.mp4", middle, LANCZOS)

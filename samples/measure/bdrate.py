@@ -104,7 +104,7 @@ def measure(
     return result
 
 
-def _scale_of(model: str) -> int:
+def _scale_of(model: str) -> float:
     return RESAMPLERS[model][1] if model in RESAMPLERS else read_card(find_model(model)).network.scale
 
 

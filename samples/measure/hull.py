@@ -1,6 +1,6 @@
 """Which scale at which quality: the hull over scales against H.264 at full size, from what bdrate measured.
 
-python samples/measure bdrate CLIP... --model irn-h264-x1 --model irn-h264-x2 --model irn-h264-x4 --json CURVES.json
+python samples/measure bdrate CLIP... --model irn-h264-x1 --model irn-h264-x1.5 --model irn-h264-x2 --json CURVES.json
 python samples/measure hull CURVES.json... [--markdown]     (points of one model from several files make one curve)
 
 At each quality the hull takes the cheapest way that was measured, full size among them; its BD-rate against full size
@@ -65,10 +65,18 @@ def hull_tables(curves: Mapping[str, Curves], *, markdown: bool) -> str:
         [clip, large, small, f"{place} kb/s" if (place := crossover(own[large], own[small])) else "–"]
         for clip, own in luma_curves.items()
         for large, small in pairs
-        if max(own[small].rates) < max(own[large].rates)  # at the finest CRF, networks of larger scale send less
+        if _sends_less(curves[clip][small], curves[clip][large])
     ]
     blocks = [[heads, *rows], [["clip", "from", "to, below", "crossover"], *crossing]]
     return "\n\n".join(table(block, markdown=markdown) for block in blocks if len(block) > 1)
+
+
+def _sends_less(one: Sequence[RatePoint], other: Sequence[RatePoint]) -> bool:
+    """Whether a network sends less than another at the same CRF, as those of larger scale do."""
+    both = [sorted((point.crf, point.kbps) for point in points) for points in (one, other)]
+    crf = (max(points[0][0] for points in both) + min(points[-1][0] for points in both)) / 2
+    less, more = (float(np.interp(crf, [p[0] for p in points], [p[1] for p in points])) for points in both)
+    return less < more
 
 
 @click.command()

@@ -25,7 +25,7 @@ from irn_video.pipeline.zoo.card import read_card
 
 from measure.options import VIDEO, frames_option, model_option
 from measure.panels import Place, worst_place, write_panels
-from measure.rates import RatePoint, at_rate, full_size, rescaled, restored_video
+from measure.rates import RatePoint, at_rate, full_size, label_of, rescaled, restored_video
 from measure.tables import table
 
 _TOLERANCE = 0.01
@@ -50,7 +50,7 @@ class Shown:
 
 def at_equal_bits(clip: Path, model: str, crf: float, folder: Path, frames: int | None) -> dict[str, Shown]:
     """The three ways by name; the videos are in `folder`."""
-    peer = f"lanczos-x{read_card(find_model(model)).network.scale}"
+    peer = f"lanczos-x{read_card(find_model(model)).network.scale:g}"
     own = rescaled(model, clip, crf, folder, frames)
     lanczos = at_rate(own.bytes, lambda at: rescaled(peer, clip, at, folder, frames), crf, _TOLERANCE)
     full = at_rate(own.bytes, lambda at: full_size(clip, at, folder, frames), crf + _CRF_AT_FULL_SIZE, _TOLERANCE)
@@ -60,12 +60,12 @@ def at_equal_bits(clip: Path, model: str, crf: float, folder: Path, frames: int 
         return Shown(point, video, statistics.fmean(score["vmaf_neg"] or 0.0 for score in scores))
 
     def restored(name: str) -> Path:
-        return restored_video(folder / f"{Path(name).stem}.mp4", name, folder / f"{Path(name).stem}.mkv")
+        return restored_video(folder / f"{label_of(name)}.mp4", name, folder / f"{label_of(name)}.mkv")
 
     return {
         "H.264": shown(full, folder / "full_size.mp4"),
         "Lanczos": shown(lanczos, restored(peer)),
-        Path(model).stem: shown(own, restored(model)),
+        label_of(model): shown(own, restored(model)),
     }
 
 

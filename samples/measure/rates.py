@@ -44,6 +44,11 @@ class RatePoint:
     psnr_yuv: float
 
 
+def label_of(model: str) -> str:
+    """A network's name; a weights file by its own, without folder and suffix."""
+    return Path(model).name.removesuffix(".safetensors")
+
+
 def rescaled(model: str, source: Path, crf: float, folder: Path, frames: int | None = None) -> RatePoint:
     """Send and receive a clip; leaves the LR stream, `MODEL.mp4`, in `folder`.
 
@@ -54,7 +59,7 @@ def rescaled(model: str, source: Path, crf: float, folder: Path, frames: int | N
         folder: for the files.
         frames: only the first so many pictures.
     """
-    name = Path(model).stem
+    name = label_of(model)
     lr, restored = folder / f"{name}.mp4", folder / f"{name}_restored.mp4"
     sending = SendOptions(model=model, crf=crf, preset=PRESET, frames=frames, overwrite=True)
     sent = send(source, lr, sending)

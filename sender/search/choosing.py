@@ -164,7 +164,7 @@ def _candidates(options: SendOptions) -> Sequence[str]:
         return (model_of(options),)
     if options.scale in (None, AUTO):
         first, others = network_of(2, options.tier), networks_of(options.tier)
-        return (FULL, first, *(others[scale] for scale in (4, 1) if scale in others))
+        return (FULL, first, *(others[scale] for scale in (1.5, 4, 1) if scale in others))
     network = network_of(options.scale, options.tier)
     return (FULL, network) if options.scale == 1 else (network,)
 
@@ -179,7 +179,7 @@ def rescaler_of(options: SendOptions) -> Rescaler:
     model = model_of(options)
     rescaler = Rescaler.load(model, device=options.device, precision=options.precision)
     if options.scale not in (None, rescaler.scale):
-        raise BadOption(f"{model} has scale {rescaler.scale}, not {options.scale}", hint="choose another model")
+        raise BadOption(f"{model} has scale {rescaler.scale:g}, not {options.scale}", hint="choose another model")
     return rescaler
 
 
@@ -207,7 +207,7 @@ def _to_send(options: SendOptions, way: Way, goal: Goal) -> SendOptions:
 def _named(way: Way) -> str:
     if way.model == FULL:
         return "plain coding at full size"
-    return f"{way.model} (scale {way.scale})"
+    return f"{way.model} (scale {way.scale:g})"
 
 
 def _compared(way: Way, goal: Goal) -> str:

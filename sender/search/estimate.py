@@ -60,11 +60,11 @@ def estimate(source: Path, rescaler: Rescaler, options: SendOptions) -> Estimate
         trials = Trials(sample, with_keyint(options, sample.info).encoder, ("psnr_y",), Path(folder))
         trial = trials.measure_as_is(rescaler)
     kbps = trial.kbps if options.bitrate is None else options.bitrate / 1000
-    height, width = rescaler.padded(sample.info.height, sample.info.width)
+    height, width = rescaler.lr_size(sample.info.height, sample.info.width)
     return Estimate(
         model=rescaler.name,
-        width=width // rescaler.scale,
-        height=height // rescaler.scale,
+        width=width,
+        height=height,
         codec=options.codec,
         preset=encoder.preset,
         crf=encoder.crf,

@@ -37,7 +37,7 @@ def peers_of(source: Path, rescaler: Rescaler, options: SendOptions) -> tuple[Pe
     """
     if not searchable(options):
         return ()
-    names = [FULL, *([f"lanczos-x{rescaler.scale}"] if rescaler.scale > 1 else [])]
+    names = [FULL, *([f"lanczos-x{rescaler.scale:g}"] if rescaler.scale > 1 else [])]
     sample = read_sample(source, SampleSize(), options)
     small = min(sample.info.height, sample.info.width) < LEAST_SIDE
     metrics = ("psnr_y",) if small else ("psnr_y", JUDGE)
@@ -98,7 +98,7 @@ def _own(trials: Trials, rescaler: Rescaler, options: SendOptions, metric: str) 
     return at_goal(trials, rescaler, bracket, FIRST_CRF)
 
 
-def _same(trials: Trials, name: str, scale: int, own: Point, metric: str) -> Point | None:
+def _same(trials: Trials, name: str, scale: float, own: Point, metric: str) -> Point | None:
     """A peer at the quality of a stream."""
     peer = Rescaler.load(name)
     bracket = bracket_of(Goal(own.quality, metric), trials.encoder)

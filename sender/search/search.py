@@ -24,7 +24,10 @@ _SCALE_4_FROM = 29.0  # CRF of scale 2
 # Networks are work for the receiver: they are taken in place of plain coding if they save so much, or bring so much.
 _LEAST_SAVING, _LEAST_GAIN = 0.02, {"psnr_y": 0.05, "vmaf": 0.25, "vmaf_neg": 0.25}
 # Where to begin: as much lower the CRF for equal quality, or equal rate, than full size, by scale.
-LOWER_CRF = {"quality": {1: 0.5, 2: 6.0, 4: 14.0}, "rate": {1: 0.0, 2: 6.0, 4: 14.0}}
+LOWER_CRF: dict[str, dict[float, float]] = {
+    "quality": {1: 0.5, 1.5: 3.5, 2: 6.0, 4: 14.0},
+    "rate": {1: 0.0, 1.5: 3.5, 2: 6.0, 4: 14.0},
+}
 FIRST_CRF, _LEAST_FIRST_CRF = 26.0, 8.0
 
 FULL = "lanczos-x1"
@@ -44,7 +47,7 @@ class Way:
     """
 
     model: str
-    scale: int
+    scale: float
     point: Point
 
 
@@ -170,7 +173,7 @@ def _points(trials: Trials, way: Rescaler, bracket: Bracket) -> list[Point]:
     return [trial.point(bracket.metric) for trial in trials.of(way)]
 
 
-def _rank(goal: Goal) -> Callable[[Way], tuple[float, int]]:
+def _rank(goal: Goal) -> Callable[[Way], tuple[float, float]]:
     if goal.by_rate:
         gain = _LEAST_GAIN[goal.metric]
         return lambda way: (-way.point.quality - (gain if way.model == FULL else 0), way.scale)

@@ -88,10 +88,10 @@ class Trials:
     def _sent(self, way: Rescaler, settings: EncoderSettings, crf: float) -> tuple[Path, Restoration]:
         sample, info = self.sample, self.sample.info
         plan = plan_of(info, way, settings)
-        height, width = way.padded(info.height, info.width)
+        height, width = way.lr_size(info.height, info.width)
         video = VideoFormat(
-            width=width // way.scale,
-            height=height // way.scale,
+            width=width,
+            height=height,
             layout=plan.lr.layout,
             bit_depth=plan.lr.bit_depth,
             color=plan.lr.color,

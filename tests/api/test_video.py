@@ -255,18 +255,18 @@ class TestRescaler:
                 assert np.array_equal(restored.to_ndarray(), frame.to_ndarray("yuv420p"))
                 assert (restored.pts, restored.time_base) == (decoded.pts, decoded.time_base)
 
-    @pytest.mark.parametrize("model", ["irn-h264-x2", "irn-x2", "lanczos-x2", "irn-h264-x1"])
+    @pytest.mark.parametrize("model", ["irn-h264-x2", "irn-x2", "lanczos-x2", "irn-h264-x1", "lanczos-x1.5"])
     def test_kinds(self, model: str, frames: list[irn.RestoredFrame]) -> None:
         """There and back each kind stays what it is, and the frame much as it was."""
         rescaler = irn.Rescaler(model, precision="fp32")
-        rgb = np.ascontiguousarray(frames[5].to_ndarray("rgb24")[32:80, 64:128])
+        rgb = np.ascontiguousarray(frames[5].to_ndarray("rgb24")[32:80, 64:124])
         for peak, hr in ((255, rgb), (65535, rgb.astype(np.uint16) * 257)):
             lr = rescaler.downscale(hr)
-            assert lr.shape == (48 // rescaler.scale, 64 // rescaler.scale, 3)
+            assert lr.shape == (48 / rescaler.scale, 60 / rescaler.scale, 3)
             back = rescaler.upscale(lr)
             assert (back.dtype, back.shape) == (hr.dtype, hr.shape)
             assert np.abs(back.astype(float) - hr).mean() < 0.06 * peak
-        tensor = frames[5].to_tensor()[:, 32:80, 64:128]
+        tensor = frames[5].to_tensor()[:, 32:80, 64:124]
         small = rescaler.downscale(tensor)
         assert torch.allclose(rescaler.upscale(small)[..., :8], rescaler.upscale(small.double())[..., :8].float())
         assert rescaler.upscale(small).shape == tensor.shape
@@ -294,6 +294,14 @@ class TestRescaler:
         assert rescaler.upscale(np.full((9, 7, 3), 99, np.uint8)).shape == (18, 14, 3)
         odd = av.VideoFrame.from_ndarray(np.full((9, 7, 3), 99, np.uint8), "rgb24")
         assert (rescaler.upscale(odd).width, rescaler.upscale(odd).format.name) == (14, "rgb24")
+
+    def test_odd_sizes_at_three_halves(self) -> None:
+        rescaler = irn.Rescaler("lanczos-x1.5")
+        assert repr(rescaler).startswith("Rescaler('lanczos-x1.5', scale=1.5,")
+        assert rescaler.downscale(np.full((63, 61, 3), 99, np.uint8)).shape == (44, 44, 3)
+        assert rescaler.upscale(np.full((9, 7, 3), 99, np.uint8)).shape == (13, 10, 3)
+        odd = av.VideoFrame.from_ndarray(np.full((9, 7, 3), 99, np.uint8), "rgb24")
+        assert (rescaler.upscale(odd).width, rescaler.upscale(odd).height) == (10, 13)
 
     def test_wrong_kinds(self, rescaler: irn.Rescaler) -> None:
         wrong: Any = (

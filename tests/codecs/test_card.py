@@ -62,6 +62,7 @@ def test_the_same_card_is_the_same_text(tools: Any) -> None:
             {"scale": 17},
             {"scale": 2.0},
             {"scale": True},
+            *({"scale": other} for other in (1.25, 2.5, -1.5, 1.5000001, "1.5", float("nan"), float("inf"), 0.5, None)),
             {"width": 0},
             {"width": 10**9},
             {"height": "96"},
@@ -84,6 +85,21 @@ def test_senseless_fields(tools: Any, changes: dict[str, Any]) -> None:
     with pytest.raises(BadCard) as caught:
         tools.card(**changes)
     assert len(str(caught.value)) < 200
+
+
+@pytest.mark.parametrize(("scale", "text"), [*((n, str(n)) for n in range(1, 17)), (1.5, "1.5")])
+def test_scales(tools: Any, scale: float, text: str) -> None:
+    """Whole ones are written as they always were; three halves as they are."""
+    card = tools.card(scale=scale)
+    assert f',"scale":{text},' in card.to_json()
+    for read in (StreamCard.from_json(card.to_json()), parse_payload(card.to_payload())):
+        assert read == card
+        assert type(read.scale) is type(scale)
+
+
+def test_sizes_of_lr_pictures(tools: Any) -> None:
+    card = tools.card(scale=1.5, width=1921, height=1080, pad_right=5, pad_bottom=0)
+    assert card.lr_size == (720, 1284)
 
 
 @pytest.mark.parametrize("version", [0, 4, 99, "1", None, True, [1]])

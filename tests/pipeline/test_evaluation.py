@@ -114,19 +114,21 @@ def imresize(picture: Array, height: int, width: int) -> Array:
 
 
 class TestProtocol:
-    @pytest.mark.parametrize("scale", [2, 4])
-    def test_bicubic_is_that_of_the_papers(self, evaluate: Eval, tmp_path: Path, scale: int) -> None:
+    @pytest.mark.parametrize(("scale", "step", "border"), [(2, 2, 2), (4, 4, 4), (1.5, 3, 2)])
+    def test_bicubic_is_that_of_the_papers(
+        self, evaluate: Eval, tmp_path: Path, scale: float, step: int, border: int
+    ) -> None:
         """Shrink, round, enlarge, round, crop, Y of BT.601, all of it written out with NumPy."""
         rgb = scene(99, 130)
         save(tmp_path / "set" / "a.png", rgb)
         code, out, _ = evaluate(tmp_path / "set", "--model", f"bicubic-x{scale}", "--json")
         assert code == 0
         (image,) = json.loads(out)["images"]
-        height, width = (side // scale * scale for side in rgb.shape[:2])
+        height, width = (side // step * step for side in rgb.shape[:2])
         truth = rgb[:height, :width].astype(float)
-        lr = imresize(truth, height // scale, width // scale).round().clip(0, 255)
+        lr = imresize(truth, round(height / scale), round(width / scale)).round().clip(0, 255)
         restored = imresize(lr, height, width).round().clip(0, 255)
-        error = (truth - restored)[scale:-scale, scale:-scale]
+        error = (truth - restored)[border:-border, border:-border]
         y_error = error @ np.array([65.481, 128.553, 24.966]) / 255
         assert (image["width"], image["height"]) == (width, height)
         assert image["psnr_rgb"] == pytest.approx(10 * np.log10(255**2 / (error**2).mean()), abs=0.02)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession, WSMsgType, WSServerHandshakeError
 from irn_video.codecs.errors import BadOption, LinkFailed
+from irn_video.codecs.scales import SCALES
 from irn_video.pipeline.live.demo import _CONTROLS, _FIGURES, DemoOptions
 from irn_video.pipeline.live.link import LinkConditions
 from irn_video.pipeline.live.server import PageServer
@@ -53,6 +55,12 @@ def get(address: str, path: str, **headers: str) -> tuple[int, str, dict[str, st
 
 
 class TestServer:
+    def test_the_page_has_every_scale(self, server: PageServer) -> None:
+        with server.serving(0) as address:
+            page = get(address, "/")[1]
+        radios = re.findall(r'name="scale" value="([^"]*)"><span>([^<]*)</span>', page)
+        assert radios == [(f"{scale:g}", f"{scale:g}") for scale in SCALES]
+
     def test_it_serves_its_own_files_and_no_others(self, server: PageServer) -> None:
         with server.serving(0) as address:
             assert address.startswith("http://127.0.0.1:")

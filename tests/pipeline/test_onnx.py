@@ -17,7 +17,7 @@ import pytest
 from irn_video.codecs.errors import BadOption, OutputRefused, UnknownModel
 from irn_video.codecs.picture import ColorSpec, Layout, Picture
 from irn_video.codecs.reading.reader import VideoReader
-from irn_video.codecs.scales import SCALES, enlarged
+from irn_video.codecs.scales import SCALES, enlarged, lr_multiple_of, multiple_of, shrunk
 from irn_video.codecs.writing.roundtrip import x264_roundtrip
 from irn_video.pipeline import Rescaler, Restoration
 from irn_video.pipeline.network import CodecAwareRescaler
@@ -85,10 +85,11 @@ def assert_alike(name: str, picture: Picture) -> None:
 def test_gives_the_samples_of_the_product(
     name: str, crf: float, size: tuple[int, int], clips: Any, tmp_path: Path
 ) -> None:
-    height, width = (side * rescaler(name).scale for side in size)
+    scale = rescaler(name).scale
+    height, width = (-(-enlarged(side, scale) // multiple_of(scale)) * multiple_of(scale) for side in size)
     source = clips.read(clips.make(tmp_path / "in.mp4", size=f"{width}x{height}", frames=2))
     pictures = decoded(name, source, crf)
-    assert pictures[0].planes[0].shape == size
+    assert pictures[0].planes[0].shape == (shrunk(height, scale), shrunk(width, scale))
     for picture in pictures:
         assert_alike(name, picture)
 
@@ -122,8 +123,9 @@ def test_quantiser_matters() -> None:
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_smallest_picture(name: str) -> None:
-    planes = (np.array([[90, 94], [80, 85]], np.uint8), np.array([[120]], np.uint8), np.array([[130]], np.uint8))
-    assert_alike(name, Picture(planes, Layout.YUV420, 8, ColorSpec(), 0, Fraction(1, 25), qp=30.0))
+    times = lr_multiple_of(rescaler(name).scale) // 2
+    y, u, v = (np.tile(np.array(p, np.uint8), (times, times)) for p in ([[90, 94], [80, 85]], [[120]], [[130]]))
+    assert_alike(name, Picture((y, u, v), Layout.YUV420, 8, ColorSpec(), 0, Fraction(1, 25), qp=30.0))
 
 
 def test_file_says_what_it_is(run: Any, tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ def parsed(command: click.Command, *arguments: str, but: tuple[str, ...] = ()) -
 
 
 NO_FIELDS = ("paths", "out", "report", "as_json", "quiet", "resume")
-SEND_NO_FIELDS = (*NO_FIELDS, "scale", "dry_run", "advise", "purpose")
+SEND_NO_FIELDS = (*NO_FIELDS, "dry_run", "advise", "purpose")
 COMMANDS = {
     "send": (send_command.command, ("a", "b"), SEND_NO_FIELDS, SendOptions),
     "receive": (receive_command.command, ("a", "b"), (*NO_FIELDS, "plot"), ReceiveOptions),
@@ -131,7 +131,8 @@ def test_help_names_every_codec() -> None:
         ({"frames": True}, "frames cannot be True"),
         ({"frames": 2.5}, "frames cannot be 2.5"),
         ({"adapt": 20}, "adapt cannot be 20.*text"),
-        ({"scale": 2.5}, "scale cannot be 2.5.*a whole number or text or None"),
+        ({"scale": [2]}, r"scale cannot be \[2\].*a number or text or None"),
+        ({"scale": 2.5}, "no network has scale 2.5"),
         ({"overwrite": 1}, "overwrite cannot be 1.*True or False"),
         ({"codec": None}, "codec cannot be None"),
     ],
@@ -139,6 +140,24 @@ def test_help_names_every_codec() -> None:
 def test_another_type_is_refused_by_name(options: dict[str, Any], words: str, tmp_path: Path) -> None:
     with pytest.raises(BadOption, match=words):
         send(tmp_path / "in.mp4", tmp_path / "out.mp4", SendOptions(**options))
+
+
+@pytest.mark.parametrize(
+    ("typed", "scale"), [("1", 1), ("1.5", 1.5), ("3/2", 1.5), ("2", 2), ("4", 4), ("auto", "auto"), (None, None)]
+)
+def test_scales(typed: str | None, scale: object) -> None:
+    option = next(parameter for parameter in send_command.command.params if parameter.name == "scale")
+    context = click.Context(send_command.command)
+    assert option.callback is not None
+    found = option.callback(context, option, typed)
+    assert (found, type(found)) == (scale, type(scale))
+
+
+@pytest.mark.parametrize("typed", ["3", "2.0", "half", ""])
+def test_other_scales(run: Any, moving: Path, tmp_path: Path, typed: str) -> None:
+    done = run("send", moving, tmp_path / "lr.mp4", "--scale", typed)
+    assert done.code == 2
+    assert "1|1.5|2|4|auto" in done.error
 
 
 def test_numpy_numbers_are_numbers() -> None:

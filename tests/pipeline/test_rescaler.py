@@ -14,6 +14,7 @@ import torch
 from irn_video.codecs.errors import BadOption, BadWeights, MissingFile, UnavailableDevice, UnknownModel
 from irn_video.codecs.kernels import RESAMPLERS
 from irn_video.codecs.picture import ColorSpec, Layout, Picture
+from irn_video.codecs.scales import SCALES, enlarged
 from irn_video.pipeline import Rescaler, Restoration
 from irn_video.pipeline.engine.choosing import network_rescaler
 from irn_video.pipeline.engine.device import choose_device
@@ -158,7 +159,9 @@ class TestLatents:
 
 class TestLoading:
     def test_peers(self) -> None:
-        assert set(RESAMPLERS) == {f"{kernel}-x{scale}" for kernel in ("lanczos", "bicubic") for scale in (1, 2, 4)}
+        assert set(RESAMPLERS) == {
+            f"{kernel}-x{scale}" for kernel in ("lanczos", "bicubic") for scale in (1, 1.5, 2, 4)
+        }
         lanczos, bicubic = (Rescaler.load(f"{name}-x2") for name in ("lanczos", "bicubic"))
         before = smooth(32, 32)
         small = [r.downscale(before, Samples.of(before)) for r in (lanczos, bicubic)]
@@ -167,13 +170,33 @@ class TestLoading:
         assert lanczos.where == "swscale"
 
     @pytest.mark.parametrize("bit_depth", [10, 12])
-    def test_peers_at_many_bits(self, bit_depth: int) -> None:
+    @pytest.mark.parametrize("scale", [1.5, 2])
+    def test_peers_at_many_bits(self, scale: float, bit_depth: int) -> None:
         before = smooth(64, 64, bit_depth=bit_depth)
-        rescaler = Rescaler.load("lanczos-x2")
+        rescaler = Rescaler.load(f"lanczos-x{scale:g}")
         small = rescaler.downscale(before, Samples.of(before))
         after = rescaler.upscale(small, Restoration(Samples.of(before), 64, 64))
         assert small.planes[0].max() < 1 << bit_depth
         assert error(before, after) > 35
+
+    @pytest.mark.parametrize("scale", SCALES)
+    @pytest.mark.parametrize("layout", [Layout.YUV420, Layout.YUV444])
+    def test_frames_of_any_size_are_enlarged_by_the_scale(self, scale: float, layout: Layout) -> None:
+        """Streams of others have sides that no sender of ours makes: a slope stays one, and nothing is stretched."""
+        for width in range(60, 64):
+            shapes = layout.plane_shapes(16, width)
+            planes = [np.tile((40 * np.arange(columns)).astype(np.uint16), (rows, 1)) for rows, columns in shapes]
+            a, b, c = planes
+            lr = replace(smooth(16, width, layout, bit_depth=12), planes=(a, b, c))
+            size = enlarged(16, scale), enlarged(width, scale)
+            large = Rescaler.load(f"lanczos-x{scale:g}").upscale(lr, Restoration(Samples.of(lr), *size))
+            for plane, shape in zip(large.planes, layout.plane_shapes(*size), strict=True):
+                wanted = 40 * ((np.arange(plane.shape[1]) + 0.5) / scale - 0.5)
+                assert plane.shape == shape
+                assert np.abs(plane - wanted)[:, 9:-9].max() < 3
+
+    def test_full_hd_becomes_720p(self) -> None:
+        assert Rescaler.load("lanczos-x1.5").lr_size(1080, 1920) == (720, 1280)
 
     def test_unknown(self, tmp_path: Path) -> None:
         with pytest.raises(UnknownModel, match="did you mean lanczos-x"):

@@ -24,6 +24,7 @@ import numpy as np
 import pytest
 from irn_video.codecs.encoders import EncoderSettings
 from irn_video.codecs.errors import BadConfig, BadOption, MissingFile, UnknownModel
+from irn_video.codecs.scales import SCALES
 from irn_video.pipeline.commands.study import main
 from irn_video.pipeline.quality.libvmaf import PERCEPTUAL, measure_files
 from irn_video.pipeline.study import workers as worker_processes
@@ -122,6 +123,8 @@ class TestMethods:
         checkpoint.write_bytes(b"x")
         for text, label, upscaler in (
             ("lanczos", "lanczos-x2", None),
+            ("lanczos-x1.5", "lanczos-x1.5", None),
+            ("lanczos-x1.5+bicubic", "lanczos-x1.5+bicubic", "bicubic"),
             ("irn-h264-x2+bicubic", "irn-h264-x2+bicubic", "bicubic"),
             (f"bicubic+{checkpoint}", "bicubic-x2+RCAN_BIX2", str(checkpoint)),
             (str(weights), "my.net", None),
@@ -329,6 +332,29 @@ def test_studies_go_on_and_note_failures(moving: Path, tmp_path: Path, capsys: p
     page = (out / "report.html").read_text()
     # The source once, and each method at each rate.
     assert page.count("data:image/png") == 1 + sum(len(level.points) for level in study.levels(moving.name))
+
+
+@pytest.mark.usefixtures("measured_here")
+def test_three_halves_of_an_odd_clip(clips: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    clip = clips.make(tmp_path / "odd.mkv", "-pix_fmt", "yuv420p", "-c:v", "ffv1", size="97x65", frames=3)
+    out = tmp_path / "study"
+    how = ["--anchors", "full", "--models", "lanczos-x1.5", "--metrics", "psnr", "--no-extend", "--crf", LADDER]
+    assert main([str(clip), "--out", str(out), *how]) == 0
+    assert "lanczos-x1.5 against full" in capsys.readouterr().out
+    study = read_results(out)
+    assert study.methods["lanczos-x1.5"].scale == 1.5
+    assert {(p.method, p.width, p.height) for p in study.measurements} == {
+        ("full", 97, 65),
+        ("lanczos-x1.5", 97, 65),
+    }
+    assert "--model lanczos-x1.5" in (out / "report.html").read_text()
+
+
+def test_ladders_of_smaller_frames_begin_lower() -> None:
+    config = StudyConfig((Path("x.mkv"),), models=("lanczos-x4", "lanczos-x1.5"))
+    first = {method.scale: config.ladder(method)[0].crf for method in config.methods}
+    assert sorted(first) == list(SCALES)
+    assert [first[scale] for scale in SCALES] == sorted(first.values(), reverse=True)
 
 
 def png(data: str) -> np.ndarray[Any, Any]:

@@ -39,6 +39,22 @@ def test_tables_from_a_file_of_bdrate(tmp_path: Path, capsys: pytest.CaptureFixt
     assert "bdrate --json" in capsys.readouterr().err
 
 
+def test_crossovers_go_from_the_finer_scale_to_the_coarser(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whatever CRFs they were measured at: scale 1.5 may begin with more bits than full size."""
+
+    def points(first: float, finest: float, slope: float) -> list[RatePoint]:
+        steps = [(first + 4 * step, 40 - 2 * step) for step in range(6)]
+        rates = [finest * 2 ** ((quality - 40) / slope) for _, quality in steps]
+        return [RatePoint(crf, 0, kbps, q, q) for (crf, q), kbps in zip(steps, rates, strict=True)]
+
+    ways = {"x1": points(20, 1000, 3), "x1.5": points(12, 1200, 2)}
+    path = tmp_path / "curves.json"
+    path.write_text(json.dumps(bdrate.as_json({"a.mkv": {bdrate.FULL: points(20, 1100, 3), **ways}}, [], [], "x1.5")))
+    assert main(["hull", str(path)]) == 0
+    crossings = [line.split() for line in capsys.readouterr().out.split("crossover")[1].splitlines() if "a.mkv" in line]
+    assert [line[1:3] for line in crossings] == [["x1", "x1.5"]]
+
+
 def test_a_curve_may_come_in_parts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Points from two files, some of them in both, are those of one curve."""
     whole = {"a.mkv": {bdrate.FULL: curve(), "x2": curve(0.2, qualities=(26, 28, 30, 32, 34))}}
