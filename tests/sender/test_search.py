@@ -129,7 +129,7 @@ class Made:
     """A way of sending."""
 
     name: str
-    scale: int
+    scale: float
     curve: Curve
 
 
@@ -212,6 +212,14 @@ class TestSearch:
         quarter = Made("x4", 4, Curve(500, 37, 0.2))
         _, trials = searched(Goal(quality, "psnr_y"), PLAIN, HALF, quarter)
         assert bool(trials.counts["x4"]) == ((40 - quality) / 0.3 >= 29)
+
+    @pytest.mark.parametrize("quality", [28.5, 31.0, 34.0])
+    def test_three_halves_are_for_what_is_not_the_lowest_rate(self, quality: float) -> None:
+        between = Made("x1.5", 1.5, Curve(3800, 45, 0.4))
+        found, trials = searched(Goal(quality, "psnr_y"), PLAIN, HALF, between)
+        assert bool(trials.counts["x1.5"]) == ((40 - quality) / 0.3 <= 34)
+        assert trials.counts["x1.5"] <= 2
+        assert (found[0].model == "x1.5") == (quality == 34.0)
 
     def test_what_no_way_reaches(self) -> None:
         with pytest.raises(GoalUnreachable, match=r"clip.mp4: PSNR-Y 60.00 cannot be reached") as caught:
