@@ -69,7 +69,7 @@ class Complexity:
     model: str
     width: int
     height: int
-    scale: int
+    scale: float
     parameters: int
     forward: Pass
     reverse: Pass | None
