@@ -7,6 +7,7 @@ queue that grows takes it below what arrives, and otherwise it climbs by 8 % a s
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from irn_video.codecs.links.link_report import LinkReport
@@ -19,9 +20,10 @@ _BELOW = 0.85
 _CLIMB = 1.08
 _SETTLING_SECONDS = 1.0  # until a change can be seen in the reports
 _WINDOW_SECONDS = 1.5
-# Bits per full-size pixel at which scale 4 and scale 2 are equally good: 0.006 to 0.039 on seven clips, 0.0086 their
-# median (the crossovers in docs/results.md). The scale changes a little below and a little above.
-_SMALL, _LARGE = 0.0075, 0.010
+# Bits per full-size pixel below which a scale is taken, and above which it is left. Scales 4 and 2 are equally good at
+# 0.006 to 0.039 on seven clips, 0.0086 their median (the crossovers in docs/results.md); 2 and 1.5 at 0.007 to 0.14 on
+# six training clips at live settings with Lanczos, 0.015 their median, and networks gain more at scale 2.
+_LIMITS = {4: (0.0075, 0.010), 2: (0.018, 0.024)}
 
 
 @dataclass(frozen=True)
@@ -87,9 +89,14 @@ def _follows(last: LinkReport, report: LinkReport) -> bool:
 
 
 def suitable_scale(bits_per_pixel: float, scale: float | None) -> float:
-    """2 or 4, whichever restores better at so many bits per full-size pixel, with some inertia around `scale`."""
+    """1.5, 2 or 4, whichever restores best at so many bits per full-size pixel, with some inertia around `scale`."""
     if scale is None:
-        return 4 if bits_per_pixel < (_SMALL + _LARGE) / 2 else 2
-    if scale == 2 and bits_per_pixel < _SMALL:
-        return 4
-    return 2 if scale == 4 and bits_per_pixel > _LARGE else scale
+        return _below(bits_per_pixel, {suits: sum(limits) / 2 for suits, limits in _LIMITS.items()})
+    if scale == 1:
+        return scale
+    least, most = (_below(bits_per_pixel, {suits: limits[end] for suits, limits in _LIMITS.items()}) for end in (0, 1))
+    return min(max(scale, least), most)
+
+
+def _below(bits_per_pixel: float, limits: Mapping[int, float]) -> float:
+    return next((scale for scale, limit in limits.items() if bits_per_pixel < limit), 1.5)

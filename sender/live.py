@@ -37,7 +37,7 @@ class LiveSendOptions(EncoderOptions, DeviceOptions):
     The inherited fields are those of `EncoderSettings` and `DeviceOptions`; the codec is `h264` or `h265`.
 
     Attributes:
-        model: see `SendOptions`; None for scale 2 or 4, whichever suits the bit rate and is of the tier.
+        model: see `SendOptions`; None for scale 1.5, 2 or 4, whichever suits the bit rate and is of the tier.
         tier: see `SendOptions`; it counts where there is no model.
         congestion: send with less while the receiver reports loss or a queue.
         bitrate: bit/s; kept over every `buffer_seconds`.

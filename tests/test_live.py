@@ -512,7 +512,7 @@ class TestControl:
         clip = clips.make(tmp_path / "in.mp4", size="640x352", frames=30)
         receiver = Received(f"udp://127.0.0.1:{port}", options())
         time.sleep(0.5)
-        control = LiveControl(LiveSendOptions(bitrate=200_000, device="cpu", preset="ultrafast"))
+        control = LiveControl(LiveSendOptions(bitrate=100_000, device="cpu", preset="ultrafast"))
         threading.Timer(1.5, control.set_bitrate, [30_000]).start()
         with Camera(str(clip), loop=True, seconds=4) as camera:
             send_live(camera, LiveUrl.parse(f"udp://127.0.0.1:{port}"), control)

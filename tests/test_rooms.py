@@ -14,9 +14,9 @@ ROOT = Path(__file__).parents[1]
 ROOMS = (
     "codecs.errors",
     "codecs.hdr",
+    "codecs.scales",
     "codecs.kernels",
     "codecs.picture",
-    "codecs.scales",
     "codecs.resample",
     "codecs.bitstream",
     "codecs.reading",

@@ -64,7 +64,7 @@ class Tuner:
     """
 
     def __init__(self, rescaler: Rescaler, effort: Effort, budget: Budget | None = None) -> None:
-        if not isinstance(rescaler, PackedRescaler) or rescaler.scale == 1:
+        if not isinstance(rescaler, PackedRescaler) or rescaler.scale not in (2, 4):
             raise BadOption(f"{rescaler.name} cannot be tuned to a clip", hint="use irn-h264-x2, -base or -x4")
         self._rescaler, self._effort, self._budget = rescaler, effort, budget or Budget()
         self._waiting: deque[Remembered | None] = deque()

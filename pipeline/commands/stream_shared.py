@@ -29,7 +29,7 @@ def stream_options(*, bitrate_help: str) -> Callable[[Function], Function]:
             metavar=SCALE_WORDS,
             default="auto",
             show_default=True,
-            help="Shrink by this factor, with its network; auto is 2, or 4 at low bit rates.",
+            help="Shrink by this factor, with its network; auto is 2, 4 at low and 1.5 at high bit rates.",
         ),
         option(
             "--bitrate",

@@ -76,7 +76,7 @@ class RgbRescaler(Rescaler):
 
     def reverse(self, received: Received, to: Restoration, index: int = 0) -> Picture:
         """R′G′B′ through the reverse pass."""
-        picture, channels = received.picture, self.network.channels * (self.network.scale**2 - 1)
+        picture, channels = received.picture, self.network.channels * (self.network.multiple**2 - 1)
         source, target = Samples.of(picture), to.samples
         noisy = to.temperature > 0
         field = self._fields(to.seed, picture.height * picture.width) if noisy else None

@@ -105,7 +105,7 @@ def complexity_of(name: str, width: int, height: int) -> Complexity:
     rgb = network.channels == _RGB_CHANNELS
     step = network.multiple if rgb else 2 * network.multiple
     rows, columns = -(-height // step) * step, -(-width // step) * step
-    passes = _both(network, rows, columns) if rgb else _both_packed(network, rows * columns)
+    passes = _both(network, rows, columns) if rgb else _both_packed(network, rows * columns, step)
     return Complexity(name, columns, rows, network.scale, parameters, *passes)
 
 
@@ -136,20 +136,21 @@ def _both(network: InvertibleRescaler, height: int, width: int) -> tuple[Pass, P
         return _measured(lambda: network.downscale(hr)), _measured(lambda: network.restore(lr))
 
 
-def _both_packed(network: InvertibleRescaler, pixels: int) -> tuple[Pass, Pass]:
+def _both_packed(network: InvertibleRescaler, pixels: int, step: int) -> tuple[Pass, Pass]:
     """Forward and reverse pass of a network on packed 4:2:0 images (six channels of half the size)."""
-    hr = torch.zeros(1, network.channels, _SAMPLE_SIDE // 2, _SAMPLE_SIDE // 2)
+    side = -(-_SAMPLE_SIDE // step) * step
+    hr = torch.zeros(1, network.channels, side // 2, side // 2)
     with torch.no_grad():
         lr, _ = network.downscale(hr)
     down, up = _measured(lambda: network.downscale(hr)), _measured(lambda: network.restore(lr, _TYPICAL_QUANTISER))
     # PyTorch counts convolutions alone; these networks have a wavelet besides.
     macs_down, macs_up = cost_of(network)
-    return _scaled(down, macs_down, pixels), _scaled(up, macs_up, pixels)
+    return _scaled(down, macs_down, pixels, side), _scaled(up, macs_up, pixels, side)
 
 
-def _scaled(sample: Pass, macs_per_pixel: int, pixels: int) -> Pass:
+def _scaled(sample: Pass, macs_per_pixel: int, pixels: int, side: int) -> Pass:
     """Cost for so many HR pixels, given that of the sample image."""
-    macs, ratio = macs_per_pixel * pixels, pixels / _SAMPLE_SIDE**2
+    macs, ratio = macs_per_pixel * pixels, pixels / side**2
     return Pass(macs, 2 * macs, round(sample.activation_bytes * ratio), round(sample.peak_bytes * ratio))
 
 

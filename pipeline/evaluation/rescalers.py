@@ -142,7 +142,7 @@ class PaperStills(StillRescaler):
 
     def down(self, hr: Picture) -> Picture:
         """Forward pass, rounded to 8 bits."""
-        height, width = _divisible(hr.height, hr.width, self.network.scale)
+        height, width = _divisible(hr.height, hr.width, self.network.multiple)
         with self.device.inference():
             padded = torch.cat(pad(to_planes(hr, self.device.torch_device), Layout.RGB, height, width), 1)
             small, _ = tiles.downscale(self.network, padded)

@@ -23,6 +23,7 @@ from irn_video.sender.commands import apply
 from irn_video.sender.live import LiveControl, LiveSendOptions, send_live
 from irn_video.sender.search import choosing
 
+BEST_AT_HIGH_RATES = next(name for name in ("irn-h264-x1.5", "irn-h264-x2-base") if name in model_names())
 QUICK = ("--preset", "ultrafast", "--json")
 ALL = {name for tier in TIERS.values() for name in tier.networks.values()}
 
@@ -181,7 +182,8 @@ class TestLive:
             ({}, "irn-h264-x4"),
             ({"tier": "base"}, "irn-h264-x4"),
             ({"tier": "fast"}, "irn-h264-x2"),
-            ({"tier": "base", "bitrate": 800_000}, "irn-h264-x2-base"),
+            ({"tier": "base", "bitrate": 40_000}, "irn-h264-x2-base"),
+            ({"tier": "base", "bitrate": 800_000}, BEST_AT_HIGH_RATES),
             ({"tier": "fast", "model": "lanczos-x2"}, "lanczos-x2"),
         ],
     )

@@ -81,6 +81,11 @@ def test_the_scale_has_inertia() -> None:
     assert [suitable_scale(bits, 2) for bits in (0.005, 0.0085, 0.02)] == [4, 2, 2]
     assert [suitable_scale(bits, 4) for bits in (0.005, 0.0085, 0.02)] == [4, 4, 2]
     assert suitable_scale(0.005, 1) == 1
+    assert [suitable_scale(bits, scale) for bits in (0.005, 0.02, 0.03) for scale in (None, 1.5, 2, 4)] == [
+        *(4, 4, 4, 4),
+        *(2, 1.5, 2, 2),
+        *(1.5, 1.5, 1.5, 1.5),
+    ]
 
 
 def test_commands() -> None:

@@ -129,7 +129,7 @@ class Made:
     """A way of sending."""
 
     name: str
-    scale: int
+    scale: float
     curve: Curve
 
 
@@ -212,6 +212,18 @@ class TestSearch:
         quarter = Made("x4", 4, Curve(500, 37, 0.2))
         _, trials = searched(Goal(quality, "psnr_y"), PLAIN, HALF, quarter)
         assert bool(trials.counts["x4"]) == ((40 - quality) / 0.3 >= 29)
+
+    @pytest.mark.parametrize("quality", [28.5, 31.0, 34.0])
+    @pytest.mark.parametrize("by_rate", [False, True])
+    def test_three_halves_are_for_where_scale_2_is_not_far_ahead(self, quality: float, by_rate: bool) -> None:
+        between = Made("x1.5", 1.5, Curve(3800, 45, 0.4))
+        at = HALF.curve.at((40 - quality) / 0.3)
+        plain = PLAIN.curve.at(math.log2(8000 / at.kbps) * 6) if by_rate else PLAIN.curve.at((50 - quality) / 0.5)
+        goal = Goal(at.kbps, "psnr_y", by_rate=True) if by_rate else Goal(quality, "psnr_y")
+        found, trials = searched(goal, PLAIN, HALF, between)
+        near = at.quality < plain.quality + 1.5 if by_rate else at.kbps > 0.7 * plain.kbps
+        assert bool(trials.counts["x1.5"]) == near == (quality == 34.0)
+        assert (found[0].model == "x1.5") == near
 
     def test_what_no_way_reaches(self) -> None:
         with pytest.raises(GoalUnreachable, match=r"clip.mp4: PSNR-Y 60.00 cannot be reached") as caught:
