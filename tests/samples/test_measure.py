@@ -70,12 +70,18 @@ class TestOnARealClip:
     def test_the_table_command(self, clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         path = tmp_path / "table.json"
         options = ["--crf", "14,20,26", "--full", "24,36,48", "--frames", "4", "--json", str(path), "--markdown"]
+        options.append("--vmaf-neg")
         assert main(["bdrate", str(clip), "--model", "bicubic-x2", *options]) == 0
         written = json.loads(path.read_text())
         row = written["comparisons"][0]
         assert set(written["curves"]["moving.mkv"]) == {"full size", "lanczos-x2", "bicubic-x2"}
         assert row["peer_y"] == pytest.approx(written["means"]["bicubic-x2"]["peer_y"])
         assert f"| moving.mkv | {row['peer_y']:+.1f} %" in capsys.readouterr().out.replace("\N{MINUS SIGN}", "-")
+        for points in written["curves"]["moving.mkv"].values():
+            qualities = [point["vmaf_neg"] for point in points]
+            assert 100 >= qualities[0] > qualities[1] > qualities[2] >= 0
+        assert main(["hull", str(path), "--vmaf-neg"]) == 0
+        assert "hull, VMAF-NEG" in capsys.readouterr().out
 
     @pytest.mark.parametrize("bad", ["18,22", "a,b,c", "10,20,60"])
     def test_the_table_command_checks_its_lists(self, clip: Path, bad: str) -> None:
