@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from irn_video.codecs.bitstream.card import StreamCard
-from irn_video.codecs.encoders import EncoderSettings, make_encoder
+from irn_video.codecs.encoders import EncoderSettings, with_preset
 from irn_video.codecs.reading.video_info import VideoInfo
 from irn_video.codecs.writing.writer import WriteSummary
 from irn_video.pipeline.quality.entries import SourceReport, StreamReport
@@ -18,7 +18,7 @@ def stream_report(card: StreamCard, written: WriteSummary, encoder: EncoderSetti
     """What a report says about the stream that was written."""
     return StreamReport(
         codec=card.codec,
-        preset=make_encoder(encoder).preset,
+        preset=with_preset(encoder, card.scale).preset,
         crf=card.crf,
         bitrate=card.bitrate,
         scale=card.scale,
