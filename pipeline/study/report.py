@@ -92,7 +92,9 @@ def write_report(folder: Path, study: Study) -> None:
 
 def _conclusions(study: Study) -> dict[str, Any]:
     hulls, rates = hull_savings(study, study.metrics), mean_rates(study, study.metrics)
-    return {"schema": 1, "hulls": [asdict(one) for one in hulls], "rates": [asdict(one) for one in rates]}
+    found = {"hulls": [asdict(one) for one in hulls], "rates": [asdict(one) for one in rates]}
+    same_time = None if study.same_time is None else _conclusions(study.same_time)
+    return {"schema": 1, "preset": study.settings.get("preset"), **found, "same_time": same_time}
 
 
 def _page(study: Study, drawings: Mapping[str, Mapping[str, tuple[Plot, str]]]) -> str:
@@ -109,7 +111,7 @@ def _page(study: Study, drawings: Mapping[str, Mapping[str, tuple[Plot, str]]]) 
         *_clips(study, drawings),
         "<h2>Bit rate at equal quality</h2>",
         _MARKS,
-        *(matrix(study, metric) for metric in claimed),
+        *(matrix(one, metric) for one in study.comparisons for metric in claimed),
         *(comparison(study, model, anchor, judged) for model, anchor in pairs(study)),
         *crossings(study, claimed),
         *hull_tables(study, claimed),

@@ -33,17 +33,40 @@ def pairs(study: Study) -> list[tuple[str, str]]:
 
 
 def savings(study: Study, metrics: Sequence[str]) -> list[str]:
-    """What the hull saves against full size, by clip and metric."""
-    found = hull_savings(study, metrics)
-    if not found:
-        return []
-    rows = [[clip, *(percent(one.against_full[clip]) for one in found)] for clip in study.clips]
-    rows.append(["mean", *(with_margin(one.mean_against_full) for one in found)])
+    """What the hull saves against full size, by clip and metric; with the same preset, in the same time, or both."""
+    blocks = []
+    for one in study.comparisons:
+        if found := hull_savings(one, metrics):
+            rows = [[clip, *(percent(saving.against_full[clip]) for saving in found)] for clip in one.clips]
+            rows.append(["mean", *(with_margin(saving.mean_against_full) for saving in found)])
+            heads = ["clip", *(metric_label(saving.metric) for saving in found)]
+            blocks += [f"<h3>{comparison_name(one)}</h3>", table(heads, rows), efforts(one)]
     intro = (
         "<p>Bit rate of the cheapest of full size and our networks, chosen at each quality, against full size alone; "
-        "more under Hull.</p>"
+        "more under Hull. Beneath, the preset of each method and what sending took, which is reading, shrinking and "
+        "encoding: processor time over all clips and rates.</p>"
     )
-    return ["<h2>What choosing saves</h2>", intro, table(["clip", *(metric_label(one.metric) for one in found)], rows)]
+    return ["<h2>What choosing saves</h2>", intro, *blocks] if blocks else []
+
+
+def comparison_name(study: Study) -> str:
+    """What is the same for all methods."""
+    return "Same encoding time, presets by scale" if study.by_scale else "Same preset"
+
+
+def efforts(study: Study) -> str:
+    """Preset and measured time of sending of each method."""
+    taken = {}
+    for method in (*study.anchors, *study.models):
+        if points := [point for point in study.measurements if point.method == method]:
+            seconds = sum(point.cost.send.cpu_seconds for point in points)
+            taken[method] = 1000 * seconds / sum(point.pictures for point in points)
+    full = taken.get(FULL)
+    rows = [
+        [method, study.preset(method) or "–", f"{time:.1f}", f"{time / full:.2f}" if full else "–"]
+        for method, time in taken.items()
+    ]
+    return table(["method", "preset", "sending, ms a frame", "times full size"], rows)
 
 
 def matrix(study: Study, metric: str) -> str:
@@ -53,7 +76,7 @@ def matrix(study: Study, metric: str) -> str:
         means = [mean_rate(study, model, anchor, metric).rate for anchor in study.anchors]
         pairs = zip(study.anchors, means, strict=True)
         rows.append([model, *("" if model == anchor else with_margin(mean) for anchor, mean in pairs)])
-    title = f"<h3>{metric_label(metric)}, mean over the clips</h3>"
+    title = f"<h3>{metric_label(metric)}, mean over the clips, {comparison_name(study).lower()}</h3>"
     return title + table(["", *(f"against {anchor}" for anchor in study.anchors)], rows)
 
 

@@ -10,7 +10,7 @@ from irn_video.pipeline.quality.metrics import metric_label
 from irn_video.pipeline.study.conclusions import Mean, cheapest, hull_savings, mean_rate, ranking, resamplers
 from irn_video.pipeline.study.methods import FULL
 from irn_video.pipeline.study.results import Study
-from irn_video.pipeline.study.sections import with_margin
+from irn_video.pipeline.study.sections import comparison_name, with_margin
 
 _BEST_BY = ("psnr_y", "vmaf_neg")
 MEANS = ("psnr_y", "psnr_yuv", "vmaf", "vmaf_neg")
@@ -24,7 +24,7 @@ def verdict(study: Study) -> list[str]:
     """
     lines = [line for clip in study.clips if (line := _clip_line(study, clip))]
     metrics = [metric for metric in MEANS if metric in study.metrics]
-    lines += _hull_lines(study, metrics)
+    lines += [line for one in study.comparisons for line in _hull_lines(one, metrics)]
     for model in study.models:
         scale = study.methods[model].scale
         for anchor in study.anchors:
@@ -74,7 +74,8 @@ def _hull_lines(study: Study, metrics: Sequence[str]) -> list[str]:
     if not found:
         return []
     against_full = _listed({one.metric: one.mean_against_full for one in found})
-    lines = [f"hull of full size and our networks against full size: {against_full}"]
+    how = comparison_name(study).lower()
+    lines = [f"hull of full size and our networks against full size, {how}: {against_full}"]
     if peers := resamplers(study):
         against_peers = _listed({one.metric: one.mean_against_peers for one in found})
         lines.append(f"the same against the hull of full size and {', '.join(peers)}: {against_peers}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 import statistics
@@ -18,6 +19,7 @@ from irn_video.pipeline.commands.study import main
 from irn_video.pipeline.study import workers
 from irn_video.pipeline.study.cells import Measurement
 from irn_video.pipeline.study.conclusions import Mean, compare, hull_savings, hulls, mean_of
+from irn_video.pipeline.study.cost import Stage
 from irn_video.pipeline.study.report import write_report
 from irn_video.pipeline.study.results import Study, read_results, statistics_of, write_results
 from irn_video.pipeline.study.showing import crops
@@ -119,7 +121,7 @@ class TestReport:
         assert first.startswith("irn against full, bit rate at equal quality: PSNR-Y −20.0 % ± 0.0, VMAF −20.0 %")
         assert lanczos.startswith("irn against lanczos-x2, bit rate at equal quality: PSNR-Y −36.0 %")
         both = ": PSNR-Y −20.0 % ± 0.0, VMAF −20.0 % ± 0.0"
-        assert hull == f"hull of full size and our networks against full size{both}"
+        assert hull == f"hull of full size and our networks against full size, same preset{both}"
         assert peers == f"the same against the hull of full size and lanczos-x2{both}"
 
     def test_hulls_are_compared_in_each_metric(self, made_up: MadeUp, tmp_path: Path) -> None:
@@ -151,6 +153,38 @@ class TestReport:
             "clip0.mkv-hull-vmaf_neg.svg",
         }
         assert verdict(study)[3].endswith(": PSNR-Y −20.0 % ± 0.0, VMAF-NEG −43.4 % ± 0.0")
+
+    def test_same_preset_and_same_encoding_time(self, made_up: MadeUp, tmp_path: Path) -> None:
+        """Both comparisons in one study, which comes back whole; scale 1 is the same in both."""
+        slower = replace(made_up(0.25), settings={"codec": "h264", "preset": "by-scale"})
+        points = [
+            replace(p, cost=replace(p.cost, send=Stage(0.5, 1.5, 10**8))) if p.method == "irn" else p
+            for p in slower.measurements
+        ]
+        same = replace(made_up(0.2), settings={"codec": "h264", "preset": "medium"})
+        study = same.beside(replace(slower, measurements=tuple(points), notes=("a note",)))
+        write_results(tmp_path, study)
+        assert read_results(tmp_path) == study
+        write_report(tmp_path, study)
+        page = (tmp_path / "report.html").read_text()
+        section = page[page.index("What choosing saves") : page.index("Clip by clip")]
+        assert re.findall(r"<h3>(.*?)</h3>", section) == ["Same preset", "Same encoding time, presets by scale"]
+        assert re.findall(r"<td>mean</td><td>(.*?)</td>", section) == ["−20.0 % ± 0.0", "−25.0 % ± 0.0"]
+        assert re.findall(r"<tr><td>irn</td>(.*?)</tr>", section) == [
+            "<td>medium</td><td>250.0</td><td>1.00</td>",
+            "<td>slower</td><td>500.0</td><td>2.00</td>",
+        ]
+        assert section.count("<tr><td>full</td><td>medium</td><td>250.0</td><td>1.00</td></tr>") == 2
+        assert "a note" in page
+        hulls_told = [line for line in verdict(study) if line.startswith("hull")]
+        assert ["same preset: PSNR-Y −20.0" in hulls_told[0], "by scale: PSNR-Y −25.0" in hulls_told[1]] == [True, True]
+        found = json.loads((tmp_path / "conclusions.json").read_text())
+        hull = found["same_time"]["hulls"][0]
+        assert (found["preset"], hull["mean_against_full"]["mean"]) == ("medium", pytest.approx(-25))
+        presets = [
+            row["preset"] for row in csv.DictReader((tmp_path / "results.csv").open()) if row["clip"] == "clip0.mkv"
+        ]
+        assert (len(presets), presets.count("slower")) == (15 + 10, 10)  # of irn, and of Lanczos at scale 2
 
     def test_a_clip_without_a_hull_leaves_no_mean(self, made_up: MadeUp) -> None:
         study = made_up(0.2)

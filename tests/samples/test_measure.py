@@ -87,7 +87,6 @@ class TestPresets:
         encodes = json.loads(path.read_text())["encodes"]
         assert [one["crf"] for one in encodes] == [24, 36, 21, 33, 21, 33, 12, 24, 12, 24]
         assert all(min(one["cpu_seconds"], one["seconds"], one["bytes"]) > 0 for one in encodes)
-        assert encodes[2]["bytes"] < encodes[0]["bytes"] * 2  # of 128x86 instead of 192x128
         for bad in (["--scale", "3"], ["--preset", "warp"], ["--crf", "24"]):
             assert main(["presets", str(clip), *bad]) == 2
 
