@@ -18,8 +18,9 @@ _FALLBACK_RATE = 25
 class SendOptions(VideoOptions, EncoderOptions, LatentOptions, DeviceOptions):
     """How to send: `SendOptions(crf=26, preset="slow", adapt="fast")`.
 
-    Rate and codec are fields of `EncoderSettings`; the other inherited ones are those of `VideoOptions`,
-    `LatentOptions` and `DeviceOptions`.
+    Rate and codec are fields of `EncoderSettings`, where no `preset` means that of the scale, see
+    `codecs.encoders.with_preset`; the other inherited ones are those of `VideoOptions`, `LatentOptions` and
+    `DeviceOptions`.
 
     Attributes:
         model: a network of the zoo, a weights file, or `lanczos-x2`, `bicubic-x4`, …; None for that of `tier` and

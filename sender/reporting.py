@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from irn_video.codecs.bitstream.card import StreamCard
-from irn_video.codecs.encoders import EncoderSettings, make_encoder
+from irn_video.codecs.encoders import EncoderSettings, with_preset
 from irn_video.codecs.reading.video_info import VideoInfo
 from irn_video.codecs.writing.writer import WriteSummary
 from irn_video.pipeline.quality.entries import SourceReport, StreamReport
@@ -19,7 +19,7 @@ def stream_report(card: StreamCard, written: WriteSummary, encoder: EncoderSetti
     height, width = card.lr_size
     return StreamReport(
         codec=card.codec,
-        preset=make_encoder(encoder).preset,
+        preset=with_preset(encoder, card.scale).preset,
         crf=card.crf,
         bitrate=card.bitrate,
         scale=card.scale,

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from irn_video.codecs.bitstream.card import StreamCard, digest_of
-from irn_video.codecs.encoders import make_encoder
+from irn_video.codecs.encoders import make_encoder, with_preset
 from irn_video.codecs.errors import BadOption
 from irn_video.codecs.picture import Picture
 from irn_video.codecs.reading.coded import coded_frames
@@ -158,7 +158,7 @@ def _sent(
     tuner = _tuner(rescaler, options)
     with part_of(source, options) as part:
         reader = part.reader
-        options = with_keyint(options, reader.info)
+        options = with_preset(with_keyint(options, reader.info), rescaler.scale)
         plan = plan_of(reader.info, rescaler, options.encoder)
         card = replace(card_of(reader.info, rescaler, plan.carried, options), **place_of(part))
         if say is not None:

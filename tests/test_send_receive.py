@@ -20,6 +20,7 @@ import torch
 from irn_video.codecs.encoders import EncoderSettings
 from irn_video.codecs.picture import Layout, Picture
 from irn_video.codecs.reading.card_search import find_card
+from irn_video.codecs.reading.packets import encoder_words
 from irn_video.codecs.reading.reader import VideoReader, probe
 from irn_video.pipeline.engine.rescaler import Rescaler
 from irn_video.pipeline.network.paper import PaperRescaler
@@ -104,7 +105,7 @@ class TestMeasurement:
         back = run("receive", tmp_path / "lr.mp4", tmp_path / "out.mp4", "--json")
         reports = [json.loads(done.out) for done in (there, back)]
         assert reports[0]["frames"] == reports[1]["frames"]
-        assert [report["stream"].pop("preset") for report in reports] == ["medium", None]
+        assert [report["stream"].pop("preset") for report in reports] == ["slower", None]
         assert [report["source"].pop("seconds") for report in reports] == [pytest.approx(0.32), None]
         for report in reports:
             stream, frames = report["stream"], report["frames"]
@@ -121,6 +122,19 @@ class TestMeasurement:
             assert report["frames_per_second"] == pytest.approx(8 / report["elapsed_seconds"])
         assert reports[0]["share"] == pytest.approx(stream["file_bytes"] / source["bytes"], rel=1e-3)
         assert [report["tuning"]["untuned"] for report in reports] == ["it was not asked for", None]
+
+    @pytest.mark.parametrize(
+        ("scale", "given", "preset", "subme"),
+        [(1, None, "medium", 7), (2, None, "slower", 9), (4, None, "veryslow", 10), (4, "fast", "fast", 6)],
+    )
+    def test_the_preset_follows_the_scale(
+        self, sent: Path, tmp_path: Path, scale: int, given: str | None, preset: str, subme: int
+    ) -> None:
+        """That is what x264 was told, and what the report says."""
+        options = SendOptions(model=f"lanczos-x{scale}", frames=2, preset=given)
+        report = send(sent / "in.mp4", tmp_path / "lr.mkv", options).report.as_json()
+        assert report["stream"]["preset"] == preset
+        assert f"subme={subme} " in encoder_words(tmp_path / "lr.mkv")
 
     def test_phases_and_the_last_line(self, run: Any, sent: Path, tmp_path: Path) -> None:
         seen: list[tuple[str, int, int | None]] = []

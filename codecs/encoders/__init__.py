@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import TypeVar
+
 from irn_video.codecs.errors import BadOption
 from irn_video.codecs.hdr import HdrMetadata
 from irn_video.codecs.picture import Layout
@@ -21,7 +24,10 @@ __all__ = [
     "choose_samples",
     "make_encoder",
     "parse_bitrate",
+    "with_preset",
 ]
+
+Settings = TypeVar("Settings", bound=EncoderSettings)
 
 ENCODERS: dict[str, type[Encoder]] = {
     "h264": X264,
@@ -44,6 +50,16 @@ def make_encoder(settings: EncoderSettings, hdr: HdrMetadata | None = None) -> E
     if kind is None:
         raise BadOption(f"unknown codec {settings.codec!r}", hint=suggestion(settings.codec, ENCODERS))
     return kind(settings, hdr)
+
+
+def with_preset(settings: Settings, scale: float) -> Settings:
+    """The settings for frames that were shrunk by `scale` along each axis: a preset that they name stays.
+
+    Raises:
+        BadOption: see `make_encoder`.
+    """
+    kind = type(make_encoder(settings))
+    return replace(settings, preset=settings.preset or kind.presets_by_scale.get(scale, kind.default_preset))
 
 
 def choose_samples(settings: EncoderSettings, layout: Layout, bit_depth: int) -> tuple[Layout, int]:

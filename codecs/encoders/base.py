@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -84,6 +84,9 @@ class Encoder(ABC):
     max_crf: ClassVar[float]
     presets: ClassVar[tuple[str, ...]] = ()
     default_preset: ClassVar[str | None] = None
+    """At full size."""
+    presets_by_scale: ClassVar[Mapping[float, str]] = {}
+    """The default of frames that were shrunk, by how much along each axis, where it is another one."""
     tunes: ClassVar[tuple[str, ...]] = ()
     formats: ClassVar[tuple[str, ...]] = ()
     """Planar formats it takes, as `pixels.pixel_format` names them."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+from typing import ClassVar
 
 from irn_video.codecs.picture import Layout
 
@@ -47,6 +49,9 @@ class X264(Encoder):
     max_crf = 51
     presets = X264_PRESETS
     default_preset = "medium"
+    # The slowest with which smaller frames take no longer than full size does with medium, in the mean and at about
+    # equal quality: `samples/measure presets`, figures in docs/results.md.
+    presets_by_scale: ClassVar[Mapping[float, str]] = {1.5: "slow", 2: "slower", 4: "veryslow"}
     tunes = ("film", "animation", "grain", "stillimage", "psnr", "ssim", "fastdecode", "zerolatency")
     formats = ("yuv420p", "yuv422p", "yuv444p", "yuv420p10le", "yuv422p10le", "yuv444p10le", "gbrp")
     syntax = "h264"

@@ -94,7 +94,12 @@ _workers = click.option(
 )
 @option("--anchors", callback=_words, metavar="A,B", help="full, lanczos, bicubic, … [default: full,lanczos].")
 @option("--codec", metavar="NAME", help="h264, h265 or av1 [default: h264].")
-@option("--preset", metavar="NAME", help="Of the encoder [default: its own, medium for h264].")
+@option(
+    "--preset",
+    metavar="NAME",
+    help="The same for all methods [default: the encoder's own, medium for h264]. by-scale gives each method the one "
+    "that irn-send has at its scale, so that encoding takes no longer than full size; both reports both comparisons.",
+)
 @option("--tune", metavar="NAME", help="Of the encoder [default: none].")
 @click.option("--keyint", type=int, metavar="N", help="Largest distance of keyframes [default: the codec's].")
 @click.option("--crf", "crfs", callback=_numbers, metavar="A,B", help="At least four [default: a ladder by scale].")
@@ -129,14 +134,17 @@ def run(clips: tuple[Path, ...], out: Path, config: Path | None, **options: Any)
     from irn_video.pipeline.study.runner import run_study
     from irn_video.pipeline.study.store import Store
 
+    measured = []
     with Store.in_study(out) as store:
-        pool = _pool(workers, cluster)
-        with progress("study", "cells") as advance:
-            outcome = run_study(study, store, pool=pool, advance=advance)
-        if not outcome.measurements:
-            _tell(outcome.failures)
-            raise StudyFailed("nothing could be measured", path=out, hint="see above")
-        results = Study.of(study, outcome)
+        for part in study.comparisons:
+            pool = _pool(workers, cluster)
+            with progress("study", "cells") as advance:
+                outcome = run_study(part, store, pool=pool, advance=advance)
+            if not outcome.measurements:
+                _tell(outcome.failures)
+                raise StudyFailed("nothing could be measured", path=out, hint="see above")
+            measured.append(Study.of(part, outcome))
+        results = measured[0].beside(measured[1]) if len(measured) > 1 else measured[0]
         write_results(out, results)
         write_report(out, results)
     _conclude(out, results)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from irn_video.pipeline.quality.curves import (
@@ -106,6 +106,33 @@ def mean_of(values: Sequence[float | None]) -> Mean:
     return Mean(statistics.fmean(known), margin)
 
 
+@dataclass(frozen=True)
+class MeanRate:
+    """BD-rate of one model against one anchor by one metric, over the clips."""
+
+    model: str
+    anchor: str
+    metric: str
+    rate: Mean
+
+
+def mean_rate(study: Study, model: str, anchor: str, metric: str) -> MeanRate:
+    """One of them."""
+    rates = [compare(study, clip, model, anchor, metric).rate for clip in study.clips]
+    return MeanRate(model, anchor, metric, mean_of(rates))
+
+
+def mean_rates(study: Study, metrics: Sequence[str]) -> list[MeanRate]:
+    """Every model and anchor against every other anchor."""
+    return [
+        mean_rate(study, model, anchor, metric)
+        for metric in metrics
+        for model in (*study.models, *study.anchors)
+        for anchor in study.anchors
+        if model != anchor
+    ]
+
+
 def crossovers(study: Study, metric: str) -> dict[tuple[str, str], Crossover | None]:
     """By clip and model: the rate below which the model beats full size."""
     return {
@@ -157,6 +184,36 @@ def hulls(study: Study, metric: str) -> dict[str, Hulls]:
         within = (max(lows), min(highs))
         if within[0] < within[1]:
             found[clip] = Hulls(hull(ours, FULL, within), hull(peers, FULL, within) if len(peers) > 1 else None, within)
+    return found
+
+
+@dataclass(frozen=True)
+class HullSaving:
+    """What choosing among full size and our networks saves, by one metric.
+
+    Attributes:
+        metric: by which quality is equal.
+        against_full: BD-rate of the hull against full size by clip, per cent; None where it is not known.
+        against_peers: the same against the hull of full size and resampling; all None if nothing was resampled.
+        mean_against_full, mean_against_peers: over the clips.
+    """
+
+    metric: str
+    against_full: Mapping[str, float | None]
+    against_peers: Mapping[str, float | None]
+    mean_against_full: Mean
+    mean_against_peers: Mean
+
+
+def hull_savings(study: Study, metrics: Sequence[str]) -> list[HullSaving]:
+    """By metric; nothing where no clip has a hull."""
+    found = []
+    for metric in metrics:
+        by_clip = hulls(study, metric)
+        full = {clip: by_clip[clip].ours.saving if clip in by_clip else None for clip in study.clips}
+        peers = {clip: by_clip[clip].against_peers if clip in by_clip else None for clip in study.clips}
+        if by_clip:
+            found.append(HullSaving(metric, full, peers, *(mean_of([*one.values()]) for one in (full, peers))))
     return found
 
 

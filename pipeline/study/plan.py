@@ -9,7 +9,7 @@ from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
-from irn_video.codecs.encoders import EncoderSettings, make_encoder
+from irn_video.codecs.encoders import ENCODERS, EncoderSettings, make_encoder, with_preset
 from irn_video.codecs.errors import BadOption
 from irn_video.pipeline.commandline.toml import read_toml
 from irn_video.pipeline.quality.libvmaf import PERCEPTUAL
@@ -26,6 +26,8 @@ _LADDERS: dict[float, tuple[float, ...]] = {
     2: (14, 18, 22, 26, 30, 34),
     4: (10, 14, 18, 22, 26, 30),
 }
+BY_SCALE, BOTH = "by-scale", "both"
+"""Presets of studies: that of each method's scale, and one study with the same preset and one with those."""
 _SCHEMA = 4  # of a cell's result: a new number makes old ones count no more
 _LEAST_POINTS = 4
 
@@ -38,8 +40,10 @@ class StudyConfig:
         clips: video files.
         models: see `Method.parse`.
         anchors: what they are compared with: `full`, `lanczos` (-x2), `bicubic` (-x2) or any model.
-        codec, preset, tune, keyint, pixel_format: as in `EncoderSettings`, the same for all methods; x264's and x265's
-            own preset is medium.
+        codec, tune, keyint, pixel_format: as in `EncoderSettings`, the same for all methods.
+        preset: likewise; None for the codec's own at full size, medium for x264 and x265. `by-scale` for that which
+            `irn-send` has at each method's scale, so that encoding takes no longer than full size, and `both` for that
+            in a study beside the one of the codec's own.
         crfs: quality ladder of every method; empty for one by scale.
         bitrates: bit/s, instead of CRFs.
         metrics: see `parse_metrics`.
@@ -48,7 +52,7 @@ class StudyConfig:
             at.
 
     Raises:
-        BadOption: something unknown, too few rates, or two clips of one name.
+        BadOption: something unknown, too few rates, two clips of one name, or a codec without presets by scale.
     """
 
     clips: tuple[Path, ...] = ()
@@ -80,6 +84,13 @@ class StudyConfig:
         for method in self.methods:
             for encoder in self.ladder(method):
                 make_encoder(encoder)
+        if self.preset in (BY_SCALE, BOTH) and not ENCODERS[self.encoder().codec].presets_by_scale:
+            raise BadOption(f"{self.codec} has no presets by scale", hint="--preset NAME, or leave it out")
+
+    @property
+    def comparisons(self) -> tuple[StudyConfig, ...]:
+        """The studies of this one: that with the same preset first."""
+        return (replace(self, preset=None), replace(self, preset=BY_SCALE)) if self.preset == BOTH else (self,)
 
     @property
     def methods(self) -> tuple[Method, ...]:
@@ -92,12 +103,12 @@ class StudyConfig:
         return tuple(dict.fromkeys(map(Method.parse, self.anchors)))
 
     def encoder(self, *, crf: float | None = None, bitrate: int | None = None) -> EncoderSettings:
-        """Settings for one rate."""
+        """Settings for one rate, without a preset where that is not the same for all methods."""
         return EncoderSettings(
             codec=self.codec,
             crf=None if crf is None else float(crf),  # the stream card tells 20 from 20.0
             bitrate=bitrate,
-            preset=self.preset,
+            preset=None if self.preset in (BY_SCALE, BOTH) else self.preset,
             tune=self.tune,
             keyint=self.keyint,
             pixel_format=self.pixel_format,
@@ -110,7 +121,8 @@ class StudyConfig:
         return tuple(self.encoder(crf=crf) for crf in sorted(set(self.crfs or _LADDERS[method.scale])))
 
     def cell(self, clip: Path, method: Method, encoder: EncoderSettings) -> Cell:
-        """One measurement."""
+        """One measurement; its encoder names its preset."""
+        encoder = with_preset(encoder, method.scale if self.preset == BY_SCALE else 1)
         perceptual = tuple(name for name in PERCEPTUAL if name in self.metrics)
         return Cell(clip, method, encoder, self.frames, perceptual)
 

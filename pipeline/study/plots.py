@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from irn_video.pipeline.quality.metrics import metric_label
-from irn_video.pipeline.study.conclusions import compare, hulls, mean_of
+from irn_video.pipeline.study.conclusions import hulls, mean_rate
 from irn_video.pipeline.study.methods import FULL
 from irn_video.pipeline.study.results import Level, Study
 
@@ -94,7 +94,7 @@ def hull_plot(study: Study, clip: str, metric: str) -> Plot | None:
     if found is None:
         return None
     full = study.curve(clip, FULL, metric)
-    with _panel(f"{clip}: what choosing the scale saves") as (figure, panel):
+    with _panel(f"{clip}: what choosing the scale saves in {metric_label(metric)}") as (figure, panel):
         ways = (
             ("full size or resampling", found.peers, COLOURS[5]),
             ("full size or our networks", found.ours, COLOURS[0]),
@@ -115,7 +115,7 @@ def cost_gain(study: Study, anchor: str, metric: str) -> Plot:
     """Mean BD-rate against processor seconds per frame, one dot per method."""
     with _panel(f"What each method costs and saves ({metric_label(metric)})") as (figure, panel):
         for method in _methods(study):
-            gain = mean_of([compare(study, clip, method, anchor, metric).rate for clip in study.clips]).mean
+            gain = mean_rate(study, method, anchor, metric).rate.mean
             points = [point for point in study.measurements if point.method == method]
             if points and gain is not None:
                 cost = statistics.fmean(point.cost.cpu_seconds / point.pictures for point in points)
@@ -130,13 +130,13 @@ def plots(study: Study, metrics: tuple[str, ...]) -> dict[str, dict[str, Plot]]:
 
     Args:
         study: the results.
-        metrics: to draw over the rate; the first one is also drawn over time.
+        metrics: to draw over the rate, with their hulls; the first one is also drawn over time.
     """
     found: dict[str, dict[str, Plot]] = {}
     for clip in study.clips if metrics else ():
         own = found[clip] = {f"{clip}-curves-{name}": rate_quality(study, clip, name) for name in metrics}
-        if (hull := hull_plot(study, clip, metrics[0])) is not None:
-            own[f"{clip}-hull"] = hull
+        drawn = {name: hull_plot(study, clip, name) for name in metrics}
+        own |= {f"{clip}-hull-{name}": hull for name, hull in drawn.items() if hull is not None}
         for number, level in enumerate(study.levels(clip), 1):
             own[f"{clip}-time-{number}"] = over_time(study, clip, level, metrics[0])
     if metrics and study.anchors and study.measurements:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, fields
 from html import escape
 from pathlib import Path
+from typing import Any
 
 from irn_video.codecs.errors import StudyFailed
 from irn_video.codecs.writing.output import atomic_path
 from irn_video.pipeline.quality.curves import bd_rate
 from irn_video.pipeline.quality.metrics import metric_label
 from irn_video.pipeline.study import drawing
-from irn_video.pipeline.study.conclusions import Comparison, comparisons
+from irn_video.pipeline.study.conclusions import Comparison, comparisons, hull_savings, mean_rates
 from irn_video.pipeline.study.plots import Plot, plots
 from irn_video.pipeline.study.results import Study
 from irn_video.pipeline.study.sections import (
@@ -22,20 +24,20 @@ from irn_video.pipeline.study.sections import (
     costs,
     crossings,
     failures,
-    hull_table,
+    hull_tables,
     matrix,
     pairs,
     percent,
+    savings,
     settings,
     steadiness,
 )
 from irn_video.pipeline.study.showing import crops, drawn
 from irn_video.pipeline.study.style import CSS
-from irn_video.pipeline.study.verdict import verdict
+from irn_video.pipeline.study.verdict import MEANS, verdict
 
-REPORT, COMPARISONS = "report.html", "comparisons.csv"
+REPORT, COMPARISONS, CONCLUSIONS = "report.html", "comparisons.csv", "conclusions.json"
 _JUDGED = ("psnr_y", "psnr_yuv", "vmaf", "vmaf_neg", "ms_ssim", "xpsnr_y")
-_DRAWN = ("psnr_y", "vmaf", "vmaf_neg")
 _HEAD = (
     "<!doctype html><html lang=en><head><meta charset=utf-8><meta name=viewport content='width=device-width'>"
     f"<title>irn-study</title><style>{CSS}</style></head><body>"
@@ -67,13 +69,13 @@ def changes(before: Study, after: Study) -> list[str]:
 
 
 def write_report(folder: Path, study: Study) -> None:
-    """`report.html`, its plots in `plots/`, and `comparisons.csv` with every comparison's figures.
+    """`report.html`, its plots in `plots/`, `comparisons.csv` with every comparison, `conclusions.json` with the means.
 
     Raises:
         UnwritableOutput: the folder cannot be written to.
     """
     (folder / "plots").mkdir(exist_ok=True)
-    found = plots(study, tuple(metric for metric in _DRAWN if metric in study.metrics))
+    found = plots(study, tuple(metric for metric in MEANS if metric in study.metrics))
     drawings = {
         clip: {name: (plot, drawing.save(plot, folder / "plots" / name)) for name, plot in own.items()}
         for clip, own in found.items()
@@ -82,26 +84,37 @@ def write_report(folder: Path, study: Study) -> None:
         table = csv.DictWriter(file, [field.name for field in fields(Comparison)])
         table.writeheader()
         table.writerows(asdict(one) for one in comparisons(study, study.metrics))
+    with atomic_path(folder / CONCLUSIONS, overwrite=True) as part:
+        part.write_text(json.dumps(_conclusions(study), indent=1) + "\n")
     with atomic_path(folder / REPORT, overwrite=True) as part:
         part.write_text(_page(study, drawings), encoding="utf-8")
 
 
+def _conclusions(study: Study) -> dict[str, Any]:
+    hulls, rates = hull_savings(study, study.metrics), mean_rates(study, study.metrics)
+    found = {"hulls": [asdict(one) for one in hulls], "rates": [asdict(one) for one in rates]}
+    same_time = None if study.same_time is None else _conclusions(study.same_time)
+    return {"schema": 1, "preset": study.settings.get("preset"), **found, "same_time": same_time}
+
+
 def _page(study: Study, drawings: Mapping[str, Mapping[str, tuple[Plot, str]]]) -> str:
     judged = [metric for metric in _JUDGED if metric in study.metrics]
+    claimed = [metric for metric in MEANS if metric in study.metrics]
     body = [
         "<h1>Bandwidth against quality</h1>",
         "<ul class=verdict>" + "".join(f"<li>{escape(line)}</li>" for line in verdict(study)) + "</ul>",
         "<p class=note>For each clip, the method that needs the fewest bits for the same quality. BD-rate: mean "
         "change of the bit rate at equal quality, negative is better; ± is the 95 % confidence interval of the mean "
         "over clips, from three on. Bits are those of video packets alone.</p>",
-        *(failures(study)),
+        *failures(study),
+        *savings(study, judged),
         *_clips(study, drawings),
         "<h2>Bit rate at equal quality</h2>",
         _MARKS,
-        *(matrix(study, metric) for metric in judged if metric in _DRAWN),
+        *(matrix(one, metric) for one in study.comparisons for metric in claimed),
         *(comparison(study, model, anchor, judged) for model, anchor in pairs(study)),
-        *(crossings(study, judged[0]) if judged else ()),
-        *(hull_table(study, judged[0]) if judged else ()),
+        *crossings(study, claimed),
+        *hull_tables(study, claimed),
         *steadiness(study),
         "<h2>Cost</h2>",
         *drawn(drawings.get("", {})),

@@ -13,6 +13,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from irn_video.codecs.encoders import EncoderSettings, with_preset
 from irn_video.codecs.errors import StudyFailed
 from irn_video.codecs.writing.output import atomic_path
 from irn_video.pipeline.quality.curves import Curve
@@ -20,11 +21,11 @@ from irn_video.pipeline.study.cells import Measurement
 from irn_video.pipeline.study.crops import source_crops
 from irn_video.pipeline.study.levels import shown_rates
 from irn_video.pipeline.study.methods import Method, macs_per_pixel
-from irn_video.pipeline.study.plan import StudyConfig, versions
+from irn_video.pipeline.study.plan import BY_SCALE, StudyConfig, versions
 from irn_video.pipeline.study.runner import Outcome
 from irn_video.pipeline.study.workers import Failure
 
-SCHEMA = 3
+SCHEMA = 4
 RESULTS, TABLE = "results.json", "results.csv"
 _LOW_SHARE, _DIGITS = 0.05, 4
 
@@ -96,12 +97,14 @@ class Study:
         anchors, models: methods, by their labels.
         methods: of each of them, what is known.
         metrics: measured.
-        settings: of the encoder, without the rate.
+        settings: of the encoder, without the rate; the preset is `by-scale` where methods have their own.
         environment: versions and machine.
         measurements: all points.
         failures: cells without a point.
         notes: where curves overlap less than they should.
         sources: the squares of each clip's source that the crops of its levels show.
+        same_time: the same with presets by scale, where both were measured; it has no crops, and its failures and notes
+            are here.
     """
 
     anchors: tuple[str, ...]
@@ -114,11 +117,13 @@ class Study:
     failures: tuple[Failure, ...]
     notes: tuple[str, ...]
     sources: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    same_time: Study | None = None
 
     @classmethod
     def of(cls, config: StudyConfig, outcome: Outcome) -> Study:
         """What came out of running `config`."""
         settings = {k: v for k, v in asdict(config.encoder()).items() if k not in ("crf", "bitrate", "lossless")}
+        settings["preset"] = BY_SCALE if config.preset == BY_SCALE else with_preset(config.encoder(), 1).preset
         study = cls(
             anchors=tuple(method.label for method in config.anchor_methods),
             models=tuple(method.label for method in config.methods if method not in config.anchor_methods),
@@ -136,6 +141,33 @@ class Study:
         pictures = {clip: study.levels(clip)[0].points[0].pictures for clip in study.clips}
         sources = {clip: source_crops(paths[clip], count) for clip, count in pictures.items()}
         return replace(study, measurements=points, sources=sources)
+
+    def beside(self, same_time: Study) -> Study:
+        """This study with another one that has presets by scale."""
+        bare = tuple(replace(point, crops=()) for point in same_time.measurements)
+        return replace(
+            self,
+            failures=tuple(dict.fromkeys((*self.failures, *same_time.failures))),
+            notes=tuple(dict.fromkeys((*self.notes, *same_time.notes))),
+            same_time=replace(same_time, measurements=bare, sources={}, failures=(), notes=()),
+        )
+
+    @property
+    def comparisons(self) -> tuple[Study, ...]:
+        """This, and the one with presets by scale if there is one."""
+        return (self,) if self.same_time is None else (self, self.same_time)
+
+    @property
+    def by_scale(self) -> bool:
+        """Whether each method has the preset of its scale."""
+        return self.settings.get("preset") == BY_SCALE
+
+    def preset(self, method: str) -> str | None:
+        """With which a method's streams were encoded."""
+        if not self.by_scale:
+            named: str | None = self.settings.get("preset")
+            return named
+        return with_preset(EncoderSettings(codec=self.settings["codec"]), self.methods[method].scale).preset
 
     @property
     def clips(self) -> tuple[str, ...]:
@@ -192,11 +224,16 @@ def write_results(folder: Path, study: Study) -> None:
         part.write_text(_lines(_as_json(study)))
     with atomic_path(folder / TABLE, overwrite=True) as part, part.open("w", newline="") as file:
         table = csv.writer(file)
-        table.writerow(["clip", "method", "crf", "bitrate", "bytes", "kbps", "bpp", *study.metrics, "cpu_seconds"])
-        for point in study.measurements:
+        which = ("clip", "method", "preset", "crf", "bitrate", "bytes")
+        table.writerow([*which, "kbps", "bpp", *study.metrics, "cpu_seconds"])
+        points = {  # scale 1 is the same in both comparisons
+            (point.clip, point.method, one.preset(point.method), point.crf, point.bitrate, point.bytes): point
+            for one in study.comparisons
+            for point in one.measurements
+        }
+        for key, point in points.items():
             means = [statistics.fmean(v) if (v := point.values(name)) else "" for name in study.metrics]
-            rate = [point.clip, point.method, point.crf, point.bitrate, point.bytes, point.kbps, point.bpp]
-            table.writerow([*rate, *means, point.cost.cpu_seconds])
+            table.writerow([*key, point.kbps, point.bpp, *means, point.cost.cpu_seconds])
 
 
 def read_results(folder: Path) -> Study:
@@ -210,22 +247,27 @@ def read_results(folder: Path) -> Study:
         entry = json.loads(path.read_text())
         if entry["schema"] != SCHEMA:
             raise StudyFailed(f"results of version {entry['schema']}", path=path, hint="run the study again")
-        return Study(
-            anchors=tuple(entry["anchors"]),
-            models=tuple(entry["models"]),
-            methods={label: MethodFacts(**facts) for label, facts in entry["methods"].items()},
-            metrics=tuple(entry["metrics"]),
-            settings=entry["settings"],
-            environment=entry["environment"],
-            measurements=tuple(Measurement.from_json(_without_derived(point)) for point in entry["points"]),
-            failures=tuple(Failure(**failure) for failure in entry["failures"]),
-            notes=tuple(entry["notes"]),
-            sources={clip: tuple(crops) for clip, crops in entry["sources"].items()},
-        )
+        return _from_json(entry)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         if isinstance(error, StudyFailed):
             raise
         raise StudyFailed(f"no results of irn-study: {error}", path=path, hint="give the folder of --out") from error
+
+
+def _from_json(entry: Mapping[str, Any]) -> Study:
+    return Study(
+        anchors=tuple(entry["anchors"]),
+        models=tuple(entry["models"]),
+        methods={label: MethodFacts(**facts) for label, facts in entry["methods"].items()},
+        metrics=tuple(entry["metrics"]),
+        settings=entry["settings"],
+        environment=entry["environment"],
+        measurements=tuple(Measurement.from_json(_without_derived(point)) for point in entry["points"]),
+        failures=tuple(Failure(**failure) for failure in entry["failures"]),
+        notes=tuple(entry["notes"]),
+        sources={clip: tuple(crops) for clip, crops in entry["sources"].items()},
+        same_time=None if entry["same_time"] is None else _from_json(entry["same_time"]),
+    )
 
 
 def _as_json(study: Study) -> dict[str, Any]:
@@ -242,6 +284,7 @@ def _as_json(study: Study) -> dict[str, Any]:
         "failures": [asdict(failure) for failure in study.failures],
         "notes": study.notes,
         "sources": dict(study.sources),
+        "same_time": None if study.same_time is None else _as_json(study.same_time),
     }
 
 
@@ -257,8 +300,10 @@ def _rounded(point: Measurement) -> Measurement:
 def _lines(entries: Mapping[str, Any]) -> str:
     """JSON with a line for each point: quick to compare, and not too long."""
     points = ",\n".join(json.dumps(point) for point in entries["points"])
-    rest = json.dumps({**entries, "points": []}, indent=1)
-    return rest.replace('"points": []', f'"points": [\n{points}\n]', 1) + "\n"
+    same_time = "null" if entries["same_time"] is None else _lines(entries["same_time"])
+    rest = json.dumps({**entries, "points": [], "same_time": None}, indent=1)
+    rest = rest.replace('"points": []', f'"points": [\n{points}\n]', 1)
+    return rest.removesuffix("null\n}") + same_time.rstrip() + "\n}\n"
 
 
 def _point(point: Measurement, metrics: Sequence[str]) -> dict[str, Any]:

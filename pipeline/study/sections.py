@@ -7,7 +7,16 @@ from html import escape
 
 from irn_video.pipeline.quality.metrics import metric_label
 from irn_video.pipeline.study.cells import Measurement
-from irn_video.pipeline.study.conclusions import Comparison, Mean, compare, crossovers, hulls, mean_of
+from irn_video.pipeline.study.conclusions import (
+    Comparison,
+    HullSaving,
+    Mean,
+    compare,
+    crossovers,
+    hull_savings,
+    hulls,
+    mean_rate,
+)
 from irn_video.pipeline.study.cost import Stage
 from irn_video.pipeline.study.methods import FULL
 from irn_video.pipeline.study.results import Study, statistics_of
@@ -23,13 +32,51 @@ def pairs(study: Study) -> list[tuple[str, str]]:
     return ours + [(anchor, study.anchors[0]) for anchor in study.anchors[1:]]
 
 
+def savings(study: Study, metrics: Sequence[str]) -> list[str]:
+    """What the hull saves against full size, by clip and metric; with the same preset, in the same time, or both."""
+    blocks = []
+    for one in study.comparisons:
+        if found := hull_savings(one, metrics):
+            rows = [[clip, *(percent(saving.against_full[clip]) for saving in found)] for clip in one.clips]
+            rows.append(["mean", *(with_margin(saving.mean_against_full) for saving in found)])
+            heads = ["clip", *(metric_label(saving.metric) for saving in found)]
+            blocks += [f"<h3>{comparison_name(one)}</h3>", table(heads, rows), efforts(one)]
+    intro = (
+        "<p>Bit rate of the cheapest of full size and our networks, chosen at each quality, against full size alone; "
+        "more under Hull. Beneath, the preset of each method and what sending took, which is reading, shrinking and "
+        "encoding: processor time over all clips and rates.</p>"
+    )
+    return ["<h2>What choosing saves</h2>", intro, *blocks] if blocks else []
+
+
+def comparison_name(study: Study) -> str:
+    """What is the same for all methods."""
+    return "Same encoding time, presets by scale" if study.by_scale else "Same preset"
+
+
+def efforts(study: Study) -> str:
+    """Preset and measured time of sending of each method."""
+    taken = {}
+    for method in (*study.anchors, *study.models):
+        if points := [point for point in study.measurements if point.method == method]:
+            seconds = sum(point.cost.send.cpu_seconds for point in points)
+            taken[method] = 1000 * seconds / sum(point.pictures for point in points)
+    full = taken.get(FULL)
+    rows = [
+        [method, study.preset(method) or "–", f"{time:.1f}", f"{time / full:.2f}" if full else "–"]
+        for method, time in taken.items()
+    ]
+    return table(["method", "preset", "sending, ms a frame", "times full size"], rows)
+
+
 def matrix(study: Study, metric: str) -> str:
     """Means over the clips: every method against every anchor."""
     rows = []
     for model in (*study.models, *study.anchors):
-        means = ["" if model == one else with_margin(mean(study, model, one, metric)) for one in study.anchors]
-        rows.append([model, *means])
-    title = f"<h3>{metric_label(metric)}, mean over the clips</h3>"
+        means = [mean_rate(study, model, anchor, metric).rate for anchor in study.anchors]
+        pairs = zip(study.anchors, means, strict=True)
+        rows.append([model, *("" if model == anchor else with_margin(mean) for anchor, mean in pairs)])
+    title = f"<h3>{metric_label(metric)}, mean over the clips, {comparison_name(study).lower()}</h3>"
     return title + table(["", *(f"against {anchor}" for anchor in study.anchors)], rows)
 
 
@@ -39,8 +86,8 @@ def comparison(study: Study, model: str, anchor: str, metrics: Sequence[str]) ->
     for clip in study.clips:
         cells = "".join(_rate_cell(compare(study, clip, model, anchor, metric)) for metric in metrics)
         rows.append(f"<tr><td>{escape(clip)}</td>{cells}</tr>")
-    means = "".join(f"<td>{escape(with_margin(mean(study, model, anchor, metric)))}</td>" for metric in metrics)
-    rows.append(f"<tr class=mean><td>mean</td>{means}</tr>")
+    means = [with_margin(mean_rate(study, model, anchor, metric).rate) for metric in metrics]
+    rows.append("<tr class=mean><td>mean</td>" + "".join(f"<td>{escape(one)}</td>" for one in means) + "</tr>")
     heads = "".join(f"<th>{escape(metric_label(metric))}</th>" for metric in metrics)
     title = f"<summary>{escape(model)} against {escape(anchor)}, by clip</summary>"
     found = f"<div class=scroll><table><tr><th>clip</th>{heads}</tr>{''.join(rows)}</table></div>"
@@ -57,51 +104,45 @@ def _rate_cell(one: Comparison) -> str:
     return f"<td title='{escape(tip)}'><span class='{kind}'>{percent(one.rate)}</span>{marks}</td>"
 
 
-def crossings(study: Study, metric: str) -> list[str]:
-    """Where shrinking begins to pay."""
-    found = crossovers(study, metric)
-    models = list(dict.fromkeys(model for _, model in found))
-    if not models:
-        return []
-    rows = [
-        [clip, *(f"{place} kb/s" if (place := found[clip, model]) else "–" for model in models)] for clip in study.clips
-    ]
-    intro = f"<p>Bit rate below which each is better than full size in {metric_label(metric)}.</p>"
-    return ["<h2>Crossovers</h2>", intro, table(["clip", *models], rows)]
+def crossings(study: Study, metrics: Sequence[str]) -> list[str]:
+    """Where shrinking begins to pay, a table for each metric."""
+    blocks = []
+    for metric in metrics:
+        found = crossovers(study, metric)
+        models = list(dict.fromkeys(model for _, model in found))
+        rows = [
+            [clip, *(f"{place} kb/s" if (place := found[clip, model]) else "–" for model in models)]
+            for clip in study.clips
+        ]
+        blocks += [f"<h3>{metric_label(metric)}</h3>", table(["clip", *models], rows)] if models else []
+    intro = "<p>Bit rate below which each is better than full size.</p>"
+    return ["<h2>Crossovers</h2>", intro, *blocks] if blocks else []
 
 
-def hull_table(study: Study, metric: str) -> list[str]:
-    """What the cheapest way at each quality saves."""
-    found = hulls(study, metric)
-    if not found:
-        return []
-    name, resampled = metric_label(metric, unit=True), any(one.peers for one in found.values())
+def hull_tables(study: Study, metrics: Sequence[str]) -> list[str]:
+    """What the cheapest way at each quality saves and which it is, a table for each metric."""
+    blocks = [_hull_table(study, one) for one in hull_savings(study, metrics)]
+    intro = (
+        "<p>The cheapest of full size and our networks at each quality: its bit rate against full size alone, and "
+        "against the cheapest of full size and resampling; over the qualities in the last column, where it is known: "
+        "no curve ends inside that is the cheapest at its end.</p>"
+    )
+    return ["<h2>Hull</h2>", intro, *blocks] if blocks else []
+
+
+def _hull_table(study: Study, saving: HullSaving) -> str:
+    found = hulls(study, saving.metric)
+    resampled = any(one.peers for one in found.values())
     rows = []
     for clip, one in found.items():
         shares = ", ".join(f"{name} {share:.0%}" for name, share in one.ours.shares.items() if share)
         against = [percent(one.against_peers)] if resampled else []
         rows.append([clip, percent(one.ours.saving), *against, shares, "{:.1f} to {:.1f}".format(*one.qualities)])
-    means = [hull_mean([one.ours.saving for one in found.values()])]
-    means += [hull_mean([one.against_peers for one in found.values()])] if resampled else []
-    rows.append(["mean", *means, "", ""])
-    heads = [
-        "clip",
-        "against full size",
-        *(["against the hull with resampling"] if resampled else []),
-        "cheapest",
-        name,
-    ]
-    intro = (
-        f"<p>The cheapest of full size and our networks at each {metric_label(metric)}: its bit rate against full size "
-        "alone, and against the cheapest of full size and resampling; over the qualities in the last column, where it "
-        "is known: no curve ends inside that is the cheapest at its end.</p>"
-    )
-    return ["<h2>Hull</h2>", intro, table(heads, rows)]
-
-
-def hull_mean(values: Sequence[float | None]) -> str:
-    """Mean and margin of percentages."""
-    return with_margin(mean_of(values))
+    means = [saving.mean_against_full, *([saving.mean_against_peers] if resampled else [])]
+    rows.append(["mean", *map(with_margin, means), "", ""])
+    against = ["against full size", *(["against the hull with resampling"] if resampled else [])]
+    heads = ["clip", *against, "cheapest", metric_label(saving.metric, unit=True)]
+    return f"<h3>{metric_label(saving.metric)}</h3>" + table(heads, rows)
 
 
 def steadiness(study: Study) -> list[str]:
@@ -193,11 +234,6 @@ def failures(study: Study) -> list[str]:
     """What went wrong, and curves that do not meet."""
     lines = [f"failed: {failure.cell}: {failure.error}" for failure in study.failures] + list(study.notes)
     return [f"<p class=bad>{escape(line)}</p>" for line in lines]
-
-
-def mean(study: Study, model: str, anchor: str, metric: str) -> Mean:
-    """Of BD-rates over the clips."""
-    return mean_of([compare(study, clip, model, anchor, metric).rate for clip in study.clips])
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]], kind: str = "figures") -> str:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from irn_video.pipeline.quality.curves import Cheapest
 from irn_video.pipeline.quality.metrics import metric_label
-from irn_video.pipeline.study.conclusions import cheapest, hulls, ranking, resamplers
+from irn_video.pipeline.study.conclusions import Mean, cheapest, hull_savings, mean_rate, ranking, resamplers
 from irn_video.pipeline.study.methods import FULL
 from irn_video.pipeline.study.results import Study
-from irn_video.pipeline.study.sections import hull_mean, mean, with_margin
+from irn_video.pipeline.study.sections import comparison_name, with_margin
 
 _BEST_BY = ("psnr_y", "vmaf_neg")
-_MEANS = ("psnr_y", "psnr_yuv", "vmaf", "vmaf_neg")
+MEANS = ("psnr_y", "psnr_yuv", "vmaf", "vmaf_neg")
+"""Metrics that claims are made in; of these there are curves, too."""
 
 
 def verdict(study: Study) -> list[str]:
@@ -22,14 +23,14 @@ def verdict(study: Study) -> list[str]:
     A model's peers are full size and the anchors of its own scale.
     """
     lines = [line for clip in study.clips if (line := _clip_line(study, clip))]
-    lines += _hull_line(study)
-    metrics = [metric for metric in _MEANS if metric in study.metrics]
+    metrics = [metric for metric in MEANS if metric in study.metrics]
+    lines += [line for one in study.comparisons for line in _hull_lines(one, metrics)]
     for model in study.models:
         scale = study.methods[model].scale
         for anchor in study.anchors:
             if anchor == FULL or study.methods[anchor].scale == scale:
-                found = [f"{metric_label(m)} {with_margin(mean(study, model, anchor, m))}" for m in metrics]
-                lines.append(f"{model} against {anchor}, bit rate at equal quality: " + ", ".join(found))
+                rates = _listed({metric: mean_rate(study, model, anchor, metric).rate for metric in metrics})
+                lines.append(f"{model} against {anchor}, bit rate at equal quality: {rates}")
     return lines
 
 
@@ -68,13 +69,18 @@ def _way(method: str) -> str:
     return "full size" if method == FULL else method
 
 
-def _hull_line(study: Study) -> list[str]:
-    found = hulls(study, "psnr_y")
+def _hull_lines(study: Study, metrics: Sequence[str]) -> list[str]:
+    found = hull_savings(study, metrics)
     if not found:
         return []
-    saved = hull_mean([one.ours.saving for one in found.values()])
-    line = f"hull of full size and our networks, PSNR-Y: {saved} against full size"
-    if not resamplers(study):
-        return [line]
-    against = hull_mean([one.against_peers for one in found.values()])
-    return [f"{line}, {against} against the hull of full size and {', '.join(resamplers(study))}"]
+    against_full = _listed({one.metric: one.mean_against_full for one in found})
+    how = comparison_name(study).lower()
+    lines = [f"hull of full size and our networks against full size, {how}: {against_full}"]
+    if peers := resamplers(study):
+        against_peers = _listed({one.metric: one.mean_against_peers for one in found})
+        lines.append(f"the same against the hull of full size and {', '.join(peers)}: {against_peers}")
+    return lines
+
+
+def _listed(means: Mapping[str, Mean]) -> str:
+    return ", ".join(f"{metric_label(metric)} {with_margin(mean)}" for metric, mean in means.items())

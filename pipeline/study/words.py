@@ -8,6 +8,7 @@ from typing import Any
 
 from irn_video.pipeline.study.cells import receive_options
 from irn_video.pipeline.study.methods import FULL, Method
+from irn_video.pipeline.study.plan import BY_SCALE
 
 _FLAGS = ("codec", "preset", "tune", "keyint", "pixel_format")
 _LIBRARIES = {"h264": "libx264", "h265": "libx265", "av1": "libsvtav1"}
@@ -26,7 +27,8 @@ def send_command(
     Args:
         method: how.
         clip: the source.
-        settings: fields of `EncoderSettings`, what is None or missing is the encoder's own; and `frames`, if few.
+        settings: fields of `EncoderSettings`, what is None or missing is the program's own, as presets by scale are;
+            and `frames`, if few.
         crf, bitrate: of the stream, one of them.
         output: the stream.
     """
@@ -35,7 +37,7 @@ def send_command(
         return [flag, str(settings["frames"])] if isinstance(settings.get("frames"), int) else []
 
     rate = ("-crf", f"{crf:g}") if bitrate is None else ("-b:v", str(bitrate))
-    given = {name: value for name in _FLAGS if (value := settings.get(name)) is not None}
+    given = {name: value for name in _FLAGS if (value := settings.get(name)) not in (None, BY_SCALE)}
     if method.sender == FULL:
         codec = given.pop("codec", "h264")
         names = {"preset": "-preset", "tune": "-tune", "keyint": "-g", "pixel_format": "-pix_fmt"}

@@ -20,6 +20,7 @@ MEASUREMENTS = (
     "tuning",
     "temperature",
     "coring",
+    "presets",
     "wavelet",
     "perceptual",
     "picture",

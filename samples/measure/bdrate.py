@@ -65,7 +65,7 @@ BD_FIELDS = ("peer_y", "peer_yuv", "full_y", "full_yuv")
 
 
 def curve(points: Sequence[RatePoint], metric: str) -> Curve:
-    """Quality by `metric`, `psnr_y` or `psnr_yuv`, over kbit/s."""
+    """Quality by `metric`, a field of `RatePoint` that was measured, over kbit/s."""
     return Curve.through((point.kbps, getattr(point, metric)) for point in points)
 
 
@@ -89,17 +89,19 @@ def measure(
     full_crfs: Sequence[float],
     frames: int | None,
     say: Callable[[str], None],
+    *,
+    vmaf_neg: bool = False,
 ) -> dict[str, dict[str, list[RatePoint]]]:
     """Curves by clip and by model, that of full size among them."""
     result: dict[str, dict[str, list[RatePoint]]] = {}
     with tempfile.TemporaryDirectory(prefix="bdrate-") as folder:
         for clip in clips:
             say(f"{clip.name}: {FULL}")
-            curves = {FULL: [full_size(clip, crf, Path(folder), frames) for crf in full_crfs]}
+            curves = {FULL: [full_size(clip, crf, Path(folder), frames, vmaf_neg=vmaf_neg) for crf in full_crfs]}
             for model in dict.fromkeys(models):
                 say(f"{clip.name}: {model}")
                 crfs = full_crfs if _scale_of(model) == 1 else small_crfs
-                curves[model] = [rescaled(model, clip, crf, Path(folder), frames) for crf in crfs]
+                curves[model] = [rescaled(model, clip, crf, Path(folder), frames, vmaf_neg=vmaf_neg) for crf in crfs]
             result[clip.name] = curves
     return result
 
@@ -149,6 +151,7 @@ def as_json(
 @click.option("--crf", callback=_crfs, default="14,18,22,26,30,34", show_default=True, help="Of smaller streams.")
 @click.option("--full", callback=_crfs, default="20,23,26,29,32,35,38,41", show_default=True,
               help="Of full size and of scale 1.")  # fmt: skip
+@click.option("--vmaf-neg", is_flag=True, help="Measure VMAF-NEG too, for `hull --vmaf-neg`.")
 @frames_option
 @json_options
 @markdown_option
@@ -158,6 +161,7 @@ def command(
     peer: str,
     crf: tuple[float, ...],
     full: tuple[float, ...],
+    vmaf_neg: bool,
     frames: int | None,
     json_path: Path | None,
     overwrite: bool,
@@ -168,7 +172,10 @@ def command(
         raise BadOption("two clips have the same name", hint="rename one")
     if json_path is not None:
         check_output(json_path, clips, overwrite)
-    curves = measure(clips, (peer, *models), crf, full, frames, lambda text: click.echo(text, err=True))
+    models_and_peer = (peer, *models)
+    curves = measure(
+        clips, models_and_peer, crf, full, frames, lambda text: click.echo(text, err=True), vmaf_neg=vmaf_neg
+    )
     rows = [compare(clip, model, peer, by_model) for model in models for clip, by_model in curves.items()]
     if json_path is not None:
         write_json(json_path, as_json(curves, rows, models, peer), clips, overwrite)

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import click
 
-from measure.rates import weights_file
+from measure.rates import PRESET, weights_file
 
 ROOT = Path(__file__).resolve().parents[2]
 _POLL_SECONDS = 0.05
@@ -99,8 +99,8 @@ class Work:
     folder: Path
 
     def send(self, lr: Path, frames: int, *options: str) -> Run:
-        """`irn-send`, without looking at other ways to send; what was at `lr` is replaced."""
-        words = ["--model", self.model] if self.model is not None else []
+        """`irn-send` at preset medium, without looking at other ways to send; what was at `lr` is replaced."""
+        words = ["--preset", PRESET, *(["--model", self.model] if self.model is not None else [])]
         words += [_NO_ADVICE] if self.product.advises else []
         return self.product.run("irn-send", self.clip, lr, *words, "--frames", frames, "--overwrite", *options)
 

@@ -5,7 +5,8 @@ python samples/measure hull CURVES.json... [--markdown]     (points of one model
 
 At each quality the hull takes the cheapest way that was measured, full size among them; its BD-rate against full size
 is the mean saving over all qualities that full size reached. The crossover of two networks is the bit rate below which
-the one of larger scale is better.
+the one of larger scale is better. Of curves that were measured with `bdrate --vmaf-neg`, `hull --vmaf-neg` adds a table
+of the hull by VMAF-NEG.
 """
 
 from __future__ import annotations
@@ -79,10 +80,29 @@ def _sends_less(one: Sequence[RatePoint], other: Sequence[RatePoint]) -> bool:
     return less < more
 
 
+def vmaf_neg_table(curves: Mapping[str, Curves], *, markdown: bool) -> str:
+    """One row per clip: saving and shares by VMAF-NEG.
+
+    Raises:
+        BadOption: it was not measured at every point.
+    """
+    if any(point.vmaf_neg is None for own in curves.values() for points in own.values() for point in points):
+        raise BadOption("not every curve has VMAF-NEG", hint="bdrate --vmaf-neg measures it")
+    names = list(next(iter(curves.values())))
+    rows, savings = [["clip", "hull, VMAF-NEG", *(f"{name} best" for name in names)]], []
+    for clip, by_model in curves.items():
+        found = hull({name: curve(points, "vmaf_neg") for name, points in by_model.items()}, FULL)
+        savings.append(found.saving)
+        rows.append([clip, percent(found.saving), *(f"{100 * found.shares[name]:.0f} %" for name in names)])
+    rows.append(["mean", percent(float(np.mean(savings))), *("" for _ in names)])
+    return table(rows, markdown=markdown)
+
+
 @click.command()
 @click.argument("paths", metavar="CURVES.json...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--vmaf-neg", is_flag=True, help="The hull by VMAF-NEG too.")
 @markdown_option
-def command(paths: tuple[Path, ...], markdown: bool) -> None:
+def command(paths: tuple[Path, ...], vmaf_neg: bool, markdown: bool) -> None:
     """Which scale at which quality: hull over scales and crossovers, from the curves in all files together."""
     merged: dict[str, dict[str, list[RatePoint]]] = {}
     for path in paths:
@@ -90,3 +110,5 @@ def command(paths: tuple[Path, ...], markdown: bool) -> None:
             for model, points in curves.items():
                 merged.setdefault(clip, {}).setdefault(model, []).extend(points)
     click.echo(hull_tables(merged, markdown=markdown))
+    if vmaf_neg:
+        click.echo("\n" + vmaf_neg_table(merged, markdown=markdown))

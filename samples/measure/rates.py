@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from irn_video.codecs.encoders import EncoderSettings
 from irn_video.codecs.errors import IrnError
+from irn_video.pipeline.quality.libvmaf import measure_files
 from irn_video.pipeline.study.cells import encode_full_size, psnr_of_files
 from irn_video.receiver import ReceiveOptions, receive
 from irn_video.sender import SendOptions, send
@@ -35,6 +36,7 @@ class RatePoint:
         kbps: kbit/s.
         psnr_y: mean over the pictures, dB.
         psnr_yuv: (6·Y + U + V) / 8, mean over the pictures, dB.
+        vmaf_neg: mean over the pictures; None where it was not measured.
     """
 
     crf: float
@@ -42,6 +44,7 @@ class RatePoint:
     kbps: float
     psnr_y: float
     psnr_yuv: float
+    vmaf_neg: float | None = None
 
 
 def label_of(model: str) -> str:
@@ -49,7 +52,9 @@ def label_of(model: str) -> str:
     return Path(model).name.removesuffix(".safetensors")
 
 
-def rescaled(model: str, source: Path, crf: float, folder: Path, frames: int | None = None) -> RatePoint:
+def rescaled(
+    model: str, source: Path, crf: float, folder: Path, frames: int | None = None, *, vmaf_neg: bool = False
+) -> RatePoint:
     """Send and receive a clip; leaves the LR stream, `MODEL.mp4`, in `folder`.
 
     Args:
@@ -58,30 +63,35 @@ def rescaled(model: str, source: Path, crf: float, folder: Path, frames: int | N
         crf: of the LR stream, x264 at preset medium.
         folder: for the files.
         frames: only the first so many pictures.
+        vmaf_neg: measure that too.
     """
     name = label_of(model)
-    lr, restored = folder / f"{name}.mp4", folder / f"{name}_restored.mp4"
+    lr, restored = folder / f"{name}.mp4", folder / f"{name}_restored.mkv"
     sending = SendOptions(model=model, crf=crf, preset=PRESET, frames=frames, overwrite=True)
     sent = send(source, lr, sending)
-    # Quality is measured before the restored pictures are encoded again, so that can be as quick as possible; a file
-    # made so would mislead who looks at it, and goes.
-    options = ReceiveOptions(
-        source=source, model=weights_file(model), crf=30, preset="ultrafast", frames=frames, overwrite=True
-    )
+    # PSNR is measured before the restored pictures are encoded again, so that can be as quick as possible; a file made
+    # so would mislead who looks at it, and goes. Libvmaf sees the file.
+    stored = EncoderSettings(codec="ffv1") if vmaf_neg else EncoderSettings(crf=30, preset="ultrafast")
+    options = ReceiveOptions(source=source, model=weights_file(model), frames=frames, overwrite=True, **asdict(stored))
     summary = receive(lr, restored, options).report.summary()
+    perceived = _vmaf_neg(restored, source, folder) if vmaf_neg else None
     restored.unlink()
     kbps = sent.written.video_bytes * 8 / 1000 / sent.written.seconds
     psnr_y, psnr_yuv = summary["psnr_y"]["mean"], summary["psnr_yuv"]["mean"]
-    return _point(crf, sent.written.video_bytes, kbps, psnr_y, psnr_yuv, source)
+    return _point(crf, sent.written.video_bytes, kbps, psnr_y, psnr_yuv, perceived, source)
 
 
-def full_size(source: Path, crf: float, folder: Path, frames: int | None = None) -> RatePoint:
+def full_size(
+    source: Path, crf: float, folder: Path, frames: int | None = None, *, vmaf_neg: bool = False
+) -> RatePoint:
     """Encode a clip at full size with x264 at preset medium; leaves `full_size.mp4` in `folder`."""
     path = folder / "full_size.mp4"
     written = encode_full_size(source, path, EncoderSettings(crf=crf, preset=PRESET), frames)
     values = psnr_of_files(source, path)
     psnr_y, psnr_yuv = (_mean([picture[name] for picture in values]) for name in ("psnr_y", "psnr_yuv"))
-    return _point(crf, written.video_bytes, written.video_bytes * 8 / 1000 / written.seconds, psnr_y, psnr_yuv, source)
+    kbps = written.video_bytes * 8 / 1000 / written.seconds
+    perceived = _vmaf_neg(path, source, folder) if vmaf_neg else None
+    return _point(crf, written.video_bytes, kbps, psnr_y, psnr_yuv, perceived, source)
 
 
 def weights_file(model: str) -> str | None:
@@ -124,7 +134,19 @@ def _mean(values: list[float | None]) -> float | None:
     return sum(known) / len(known) if known else None
 
 
-def _point(crf: float, size: int, kbps: float, psnr_y: float | None, psnr_yuv: float | None, source: Path) -> RatePoint:
+def _vmaf_neg(shown: Path, source: Path, folder: Path) -> float | None:
+    return _mean([picture["vmaf_neg"] for picture in measure_files(shown, source, folder, ["vmaf_neg"])])
+
+
+def _point(
+    crf: float,
+    size: int,
+    kbps: float,
+    psnr_y: float | None,
+    psnr_yuv: float | None,
+    vmaf_neg: float | None,
+    source: Path,
+) -> RatePoint:
     if psnr_y is None or psnr_yuv is None:
         raise NoRateError(f"no loss at CRF {crf:g}, so there is no PSNR to plot", path=source, hint="use a larger CRF")
-    return RatePoint(crf, size, kbps, psnr_y, psnr_yuv)
+    return RatePoint(crf, size, kbps, psnr_y, psnr_yuv, vmaf_neg)

@@ -17,7 +17,7 @@ from irn_video.sender import SendOptions, send
 from measure.clips import still_clips
 from measure.machine import machine, machine_line
 from measure.options import VIDEO, model_option
-from measure.rates import weights_file
+from measure.rates import PRESET, weights_file
 from measure.tables import table
 
 
@@ -39,7 +39,7 @@ class Saving:
 def measure(name: str, clip: Path, model: str, frames: int, folder: Path) -> Saving:
     """Send a clip, and receive it both ways at temperature 0."""
     lr = folder / "lr.mp4"
-    send(clip, lr, SendOptions(model=model, frames=frames, overwrite=True))
+    send(clip, lr, SendOptions(model=model, preset=PRESET, frames=frames, overwrite=True))
     seconds, files = [], []
     for reuse in (False, True):
         out = folder / f"{reuse}.mkv"

@@ -24,7 +24,7 @@ from irn_video.receiver import ReceiveOptions, receive
 from irn_video.sender import SendOptions, send
 
 from measure.clips import write_clip
-from measure.rates import weights_file
+from measure.rates import PRESET, weights_file
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class Cost:
 def measure_stages(clip: Path, folder: Path, model: str, frames: int, repeat: int) -> Stages:
     """Send, receive, and run each stage of the receiver alone."""
     lr, restored = folder / "lr.mp4", folder / "restored.mp4"
-    sending = SendOptions(model=model, frames=frames, overwrite=True)
+    sending = SendOptions(model=model, preset=PRESET, frames=frames, overwrite=True)
     send_seconds = _best(repeat, lambda: send(clip, lr, sending))
     receiving = ReceiveOptions(source=clip, model=weights_file(model), frames=frames, overwrite=True)
     receive_seconds = _best(repeat, lambda: receive(lr, restored, receiving))
@@ -144,7 +144,7 @@ def measure_cost(clip: Path, folder: Path, model: str, frames: int, repeat: int,
     times: list[tuple[list[float], list[float], list[float]]] = [([], [], []), ([], [], [])]
     for _ in range(repeat):
         for path, effort, (sending, working, receiving) in zip(lr, (None, adapt), times, strict=True):
-            options = SendOptions(model=model, frames=frames, adapt=effort, overwrite=True)
+            options = SendOptions(model=model, preset=PRESET, frames=frames, adapt=effort, overwrite=True)
             before = time.process_time()
             sending.append(_seconds(partial(send, clip, path, options)))
             working.append(time.process_time() - before)

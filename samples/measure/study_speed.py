@@ -32,7 +32,7 @@ lr, restored = Path(folder) / "lr.mkv", Path(folder) / "restored.mkv"
 ffv1 = EncoderSettings(codec="ffv1")
 for model in models.split(","):
     for crf in map(float, crfs.split(",")):
-        send(clip, lr, SendOptions(model=model, crf=crf, frames=int(frames), overwrite=True))
+        send(clip, lr, SendOptions(model=model, crf=crf, preset="medium", frames=int(frames), overwrite=True))
         receive(lr, restored, ReceiveOptions(source=clip, codec="ffv1", frames=int(frames), overwrite=True))
 """
 

@@ -37,7 +37,7 @@ from irn_video.sender import SendOptions, send
 
 from measure.clips import RATE, write_clip
 from measure.options import clips_argument, model_option, numbers
-from measure.rates import MAX_CRF
+from measure.rates import MAX_CRF, PRESET
 
 Found = Iterator[tuple[str, float]]
 
@@ -58,7 +58,7 @@ def bounced(pictures: Sequence[Picture], seconds: float) -> Iterator[Picture]:
 
 def sent(source: Path, model: str, adapt: str | None, crf: float) -> tuple[Path, int]:
     """The LR stream, and its bytes."""
-    options = SendOptions(model=model, crf=crf, adapt=adapt, overwrite=True)
+    options = SendOptions(model=model, crf=crf, preset=PRESET, adapt=adapt, overwrite=True)
     written = send(source, source.with_name(f"lr_{source.name}"), options).written
     return written.path, written.video_bytes
 

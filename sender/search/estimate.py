@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from irn_video.codecs.encoders import make_encoder
+from irn_video.codecs.encoders import make_encoder, with_preset
 from irn_video.codecs.reading.packets import survey
 from irn_video.pipeline.engine.rescaler import Rescaler
 from irn_video.sender.options import SendOptions, with_keyint
@@ -54,7 +54,7 @@ def estimate(source: Path, rescaler: Rescaler, options: SendOptions) -> Estimate
     Raises:
         IrnError: the clip cannot be read or coded.
     """
-    encoder = make_encoder(options.encoder)
+    encoder = make_encoder(with_preset(options.encoder, rescaler.scale))
     sample = read_sample(source, _SIZE, options)
     with TemporaryDirectory(prefix="irn-send-") as folder:
         trials = Trials(sample, with_keyint(options, sample.info).encoder, ("psnr_y",), Path(folder))

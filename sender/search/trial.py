@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from irn_video.codecs.encoders import EncoderSettings
+from irn_video.codecs.encoders import EncoderSettings, with_preset
 from irn_video.codecs.picture import Picture, VideoFormat
 from irn_video.codecs.reading.coded import CodedFrame, coded_frames
 from irn_video.codecs.reading.reader import VideoReader
@@ -52,7 +52,8 @@ class Trials:
 
     Args:
         sample: of the clip.
-        encoder: as the clip is to be encoded; its rate does not count.
+        encoder: as the clip is to be encoded; its rate does not count, and without a preset each way has that of its
+            scale.
         metrics: to measure, of `psnr_y`, `vmaf` and `vmaf_neg`.
         folder: for files that go again.
     """
@@ -79,7 +80,7 @@ class Trials:
 
     def _tried(self, way: Rescaler, settings: EncoderSettings, crf: float) -> Trial:
         started = time.monotonic()
-        path, to = self._sent(way, settings, crf)
+        path, to = self._sent(way, with_preset(settings, way.scale), crf)
         fps = len(self.sample.frames) / (time.monotonic() - started)
         restored = self._restored(path, way, to)
         pairs = [(self.sample.frames[i], frame) for i, frame in zip(self.sample.judged, restored, strict=True)]

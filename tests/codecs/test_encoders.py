@@ -18,6 +18,7 @@ from irn_video.codecs.encoders import (
     choose_samples,
     make_encoder,
     parse_bitrate,
+    with_preset,
 )
 from irn_video.codecs.errors import BadOption, UnavailableEncoder
 from irn_video.codecs.picture import Layout
@@ -53,6 +54,27 @@ def test_senseless_bit_rates(text: str) -> None:
 def test_bit_rates_never_crash(text: str) -> None:
     with contextlib.suppress(BadOption):
         assert parse_bitrate(text) >= 1000
+
+
+@pytest.mark.parametrize(
+    ("codec", "scale", "preset"),
+    [
+        ("h264", 1, "medium"),
+        ("x264", 1.5, "slow"),
+        ("h264", 2, "slower"),
+        ("h264", 4, "veryslow"),
+        ("h265", 4, "medium"),
+        ("av1", 2, "8"),
+        ("ffv1", 2, None),
+    ],
+)
+def test_default_presets(codec: str, scale: float, preset: str | None) -> None:
+    """Of shrunk frames; one that is named stays."""
+    settings = EncoderSettings(codec=codec, keyint=7)
+    assert with_preset(settings, scale) == replace(settings, preset=preset)
+    if preset is not None:
+        named = replace(settings, preset=make_encoder(settings).presets[0])
+        assert with_preset(named, scale) == named
 
 
 DEFAULT_CRF = {"h264": 23, "h265": 28, "av1": 35, "ffv1": None, "h264_nvenc": 28, "hevc_nvenc": 28, "av1_nvenc": 28}

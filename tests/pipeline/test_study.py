@@ -56,8 +56,32 @@ class TestPlan:
         assert [e.bitrate for e in rates.ladder(Method("full"))] == [100_000, 200_000, 400_000, 800_000]
 
     @pytest.mark.parametrize(
+        ("preset", "expected"),
+        [
+            (None, [{"medium"}]),
+            ("fast", [{"fast"}]),
+            ("by-scale", [{"medium", "slower", "veryslow"}]),
+            ("both", [{"medium"}, {"medium", "slower", "veryslow"}]),
+        ],
+    )
+    def test_presets(self, moving: Path, preset: str | None, expected: list[set[str]]) -> None:
+        """Every cell names one: what the sender has without is another matter."""
+        models = ("irn-h264-x1", "irn-h264-x2", "irn-h264-x4")
+        config = StudyConfig((moving,), models=models, anchors=("full",), preset=preset)
+        parts = [part.cells() for part in config.comparisons]
+        assert [{cell.encoder.preset for cell in cells} for cells in parts] == expected
+        by_scale = {(cell.method.scale, cell.encoder.preset) for cell in parts[-1]}
+        if len(expected[-1]) > 1:
+            assert by_scale == {(1, "medium"), (2, "slower"), (4, "veryslow")}
+        else:
+            assert len(by_scale) == 3
+
+    @pytest.mark.parametrize(
         ("options", "message"),
         [
+            ({"codec": "h265", "preset": "by-scale"}, "h265 has no presets by scale"),
+            ({"codec": "av1", "preset": "both"}, "av1 has no presets by scale"),
+            ({"preset": "by-size"}, "no preset 'by-size'"),
             ({"clips": (Path("a/x.mkv"), Path("b/x.mkv"))}, "the same name"),
             ({"metrics": ("psnr", "vmf")}, "no metric 'vmf'.*vmaf-neg"),
             ({"crfs": (20.0, 24.0)}, "at least 4"),
@@ -355,6 +379,28 @@ def test_ladders_of_smaller_frames_begin_lower() -> None:
     first = {method.scale: config.ladder(method)[0].crf for method in config.methods}
     assert sorted(first) == list(SCALES)
     assert [first[scale] for scale in SCALES] == sorted(first.values(), reverse=True)
+
+
+def test_both_comparisons_share_what_is_the_same(
+    moving: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["--models", "bicubic", "--anchors", "full", "--crf", LADDER, "--no-extend", "--metrics", "psnr-y"]
+    assert main([str(moving), *options, "--frames", "2", "--preset", "both", "--out", str(tmp_path)]) == 0
+    assert len(list((tmp_path / "cells").iterdir())) == 4 + 2 * 4
+    study = read_results(tmp_path)
+    assert study.same_time is not None
+    for one, method, preset, subme in (
+        (study, "full", "medium", 7),
+        (study, "bicubic-x2", "medium", 7),
+        (study.same_time, "full", "medium", 7),
+        (study.same_time, "bicubic-x2", "slower", 9),
+    ):
+        points = one.points(moving.name, method)
+        assert (len(points), one.preset(method)) == (4, preset)
+        assert all(f"subme={subme} " in point.encoder for point in points)
+    assert "same encoding time" in capsys.readouterr().out
+    assert main(["report", str(tmp_path)]) == 0
+    assert "same encoding time" in capsys.readouterr().out
 
 
 def png(data: str) -> np.ndarray[Any, Any]:

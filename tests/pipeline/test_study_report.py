@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import json
 import re
 import statistics
 from collections.abc import Callable, Iterator
@@ -16,7 +18,8 @@ from irn_video.codecs.errors import StudyFailed
 from irn_video.pipeline.commands.study import main
 from irn_video.pipeline.study import workers
 from irn_video.pipeline.study.cells import Measurement
-from irn_video.pipeline.study.conclusions import Mean, compare, hulls, mean_of
+from irn_video.pipeline.study.conclusions import Mean, compare, hull_savings, hulls, mean_of
+from irn_video.pipeline.study.cost import Stage
 from irn_video.pipeline.study.report import write_report
 from irn_video.pipeline.study.results import Study, read_results, statistics_of, write_results
 from irn_video.pipeline.study.showing import crops
@@ -113,11 +116,104 @@ class TestReport:
         assert len(lines) == 2 * (2 + 2)  # metrics; the network and each anchor against the other anchors
 
     def test_the_verdict_comes_first(self, made_up: MadeUp) -> None:
-        *clips, hull, first, lanczos = verdict(made_up(0.2))
+        *clips, hull, peers, first, lanczos = verdict(made_up(0.2))
         assert [line.partition(":")[0] for line in clips] == ["clip0", "clip1", "clip2"]
         assert first.startswith("irn against full, bit rate at equal quality: PSNR-Y −20.0 % ± 0.0, VMAF −20.0 %")
         assert lanczos.startswith("irn against lanczos-x2, bit rate at equal quality: PSNR-Y −36.0 %")
-        assert "−20.0 % ± 0.0 against full size, −20.0 % ± 0.0 against the hull of full size and lanczos-x2" in hull
+        both = ": PSNR-Y −20.0 % ± 0.0, VMAF −20.0 % ± 0.0"
+        assert hull == f"hull of full size and our networks against full size, same preset{both}"
+        assert peers == f"the same against the hull of full size and lanczos-x2{both}"
+
+    def test_hulls_are_compared_in_each_metric(self, made_up: MadeUp, tmp_path: Path) -> None:
+        """VMAF-NEG as PSNR-Y, by its own curves; the first table of the report says what is saved."""
+        study = made_up(0.2)
+        twice = [
+            replace(
+                p, frames=tuple({**f, "vmaf_neg": 2 * f["psnr_y"] + (3 if p.method == "irn" else 0)} for f in p.frames)
+            )
+            for p in study.measurements
+        ]
+        study = replace(study, measurements=tuple(twice), metrics=("psnr_y", "vmaf_neg"))
+        psnr, neg = hull_savings(study, study.metrics)
+        assert (psnr.mean_against_full.mean, neg.mean_against_full.mean) == pytest.approx(
+            (-20, 100 * (0.8 / 2**0.5 - 1))
+        )
+        write_report(tmp_path, study)
+        page = (tmp_path / "report.html").read_text()
+        first = re.findall(r"<tr>.*?</tr>", page)
+        assert first[:2] == [
+            "<tr><th>clip</th><th>PSNR-Y</th><th>VMAF-NEG</th></tr>",
+            "<tr><td>clip0.mkv</td><td>−20.0 %</td><td>−43.4 %</td></tr>",
+        ]
+        assert page.index("What choosing saves") < page.index("Clip by clip")
+        section = page[page.index("<h2>Hull</h2>") :]
+        assert section.index("<h3>PSNR-Y</h3>") < section.index("<h3>VMAF-NEG</h3>")
+        assert {path.name for path in (tmp_path / "plots").glob("clip0.mkv-hull-*.svg")} == {
+            "clip0.mkv-hull-psnr_y.svg",
+            "clip0.mkv-hull-vmaf_neg.svg",
+        }
+        assert verdict(study)[3].endswith(": PSNR-Y −20.0 % ± 0.0, VMAF-NEG −43.4 % ± 0.0")
+
+    def test_same_preset_and_same_encoding_time(self, made_up: MadeUp, tmp_path: Path) -> None:
+        """Both comparisons in one study, which comes back whole; scale 1 is the same in both."""
+        slower = replace(made_up(0.25), settings={"codec": "h264", "preset": "by-scale"})
+        points = [
+            replace(p, cost=replace(p.cost, send=Stage(0.5, 1.5, 10**8))) if p.method == "irn" else p
+            for p in slower.measurements
+        ]
+        same = replace(made_up(0.2), settings={"codec": "h264", "preset": "medium"})
+        study = same.beside(replace(slower, measurements=tuple(points), notes=("a note",)))
+        write_results(tmp_path, study)
+        assert read_results(tmp_path) == study
+        write_report(tmp_path, study)
+        page = (tmp_path / "report.html").read_text()
+        section = page[page.index("What choosing saves") : page.index("Clip by clip")]
+        assert re.findall(r"<h3>(.*?)</h3>", section) == ["Same preset", "Same encoding time, presets by scale"]
+        assert re.findall(r"<td>mean</td><td>(.*?)</td>", section) == ["−20.0 % ± 0.0", "−25.0 % ± 0.0"]
+        assert re.findall(r"<tr><td>irn</td>(.*?)</tr>", section) == [
+            "<td>medium</td><td>250.0</td><td>1.00</td>",
+            "<td>slower</td><td>500.0</td><td>2.00</td>",
+        ]
+        assert section.count("<tr><td>full</td><td>medium</td><td>250.0</td><td>1.00</td></tr>") == 2
+        assert "a note" in page
+        hulls_told = [line for line in verdict(study) if line.startswith("hull")]
+        assert ["same preset: PSNR-Y −20.0" in hulls_told[0], "by scale: PSNR-Y −25.0" in hulls_told[1]] == [True, True]
+        found = json.loads((tmp_path / "conclusions.json").read_text())
+        hull = found["same_time"]["hulls"][0]
+        assert (found["preset"], hull["mean_against_full"]["mean"]) == ("medium", pytest.approx(-25))
+        presets = [
+            row["preset"] for row in csv.DictReader((tmp_path / "results.csv").open()) if row["clip"] == "clip0.mkv"
+        ]
+        assert (len(presets), presets.count("slower")) == (15 + 10, 10)  # of irn, and of Lanczos at scale 2
+
+    def test_a_clip_without_a_hull_leaves_no_mean(self, made_up: MadeUp) -> None:
+        study = made_up(0.2)
+        without = [p for p in study.measurements if (p.clip, p.method) != ("clip1.mkv", "full")]
+        (found,) = hull_savings(replace(study, measurements=tuple(without)), ("psnr_y",))
+        assert found.against_full == {
+            "clip0.mkv": pytest.approx(-20),
+            "clip1.mkv": None,
+            "clip2.mkv": pytest.approx(-20),
+        }
+        assert found.mean_against_full == Mean(None, None)
+
+    @pytest.mark.parametrize("clips", [1, 2, 3])
+    def test_confidence_from_three_clips_on(self, clips: int, made_up: MadeUp, tmp_path: Path) -> None:
+        """In the words, the report, and `conclusions.json`."""
+        study = made_up(0.2, clips=clips)
+        write_report(tmp_path, study)
+        rows = re.findall(r"<t[dh]>[^<]*± \d", (tmp_path / "report.html").read_text())
+        said = [line for line in verdict(study) if "±" in line]
+        found = json.loads((tmp_path / "conclusions.json").read_text())
+        margins = [one["rate"]["margin"] for one in found["rates"]]
+        margins += [one["mean_against_full"]["margin"] for one in found["hulls"]]
+        assert len(margins) == 2 * (2 + 2) + 2
+        if clips < 3:
+            assert (rows, said, set(margins)) == ([], [], {None})
+        else:
+            assert len(rows) > 4
+            assert len(said) == 4
+            assert margins == pytest.approx([0] * len(margins), abs=1e-6)
 
     def test_it_needs_no_network_and_trusts_no_name(self, made_up: MadeUp, tmp_path: Path) -> None:
         study = made_up(0.2, clips=1)
@@ -226,10 +322,12 @@ class TestBrowser:
         assert len(pictures) in (3, 6)  # the crops, at one rate or two
         assert all(pictures)
         titles = page.evaluate("[...document.querySelectorAll('.plot figcaption')].map(title => title.textContent)")
-        assert titles[:2] == ["moving.mp4: PSNR-Y over bit rate", "moving.mp4: what choosing the scale saves"]
-        assert len(titles) == 3 + len(pictures) // 3  # curves, hull, cost; over time at each rate
+        assert titles[:2] == ["moving.mp4: PSNR-Y over bit rate", "moving.mp4: PSNR-YUV over bit rate"]
+        assert titles[2] == "moving.mp4: what choosing the scale saves in PSNR-Y"
+        assert len(titles) == 5 + len(pictures) // 3  # curves and hulls, cost; over time at each rate
         headings = page.evaluate("[...document.querySelectorAll('h2')].map(h => h.textContent)")
-        assert headings[:4] == ["Clip by clip", "Bit rate at equal quality", "Crossovers", "Hull"]
+        assert headings[0] == "What choosing saves"
+        assert headings[1:5] == ["Clip by clip", "Bit rate at equal quality", "Crossovers", "Hull"]
 
     @pytest.mark.slow
     @pytest.mark.parametrize(("width", "scheme"), [(1400, "light"), (390, "dark"), (390, "light")])

@@ -71,6 +71,11 @@ def test_settings_in_the_words_of_each_program() -> None:
         "irn-send a.mp4 lr.mkv --model irn-h264-x4 --crf 20.5 --codec h265 --preset slow --tune grain --keyint 10 "
         "--pix-fmt yuv420p"
     )
+    by_scale = {"codec": "h264", "preset": "by-scale"}  # what irn-send has by itself, as medium is x264's
+    assert send_command(Method("full"), "a.mp4", by_scale, 20.0).endswith("-c:v libx264 -crf 20 lr.mkv")
+    assert send_command(Method("lanczos-x2"), "a.mp4", by_scale, 20.0) == (
+        "irn-send a.mp4 lr.mkv --model lanczos-x2 --crf 20"
+    )
     assert receive_command(Method("bicubic-x2", "RCAN_BIX2.pt"), "a.mp4") == (
         "irn-receive lr.mkv restored.mkv --source a.mp4 --codec ffv1 --upscaler rcan --weights RCAN_BIX2.pt"
     )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+import re
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,33 @@ def test_crossovers_go_from_the_finer_scale_to_the_coarser(tmp_path: Path, capsy
     assert main(["hull", str(path)]) == 0
     crossings = [line.split() for line in capsys.readouterr().out.split("crossover")[1].splitlines() if "a.mkv" in line]
     assert [line[1:3] for line in crossings] == [["x1", "x1.5"]]
+
+
+def test_vmaf_neg_is_a_table_more(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Lines that were there stay as they are; the hull is that of its own curves."""
+    small = curve(0.2, qualities=(26, 28, 30, 32, 34))
+    curves = {bdrate.FULL: curve(), "x2": small}
+    path = tmp_path / "curves.json"
+    path.write_text(json.dumps(bdrate.as_json({"a.mkv": curves}, [], [], bdrate.FULL)))
+    assert main(["hull", str(path)]) == 0
+    before = capsys.readouterr().out
+    assert main(["hull", str(path), "--vmaf-neg"]) == 2
+    assert "bdrate --vmaf-neg" in capsys.readouterr().err
+    seen = {bdrate.FULL: curve(), "x2": [replace(p, psnr_y=p.psnr_y + 4) for p in small]}
+    both = {
+        name: [replace(p, vmaf_neg=q.psnr_y) for p, q in zip(points, seen[name], strict=True)]
+        for name, points in curves.items()
+    }
+    path.write_text(json.dumps(bdrate.as_json({"a.mkv": both}, [], [], bdrate.FULL)))
+    assert main(["hull", str(path), "--vmaf-neg"]) == 0
+    after = capsys.readouterr().out
+    assert after.startswith(before)
+    lines = [re.split(r"  +", line) for line in after[len(before) :].strip().splitlines()]
+    assert lines == [
+        ["clip", "hull, VMAF-NEG", "full size best", "x2 best"],
+        ["a.mkv", "\u221280.0 %", "0 %", "100 %"],  # a quarter of the rate, less a fifth
+        ["mean", "\u221280.0 %"],
+    ]
 
 
 def test_a_curve_may_come_in_parts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

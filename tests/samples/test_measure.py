@@ -17,7 +17,7 @@ from irn_video.codecs.reading.reader import VideoReader
 from irn_video.pipeline.system.opencv import cv2
 
 import measure
-from measure import bdrate, perceptual, rates, stages, tuning
+from measure import bdrate, perceptual, presets, rates, stages, tuning
 from measure.__main__ import MEASUREMENTS, main
 from measure.clips import moving_clip
 from measure.panels import GAP, STRIP, worst_place, write_panels
@@ -54,6 +54,43 @@ class TestAtRate:
             rates.at_rate(wanted, lambda crf: RatePoint(crf, round(1e5 * 2 ** (-crf / 6)), 1, 1, 1), start=23)
 
 
+class TestPresets:
+    def test_time_and_bits_are_means_over_clips(self) -> None:
+        """Time against medium at full size, bits against medium at the same scale."""
+
+        def made(clip: str, scale: float, preset: str, seconds: float, size: float) -> list[presets.Encode]:
+            rates = [(30, round(1e6 * size)), (24, round(2e6 * size))]
+            return [presets.Encode(clip, scale, preset, crf, seconds, 3 * seconds, b, 60 - crf) for crf, b in rates]
+
+        encodes = [
+            one
+            for clip, slower in (("a", 2.0), ("b", 8.0))
+            for one in (
+                *made(clip, 1, "medium", 4, 1),
+                *made(clip, 2, "medium", 1, 0.5),
+                *made(clip, 2, "slow", slower, 0.4),
+            )
+        ]
+        assert presets.share_of_full(encodes, (2, "slow"), "cpu_seconds") == pytest.approx(1)  # of 0.5 and 2
+        assert presets.share_of_full(encodes, (2, "medium"), "seconds") == pytest.approx(0.25)
+        assert presets.saved(encodes, (2, "slow")) == pytest.approx(-20)
+        assert presets.saved(encodes, (2, "medium")) == pytest.approx(0)
+
+    def test_the_command(self, clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        path = tmp_path / "presets.json"
+        options = ["--scale", "1.5,4", "--preset", "ultrafast", "--crf", "24,36", "--frames", "3", "--repeat", "2"]
+        assert main(["presets", str(clip), *options, "--json", str(path)]) == 0
+        lines = capsys.readouterr().out.splitlines()
+        assert [line.split("  ")[0] for line in lines[1:6]] == [
+            *("1, medium", "1.5, medium", "1.5, ultrafast", "4, medium", "4, ultrafast"),
+        ]
+        encodes = json.loads(path.read_text())["encodes"]
+        assert [one["crf"] for one in encodes] == [24, 36, 21, 33, 21, 33, 12, 24, 12, 24]
+        assert all(min(one["cpu_seconds"], one["seconds"], one["bytes"]) > 0 for one in encodes)
+        for bad in (["--scale", "3"], ["--preset", "warp"], ["--crf", "24"]):
+            assert main(["presets", str(clip), *bad]) == 2
+
+
 class TestOnARealClip:
     def test_points_behave(self, clip: Path, tmp_path: Path) -> None:
         fine, coarse = (rates.full_size(clip, crf, tmp_path, 6) for crf in (18, 34))
@@ -70,12 +107,18 @@ class TestOnARealClip:
     def test_the_table_command(self, clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         path = tmp_path / "table.json"
         options = ["--crf", "14,20,26", "--full", "24,36,48", "--frames", "4", "--json", str(path), "--markdown"]
+        options.append("--vmaf-neg")
         assert main(["bdrate", str(clip), "--model", "bicubic-x2", *options]) == 0
         written = json.loads(path.read_text())
         row = written["comparisons"][0]
         assert set(written["curves"]["moving.mkv"]) == {"full size", "lanczos-x2", "bicubic-x2"}
         assert row["peer_y"] == pytest.approx(written["means"]["bicubic-x2"]["peer_y"])
         assert f"| moving.mkv | {row['peer_y']:+.1f} %" in capsys.readouterr().out.replace("\N{MINUS SIGN}", "-")
+        for points in written["curves"]["moving.mkv"].values():
+            qualities = [point["vmaf_neg"] for point in points]
+            assert 100 >= qualities[0] > qualities[1] > qualities[2] >= 0
+        assert main(["hull", str(path), "--vmaf-neg"]) == 0
+        assert "hull, VMAF-NEG" in capsys.readouterr().out
 
     @pytest.mark.parametrize("bad", ["18,22", "a,b,c", "10,20,60"])
     def test_the_table_command_checks_its_lists(self, clip: Path, bad: str) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from irn_video.codecs.encoders import EncoderSettings
 from irn_video.codecs.errors import UnreadableVideo
 from irn_video.codecs.picture import Picture
 from irn_video.codecs.reading.reader import VideoReader
@@ -17,6 +18,7 @@ from irn_video.sender import SendOptions, send
 from irn_video.sender.search.checking import scores_of_sent
 from irn_video.sender.search.sample import SampleSize, read_sample
 from irn_video.sender.search.scores import scores_of
+from irn_video.sender.search.trial import Trials
 from irn_video.sender.sending import verify
 
 RATE = 25
@@ -117,6 +119,17 @@ def test_what_was_sent_is_measured_by_time(film: Path, tmp_path: Path, options: 
     measured = [frame.error.psnr()["psnr_y"] for frame in frames]
     judged = [round(sample.times[index] * RATE) for index in sample.judged]
     assert found == {"psnr_y": pytest.approx(statistics.fmean(measured[index] or 0 for index in judged), abs=0.01)}
+
+
+@pytest.mark.parametrize(("scale", "preset"), [(1, "medium"), (2, "slower")])
+def test_trials_are_coded_as_the_clip_will_be(film: Path, tmp_path: Path, scale: int, preset: str) -> None:
+    """Each way with the preset of its scale, unless one is named."""
+    sample, way = read_sample(film, SIZE, SendOptions()), Rescaler.load(f"lanczos-x{scale}")
+    rates = {
+        name: Trials(sample, EncoderSettings(preset=name), ("psnr_y",), tmp_path).measure(way, 26).kbps
+        for name in (None, preset, "veryfast")
+    }
+    assert rates[None] == rates[preset] != rates["veryfast"]
 
 
 def test_scores(film: Path, tmp_path: Path) -> None:
