@@ -26,6 +26,8 @@ from measure.rates import RatePoint
 from measure.tables import percent, table
 
 Curves = Mapping[str, Sequence[RatePoint]]
+_LEVELS = (60.0, 75.0, 90.0)
+"""VMAF-NEG of a thin line, of a good stream and of one that is hard to tell from the source."""
 
 
 def read_curves(path: Path) -> dict[str, dict[str, list[RatePoint]]]:
@@ -98,9 +100,27 @@ def vmaf_neg_table(curves: Mapping[str, Curves], *, markdown: bool) -> str:
     return table(rows, markdown=markdown)
 
 
+def levels_table(curves: Mapping[str, Curves], levels: Sequence[float], *, markdown: bool) -> str:
+    """One row per clip: at each VMAF-NEG the cheapest way, and what it saves against full size."""
+    rows = [["clip", *(f"VMAF-NEG {level:g}" for level in levels)]]
+    for clip, by_model in curves.items():
+        own = {name: curve(points, "vmaf_neg").log_rates(np.array(levels)) for name, points in by_model.items()}
+        found = ({name: float(rates[at]) for name, rates in own.items()} for at in range(len(levels)))
+        rows.append([clip, *map(_cheapest, found)])
+    return table(rows, markdown=markdown)
+
+
+def _cheapest(rates: Mapping[str, float]) -> str:
+    """In words; `rates` are logarithms, infinite where a way does not reach."""
+    if not np.isfinite(rates[FULL]):
+        return "–"
+    best = min(rates, key=rates.__getitem__)
+    return f"{percent(100 * float(np.expm1(rates[best] - rates[FULL])))} ({best})"
+
+
 @click.command()
 @click.argument("paths", metavar="CURVES.json...", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--vmaf-neg", is_flag=True, help="The hull by VMAF-NEG too.")
+@click.option("--vmaf-neg", is_flag=True, help="The hull by VMAF-NEG too, and what is saved at 60, 75 and 90.")
 @markdown_option
 def command(paths: tuple[Path, ...], vmaf_neg: bool, markdown: bool) -> None:
     """Which scale at which quality: hull over scales and crossovers, from the curves in all files together."""
@@ -112,3 +132,4 @@ def command(paths: tuple[Path, ...], vmaf_neg: bool, markdown: bool) -> None:
     click.echo(hull_tables(merged, markdown=markdown))
     if vmaf_neg:
         click.echo("\n" + vmaf_neg_table(merged, markdown=markdown))
+        click.echo("\n" + levels_table(merged, _LEVELS, markdown=markdown))

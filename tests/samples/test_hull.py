@@ -75,12 +75,27 @@ def test_vmaf_neg_is_a_table_more(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert main(["hull", str(path), "--vmaf-neg"]) == 0
     after = capsys.readouterr().out
     assert after.startswith(before)
-    lines = [re.split(r"  +", line) for line in after[len(before) :].strip().splitlines()]
+    hulls, levels = after[len(before) :].strip().split("\n\n")
+    assert [re.split(r"  +", line)[1:] for line in levels.splitlines()] == [
+        ["VMAF-NEG 60", "VMAF-NEG 75", "VMAF-NEG 90"],
+        ["–", "–", "–"],  # no curve reaches so high
+    ]
+    lines = [re.split(r"  +", line) for line in hulls.splitlines()]
     assert lines == [
         ["clip", "hull, VMAF-NEG", "full size best", "x2 best"],
         ["a.mkv", "\u221280.0 %", "0 %", "100 %"],  # a quarter of the rate, less a fifth
         ["mean", "\u221280.0 %"],
     ]
+
+
+def test_the_best_way_at_levels_of_quality() -> None:
+    def points(factor: float, best: float) -> list[RatePoint]:
+        qualities = (50, 60, 70, 80, best)
+        return [RatePoint(0, 0, factor * 2 ** (q / 10), q, q, vmaf_neg=q) for q in qualities]
+
+    curves = {"a.mkv": {bdrate.FULL: points(1, 95), "x1": points(0.9, 95), "x2": points(0.7, 85)}}
+    lines = hull.levels_table(curves, (60, 75, 90, 99), markdown=True).splitlines()
+    assert lines[2] == "| a.mkv | −30.0 % (x2) | −30.0 % (x2) | −10.0 % (x1) | – |"
 
 
 def test_a_curve_may_come_in_parts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
