@@ -305,7 +305,6 @@ class TestDryRun:
             assert entry["bytes"] == pytest.approx(sent["stream"]["file_bytes"], rel=0.25)  # headers weigh much here
             assert (entry["model"], entry["width"]) == ("irn-h264-x2", sent["stream"]["width"])
 
-
     def test_it_says_the_preset_of_the_scale(self, run: Any, moving: Path) -> None:
         done = run("send", moving, "--model", "lanczos-x4", "--frames", 2, "--dry-run", "--json")
         assert json.loads(done.out)[0]["preset"] == "veryslow"
