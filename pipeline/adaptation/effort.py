@@ -20,7 +20,7 @@ class Effort:
     """How much of the pictures is looked at, and how long.
 
     Attributes:
-        side: of a square in a picture, in cells of 2×2 LR samples.
+        side: of a square in a picture, in cells of the network.
         cells: of a picture, on average: so many pictures are taken, at random.
         most: of these parts in a group of pictures, so that memory is bounded.
         solved: of these say what the last layer should be, at most, in cells.
