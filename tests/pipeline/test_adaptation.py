@@ -22,6 +22,7 @@ from irn_video.codecs.errors import BadOption, BadUpdate
 from irn_video.codecs.picture import Picture
 from irn_video.codecs.reading.card_search import find_card
 from irn_video.codecs.reading.reader import VideoReader
+from irn_video.codecs.scales import SCALES
 from irn_video.pipeline.adaptation.effort import EFFORTS, Budget
 from irn_video.pipeline.adaptation.equations import Equations, best_layer, change_of
 from irn_video.pipeline.adaptation.gradient import (
@@ -34,16 +35,19 @@ from irn_video.pipeline.adaptation.gradient import (
     predicted,
 )
 from irn_video.pipeline.adaptation.parts import Part
+from irn_video.pipeline.adaptation.pricing import importance_of
 from irn_video.pipeline.adaptation.tuner import Tuner
 from irn_video.pipeline.engine.device import choose_device
 from irn_video.pipeline.engine.packed import PackedRescaler
 from irn_video.pipeline.engine.rescaler import Rescaler
+from irn_video.pipeline.engine.torch_engine import TorchEngine
 from irn_video.pipeline.network import CodecAwareRescaler
 from irn_video.pipeline.network.constants import DETAIL, PACKED
 from irn_video.pipeline.network.packed import pack, unpack
+from irn_video.pipeline.network.spec import NetworkSpec
 from irn_video.pipeline.planes import Samples, to_planes
 from irn_video.pipeline.restoring import restoration_of
-from irn_video.pipeline.zoo.card import arrays_of
+from irn_video.pipeline.zoo.card import ModelCard, Weights, arrays_of
 from irn_video.pipeline.zoo.tuned import gains_of, kernels_of, tuned_network, with_hidden
 from irn_video.pipeline.zoo.weight_update import LARGEST, MAX_EXPONENT, HiddenLayers, LastLayer, WeightUpdate
 from irn_video.receiver import ReceiveOptions, receive
@@ -559,12 +563,20 @@ class TestFullSize:
         assert [frame.error.psnr()["psnr_y"] for frame in report.frames] == psnr(plain, source, tmp_path)
 
 
-@pytest.mark.parametrize("model", ["irn-h264-x1", "irn-h264-x1.5", "irn-h264-x2", "irn-h264-x4"])
-def test_what_the_network_should_say_restores_the_source(model: str, clips: Any, tmp_path: Path) -> None:
+def untrained(scale: float) -> PackedRescaler:
+    """A network of a scale, whether or not there are weights for it."""
+    spec = NetworkSpec("codec-aware", scale=scale, width=WIDTH, depth=1)
+    card = ModelCard("untrained", spec, "", "", "", "", "", 0, 0, 0.0)
+    torch.manual_seed(1)
+    weights = Weights(card, arrays_of(spec.build().state_dict()), "")
+    return PackedRescaler(weights, TorchEngine.of(weights, choose_device("cpu", "fp32")))
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_what_the_network_should_say_restores_the_source(scale: float, clips: Any, tmp_path: Path) -> None:
     """Whatever the scale, and where cells and frames end: said by the network, it gives the frame that was shrunk."""
     path = clips.make(tmp_path / "x.mkv", "-c:v", "ffv1", "-pix_fmt", "yuv420p", size="90x58", frames=1)
-    (picture,), rescaler = clips.read(path), Rescaler.load(model, device="cpu")
-    assert isinstance(rescaler, PackedRescaler)
+    (picture,), rescaler = clips.read(path), untrained(scale)
     tuner, network = Tuner(rescaler, EFFORTS["best"]), rescaler.network
     tuner.remember(picture)
     remembered = tuner._waiting[0]
@@ -583,6 +595,21 @@ def test_what_the_network_should_say_restores_the_source(model: str, clips: Any,
     beyond = (0, -width % network.fold, 0, -height % network.fold)
     seen = network.cells(F.pad(there, beyond, mode="replicate"))
     assert torch.allclose(sample.cells.float(), seen, atol=0.02)
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_what_an_error_of_each_output_is_worth(scale: float) -> None:
+    """White noise in one output after another, through the way back of the network."""
+    network, chance = untrained(scale).network, torch.Generator().manual_seed(1)
+    importance, corrected = importance_of(network), PACKED * network.fold**2
+    assert len(importance) == network.restorer.last.out_channels
+    for output, expected in enumerate(importance):
+        wrong = torch.zeros(1, len(importance), 40, 40)
+        wrong[:, output] = torch.randn(40, 40, generator=chance)
+        with torch.no_grad():
+            hr = network.upscale(F.pixel_shuffle(wrong[:, :corrected], network.fold), wrong[:, corrected:])
+        found = hr.square() * torch.tensor([1, 1, 1, 1, 0.25, 0.25])[:, None, None]
+        assert float(found.sum() / wrong.square().sum()) == pytest.approx(expected, rel=0.15)
 
 
 @given(st.integers(1, 700), st.integers(1, 700), st.sampled_from([96, 128]))
