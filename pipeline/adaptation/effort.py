@@ -20,11 +20,11 @@ class Effort:
     """How much of the pictures is looked at, and how long.
 
     Attributes:
-        side: of a square in a picture, in cells of 2×2 LR samples.
+        side: of a square in a picture, in cells of the network.
         cells: of a picture, on average: so many pictures are taken, at random.
         most: of these parts in a group of pictures, so that memory is bounded.
         solved: of these say what the last layer should be, at most, in cells.
-        steps: of gradient descent in a round, for each picture of a group.
+        steps: of descent in a round, for each picture of a group; some in any case.
         ranks: of the mixing of the hidden layers, one after the other; 0 for gains and shifts alone.
         rounds: for each of these, as long as one brings something.
         seconds: for all of these, for each group of pictures.

@@ -14,7 +14,7 @@ _HALO = 8  # cells around it, which the network sees and whose own results are n
 
 @dataclass(frozen=True)
 class Part:
-    """A part of a picture, in cells of 2×2 LR samples, with a halo; `inner` is where it lies without that."""
+    """A part of a picture, in cells of a network, with a halo; `inner` is where it lies without that."""
 
     rows: slice
     columns: slice

@@ -6,15 +6,17 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import torch
+import torch.nn.functional as F
 from irn_video.pipeline.adaptation.equations import Matrix
 from irn_video.pipeline.network import CodecAwareRescaler
 from irn_video.pipeline.network.constants import DETAIL, LUMA, PACKED
-from irn_video.pipeline.network.packed import error_weights
 from irn_video.pipeline.quality.entries import TunedGroup
 from irn_video.pipeline.zoo.weight_update import Arrays, WeightUpdate
 
 _SMALLEST = 1e-3  # part of an error that an estimate may leave
 _CHROMA = 0.25  # what squared error of chroma counts
+_AROUND = 4  # cells on each side of one that its results reach
 LEVELS = 255
 """Luma levels that a sample of 1 stands for, in which prices are told."""
 
@@ -83,10 +85,14 @@ def value_of(candidate: Candidate) -> float:
 
 
 def importance_of(network: CodecAwareRescaler) -> Matrix:
-    """What the squared error of each output is worth: by the samples of the HR picture it is spread over, and plane."""
-    channels = PACKED * network.multiple**2
-    samples = network.multiple**2 * np.array((LUMA, _CHROMA, _CHROMA))  # of each plane in a place
-    importance: Matrix = error_weights(channels).double().numpy() @ samples
+    """What the squared error of each output is worth: that of the HR picture where it is wrong by 1, by plane."""
+    outputs, middle, corrected = network.restorer.last.out_channels, _AROUND, PACKED * network.fold**2
+    said = torch.zeros(outputs, outputs, 2 * middle + 1, 2 * middle + 1, device=network.restorer.last.weight.device)
+    said[:, :, middle, middle] = torch.eye(outputs)
+    with torch.no_grad():
+        hr = network.upscale(F.pixel_shuffle(said[:, :corrected], network.fold), said[:, corrected:])
+    of_planes = np.repeat((1.0, _CHROMA), (LUMA, PACKED - LUMA))
+    importance: Matrix = hr.square().sum((2, 3)).double().cpu().numpy() @ of_planes
     return importance
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from fractions import Fraction
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -18,12 +19,12 @@ from irn_video.codecs.errors import BadOption
 from irn_video.codecs.picture import ColorSpec, Layout, Picture
 from irn_video.codecs.reading.frame_data import mean_qp
 from irn_video.codecs.reading.pixels import unpacker
-from irn_video.codecs.scales import enlarged, lr_multiple_of, multiple_of
+from irn_video.codecs.scales import enlarged
 from irn_video.codecs.writing.coarser import CodedGroup
 from irn_video.codecs.writing.roundtrip import h264_decoder
 from irn_video.pipeline.adaptation.effort import Budget, Effort
 from irn_video.pipeline.adaptation.equations import Equations, Matrix, best_layer, change_of
-from irn_video.pipeline.adaptation.gradient import Change, Sample, error, fine_tuned, of_lower_rank
+from irn_video.pipeline.adaptation.gradient import Change, Sample, error, fine_tuned, of_lower_rank, preconditioner
 from irn_video.pipeline.adaptation.parts import Part, Remembered
 from irn_video.pipeline.adaptation.pricing import LEVELS, NOTHING, Candidate, Pricing, importance_of, value_of
 from irn_video.pipeline.engine.packed import PackedRescaler
@@ -38,6 +39,8 @@ from irn_video.pipeline.zoo.tuned import tuned_network
 from irn_video.pipeline.zoo.weight_update import HiddenLayers, WeightUpdate
 from torch import Tensor
 
+Kind = TypeVar("Kind")
+
 _LONGEST = 1000  # pictures of a group after which no more are kept, so that memory is bounded
 _SPARSE = 2  # of cells that lie beside or below each other, one tells nearly all
 # Squared error, in luma levels of HR samples, that a bit of video saves at quantiser 12 and scale 1, where that cannot
@@ -45,8 +48,9 @@ _SPARSE = 2  # of cells that lie beside or below each other, one tells nearly al
 # rate–distortion optimisation, that is.
 _PRICE = 4.0
 _THRIFTS = (8.0, 2.0)  # more is asked of each weight, since what is found in some cells holds for others in part
-_HELD_OUT = 6  # one of so many samples judges what the others have found
-_EXPONENTS = (7, 8)  # steps of the gains of 1/32 and 1/64
+_FEWEST = 12  # steps of gradient descent in a round
+_HELD_OUT = 6
+_EXPONENTS = (8, 7, 6, 5, 4)  # steps of the gains of 1/64, then coarser ones
 _LEAST = 0.002  # of a group's bits that a round must save, or it is the last one of its rank
 _AROUND = 9  # samples across: what differs from their mean is fine
 
@@ -60,13 +64,18 @@ class Tuner:
         budget: of each group of pictures.
 
     Raises:
-        BadOption: only codec-aware networks that shrink have a layer to tune.
+        BadOption: only codec-aware networks are tuned.
     """
 
     def __init__(self, rescaler: Rescaler, effort: Effort, budget: Budget | None = None) -> None:
-        if not isinstance(rescaler, PackedRescaler) or rescaler.scale not in (2, 4):
-            raise BadOption(f"{rescaler.name} cannot be tuned to a clip", hint="use irn-h264-x2, -base or -x4")
+        if not isinstance(rescaler, PackedRescaler):
+            raise BadOption(
+                f"{rescaler.name} cannot be tuned to a clip", hint="use a network made for H.264, such as irn-h264-x2"
+            )
         self._rescaler, self._effort, self._budget = rescaler, effort, budget or Budget()
+        self._cell = 2 * rescaler.network.fold  # LR samples along a side
+        self._importance = importance_of(rescaler.network)
+        self._toward: Tensor | None = None  # as the first group tells: it hardly depends on the pictures
         self._waiting: deque[Remembered | None] = deque()
         self._chance, self._owed = random.Random(0), 0.0
         self._parts: list[Part] = []  # to come next, so that all places are looked at alike
@@ -75,9 +84,9 @@ class Tuner:
 
     def remember(self, picture: Picture) -> None:
         """Keep a part of a picture of the source, or nothing of it; all come here or are skipped, in display order."""
-        step, side = multiple_of(self._rescaler.scale), self._effort.side
-        height, width = (length // step for length in self._rescaler.padded(picture.height, picture.width))
-        parts = Part.all(height, width, side)
+        cell = enlarged(self._cell, self._rescaler.scale)
+        height, width = (-(-length // cell) for length in (picture.height, picture.width))
+        parts = Part.all(height, width, self._effort.side)
         # Evenly, so that a short group is not left without, and at random, so that no type of picture is.
         self._owed = min(1.0, self._owed + self._effort.cells * len(parts) / (height * width))
         if self._chance.random() >= self._owed or len(self._waiting) > _LONGEST:
@@ -89,7 +98,7 @@ class Tuner:
         part = self._parts.pop()
         # The colour matrix of a picture without tags depends on its height, so nothing is converted after the cut.
         carried = convert(picture, self._rescaler.carried(Samples.of(picture), picture.height))
-        self._waiting.append((part.of(carried, step), part))
+        self._waiting.append((part.of(carried, cell), part))
 
     def skip(self) -> None:
         """Keep nothing of a picture."""
@@ -106,11 +115,10 @@ class Tuner:
         with _all_cores():
             quantisers, cells, samples = self._samples(group, remembered)
             price = self._price(group, coarser, remembered, samples, cells, sum(quantisers) / len(quantisers))
-            importance = importance_of(self._rescaler.network)
-            pricing = Pricing(self._rescaler.weights.arrays, importance, cells, price, self._budget.of(group))
+            pricing = Pricing(self._rescaler.weights.arrays, self._importance, cells, price, self._budget.of(group))
             best, untuned = NOTHING, None
             if samples:
-                general = error(self._rescaler.network, samples[::_HELD_OUT], self._rescaler.device)
+                general = error(self._rescaler.network, _held_out(samples), self._rescaler.device)
                 untuned = float(general @ pricing.importance) * cells
                 best = self._best(samples, general, pricing, len(quantisers), _LEAST * price * 8 * group.bytes)
         self._last = best.update
@@ -121,7 +129,7 @@ class Tuner:
         self, samples: Sequence[Sample], general: Matrix, pricing: Pricing, frames: int, least: float
     ) -> Candidate:
         """Hidden layers, then the last one; see `_hidden`."""
-        hidden = self._hidden(samples, general, pricing, math.ceil(self._effort.steps * frames), least)
+        hidden = self._hidden(samples, general, pricing, max(_FEWEST, math.ceil(self._effort.steps * frames)), least)
         whole = self._with_last_layer(hidden.update, samples, pricing)
         return replace(whole, gain=hidden.gain + whole.gain)
 
@@ -140,7 +148,7 @@ class Tuner:
         quantisers, cells, samples = [], 0, []
         for index, picture in enumerate(_decoded(group)):
             quantisers.append(QP_CENTRE if picture.qp is None else picture.qp)
-            cells += picture.height * picture.width // 4
+            cells += -(-picture.height // self._cell) * -(-picture.width // self._cell)
             if index in remembered:
                 samples.append(self._sample(picture, *remembered[index]))
         return quantisers, cells, samples
@@ -158,10 +166,10 @@ class Tuner:
         usual = self._rescaler.scale**2 / (LEVELS * DETAIL) ** 2 * 2 ** ((qp - 12) / 3)
         if coarser is not None and (bits := 8 * (group.bytes - coarser.bytes)) > 0 and samples:
             network, device = self._rescaler.network, self._rescaler.device
-            some = dict(list(remembered.items())[::_HELD_OUT])
+            some = dict(_held_out(list(remembered.items())))
             errors = [
-                float(error(network, part, device) @ importance_of(network))
-                for part in (self._samples(coarser, some)[2], samples[::_HELD_OUT])
+                float(error(network, part, device) @ self._importance)
+                for part in (self._samples(coarser, some)[2], _held_out(samples))
             ]
             if errors[0] > errors[1]:
                 self._price_of_bit = (errors[0] - errors[1]) * cells / bits / usual
@@ -180,7 +188,8 @@ class Tuner:
             least: that a round should gain.
         """
         device, effort = self._rescaler.device, self._effort
-        held_out, seen = samples[::_HELD_OUT], [s for index, s in enumerate(samples) if index % _HELD_OUT]
+        held_out = _held_out(samples)
+        seen = [sample for sample in samples if not any(sample is other for other in held_out)]
 
         def candidate(hidden: HiddenLayers | None) -> Candidate:
             update = WeightUpdate(hidden)
@@ -191,13 +200,12 @@ class Tuner:
         change: Change | None = best.update.hidden.change if best.update.hidden is not None else None
 
         def gain_of(change: Change) -> float:
-            return candidate(HiddenLayers.nearest(*change, _EXPONENTS[-1])).gain
+            return candidate(HiddenLayers.nearest(*change, _EXPONENTS[0])).gain
 
         for rank in effort.ranks if seen else ():
             change = self._rounds(change, rank, seen, pricing, steps, least, gain_of)
-            ranks = sorted({rank, rank // 2})
-            tried = [HiddenLayers.nearest(*of_lower_rank(change, r), e) for r in ranks for e in _EXPONENTS]
-            best = max(best, *(candidate(hidden) for hidden in tried), key=value_of)
+            for lower in sorted({rank, rank // 2}):
+                best = max(best, _in_steps(of_lower_rank(change, lower), candidate), key=value_of)
         return best
 
     def _rounds(
@@ -212,10 +220,13 @@ class Tuner:
     ) -> Change:
         """Go on from a change, with a mixing of this rank, as long as a round gains enough and there is time."""
         effort, rescaler = self._effort, self._rescaler
+        if self._toward is None:
+            self._toward = preconditioner(rescaler.network, samples, pricing.importance, self._chance)
+        toward = self._toward
         gained, until = -math.inf, time.monotonic() + effort.seconds / len(effort.ranks)
         for further in reversed(range(effort.rounds)):
             change = fine_tuned(
-                *(rescaler.network, change, rank, samples, pricing.importance),
+                *(rescaler.network, change, rank, samples, pricing.importance, toward),
                 steps=steps,
                 seconds=until - time.monotonic(),
                 device=rescaler.device,
@@ -259,15 +270,26 @@ class Tuner:
     def _sample(self, arrived: Picture, original: Picture, part: Part) -> Sample:
         network, scale, device = self._rescaler.network, self._rescaler.scale, self._rescaler.device
         with torch.inference_mode():
-            lr = pack(*to_planes(part.of(arrived, lr_multiple_of(scale)), device.torch_device))
+            lr = pack(*to_planes(part.of(arrived, self._cell), device.torch_device))
             height, width = (enlarged(2 * length, scale) for length in lr.shape[2:])
             clean, latent = network.downscale(self._packed(original, height, width))
-            wanted = torch.cat((clean - lr, latent), 1)[0] / DETAIL
-            cells, fine = network.cells(lr), _fine_luma(clean)[0] / DETAIL
+            corrections, fine = (self._cells(samples) / DETAIL for samples in (clean - lr, _fine_luma(clean)))
+            wanted = torch.cat((corrections, latent / DETAIL), 1) if latent.shape[1] else corrections
+            cells = network.cells(self._whole(lr))
         quantiser = torch.tensor([0.0 if arrived.qp is None else arrived.qp], device=lr.device)
         # Clones, since what was made in inference mode has no gradients.
         seen = cells.half().clone(memory_format=torch.channels_last)
-        return Sample(seen, wanted.half().clone(), fine.half().clone(), quantiser, part.inner)
+        return Sample(seen, wanted[0].half().clone(), fine[0].half().clone(), quantiser, part.inner)
+
+    def _whole(self, packed: Tensor) -> Tensor:
+        """With edges repeated up to whole cells, as the receiver sees them."""
+        height, width = packed.shape[2:]
+        fold = self._rescaler.network.fold
+        return F.pad(packed, (0, -width % fold, 0, -height % fold), mode="replicate")
+
+    def _cells(self, packed: Tensor) -> Tensor:
+        """(N, some, h, w) → (N, some·fold², h / fold, w / fold)."""
+        return F.pixel_unshuffle(self._whole(packed), self._rescaler.network.fold)
 
     def _packed(self, picture: Picture, height: int, width: int) -> Tensor:
         """A part of the source, which is 4:2:0, padded to this size; (1, 6, height / 2, width / 2)."""
@@ -290,6 +312,22 @@ class Tuner:
         seen = torch.stack([tap[some] for tap in taps], 1).flatten(2).flatten(0, 1)
         seen = torch.cat((seen, seen.new_ones(1, seen.shape[1])))
         return Equations.of(seen, *((target - said)[some].flatten(1) for target in targets))
+
+
+def _in_steps(change: Change, candidate: Callable[[HiddenLayers], Candidate]) -> Candidate:
+    """The best of a change in coarser and coarser steps, until these are worth less."""
+    best = candidate(HiddenLayers.nearest(*change, _EXPONENTS[0]))
+    for exponent in _EXPONENTS[1:]:
+        coarser = candidate(HiddenLayers.nearest(*change, exponent))
+        if coarser.value < best.value:
+            break
+        best = coarser
+    return best
+
+
+def _held_out(parts: Sequence[Kind]) -> Sequence[Kind]:
+    """One of so many, which judge what the others have found; not the first, since a keyframe gains unlike others."""
+    return parts[min(_HELD_OUT // 2, len(parts) - 1) :: _HELD_OUT]
 
 
 def _fine_luma(lr: Tensor) -> Tensor:

@@ -51,8 +51,8 @@ class Method:
         name, at, effort = text.rpartition("@")
         if at and effort in EFFORTS:
             method = cls(_SHORT.get(name, name), None, effort)
-            if method.weights is None or method.scale == 1:
-                raise BadOption(f"{text}: only networks that shrink are tuned to a clip", hint="irn-h264-x2@fast")
+            if method.weights is None or read_card(method.weights).network.family != "codec-aware":
+                raise BadOption(f"{text}: only networks made for H.264 are tuned to a clip", hint="irn-h264-x2@fast")
             return method
         sender, plus, upscaler = text.rpartition("+")
         if not plus or not _is_upscaler(upscaler):

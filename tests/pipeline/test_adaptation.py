@@ -14,6 +14,7 @@ import av
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from irn_video.codecs.bitstream.sei import UPDATE_UUID, find_payloads, with_zeros, without_zeros
@@ -21,18 +22,33 @@ from irn_video.codecs.errors import BadOption, BadUpdate
 from irn_video.codecs.picture import Picture
 from irn_video.codecs.reading.card_search import find_card
 from irn_video.codecs.reading.reader import VideoReader
+from irn_video.codecs.scales import SCALES
 from irn_video.pipeline.adaptation.effort import EFFORTS, Budget
 from irn_video.pipeline.adaptation.equations import Equations, best_layer, change_of
-from irn_video.pipeline.adaptation.gradient import Change, Sample, error, fine_tuned, of_lower_rank, predicted
+from irn_video.pipeline.adaptation.gradient import (
+    Change,
+    Sample,
+    error,
+    fine_tuned,
+    of_lower_rank,
+    preconditioner,
+    predicted,
+)
 from irn_video.pipeline.adaptation.parts import Part
+from irn_video.pipeline.adaptation.pricing import importance_of
 from irn_video.pipeline.adaptation.tuner import Tuner
 from irn_video.pipeline.engine.device import choose_device
 from irn_video.pipeline.engine.packed import PackedRescaler
 from irn_video.pipeline.engine.rescaler import Rescaler
+from irn_video.pipeline.engine.torch_engine import TorchEngine
 from irn_video.pipeline.network import CodecAwareRescaler
+from irn_video.pipeline.network.constants import DETAIL, PACKED
+from irn_video.pipeline.network.packed import pack, unpack
+from irn_video.pipeline.network.spec import NetworkSpec
+from irn_video.pipeline.planes import Samples, to_planes
 from irn_video.pipeline.restoring import restoration_of
-from irn_video.pipeline.zoo.card import arrays_of
-from irn_video.pipeline.zoo.tuned import gains_of, kernels_of, tuned_network
+from irn_video.pipeline.zoo.card import ModelCard, Weights, arrays_of
+from irn_video.pipeline.zoo.tuned import gains_of, kernels_of, tuned_network, with_hidden
 from irn_video.pipeline.zoo.weight_update import LARGEST, MAX_EXPONENT, HiddenLayers, LastLayer, WeightUpdate
 from irn_video.receiver import ReceiveOptions, receive
 from irn_video.sender import SendOptions, SendResult, send
@@ -176,7 +192,7 @@ class TestGradient:
         importance, chance = (np.arange(24) < outputs).astype(np.float64), random.Random(0)
         on = choose_device("cpu", "fp32")
         return fine_tuned(
-            *(network, start, int(rank), samples, importance),
+            *(network, start, int(rank), samples, importance, preconditioner(network, samples, importance, chance)),
             steps=int(steps),
             seconds=seconds,
             device=on,
@@ -194,6 +210,31 @@ class TestGradient:
         assert error(tuned(network, found), samples[:1], device).mean() < left * before
         assert torch.equal(gains_of(network)[0], general)
         assert all(parameter.grad is None for parameter in network.parameters())
+
+    def test_few_steps_go_far(self, network: CodecAwareRescaler, samples: list[Sample]) -> None:
+        """The preconditioner knows what moves the outputs most, wherever gains start from."""
+        device = choose_device("cpu", "fp32")
+        before = error(network, samples, device).mean()
+        found = HiddenLayers.nearest(*self.fine_tuned(network, samples[1:], steps=12), 8)
+        assert error(tuned(network, found), samples[:1], device).mean() < 0.6 * before
+
+    def test_the_preconditioner_undoes_the_curvature(self, network: CodecAwareRescaler, samples: list[Sample]) -> None:
+        """With the Jacobian of all outputs by all gains, for one crop: where it moves outputs most it steps least."""
+        importance, (sample, *_) = np.arange(1, 25, dtype=np.float64), samples
+        found = preconditioner(network, samples, importance, random.Random(0)).double()
+        general = [gain.detach().clone() for gain in gains_of(network)]
+
+        def said(*gains: Tensor) -> Tensor:
+            changed = with_hidden(network, gains, kernels_of(network))
+            return predicted(changed, sample.cells[..., :12, :12].float(), sample.quantiser)[0]
+
+        rows = torch.cat(torch.autograd.functional.jacobian(said, tuple(general)), 3).detach().flatten(1, 2)
+        weights = torch.tensor(importance / importance.sum(), dtype=torch.float32)
+        curvature = torch.einsum("opi,opj,o->ij", rows, rows, weights).double() / rows.shape[1]
+        own = curvature.diagonal()
+        expected = torch.linalg.inv(curvature + 3 * torch.diag(own + 0.03 * own.mean()))
+        assert torch.allclose(found, found.T, atol=1e-4 * float(found.abs().max()))
+        assert float((found - expected).norm() / expected.norm()) < 0.3
 
     def test_it_leaves_the_contrast(self, network: CodecAwareRescaler, samples: list[Sample]) -> None:
         """Where a fainter picture has the least error."""
@@ -319,6 +360,17 @@ def sent(results: list[SendResult]) -> tuple[Path, Path]:
     return results[0].written.path, results[1].written.path
 
 
+@pytest.fixture(scope="module")
+def full_size(source: Path, clips: Any, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Path]:
+    """Its first scene in frames that the network's cells do not divide; sent at scale 1 without and with tuning."""
+    folder = tmp_path_factory.mktemp("full")
+    cut = folder / "cut.mkv"
+    clips.ffmpeg("-i", source, "-frames:v", 24, "-vf", "crop=186:122:0:0", "-c:v", "ffv1", cut)
+    for name, adapt in {"plain": None, "tuned": "fast"}.items():
+        send(cut, folder / f"{name}.mkv", SendOptions(**ENCODER | {"crf": 14}, model="irn-h264-x1", adapt=adapt))
+    return cut, folder / "plain.mkv", folder / "tuned.mkv"
+
+
 def psnr(lr: Path, source: Path, tmp_path: Path) -> list[float]:
     report = receive(lr, tmp_path / f"{lr.name}.mkv", ReceiveOptions(source=source, overwrite=True)).report
     return [frame.error.psnr()["psnr_y"] or 99.0 for frame in report.frames]
@@ -411,7 +463,7 @@ class TestStream:
             (SendOptions(adapt="nan"), "'nan' is no effort"),
             (SendOptions(adapt_budget="2%"), "weights that are not sent"),
             (SendOptions(adapt="fast", model="lanczos-x2"), "lanczos-x2 cannot be tuned"),
-            (SendOptions(adapt="fast", model="irn-h264-x1"), "irn-h264-x1 cannot be tuned"),
+            (SendOptions(adapt="fast", model="irn-x2", pixel_format="yuv444p"), "irn-x2 cannot be tuned"),
         ],
     )
     def test_refused(self, source: Path, tmp_path: Path, options: SendOptions, message: str) -> None:
@@ -487,6 +539,77 @@ class TestStream:
         assert "tuned 1 of 1 groups of frames: in " in done.out
         with VideoReader(tmp_path / "x.mp4") as reader:
             assert reader.info.frames == 24
+
+
+class TestFullSize:
+    """At scale 1, where there is no latent and a cell is 4×4 samples."""
+
+    def test_it_pays(self, full_size: tuple[Path, Path, Path], tmp_path: Path) -> None:
+        """Restored by the receiver, which runs on another engine than the tuner."""
+        source, plain, tuned = full_size
+        assert len(set(updates(tuned))) == 1
+        assert updates(tuned)[0]
+        assert set(updates(plain)) == {b""}
+        assert np.mean(psnr(tuned, source, tmp_path)) > np.mean(psnr(plain, source, tmp_path)) + 0.03
+
+    def test_damaged_weights_are_told_and_not_used(self, full_size: tuple[Path, Path, Path], tmp_path: Path) -> None:
+        source, plain, tuned = full_size
+        data, message = tuned.read_bytes(), updates(tuned)[0]
+        at = data.index(message) + len(message) // 2
+        broken = tmp_path / "broken.mkv"
+        broken.write_bytes(data[:at] + bytes([data[at] ^ 2]) + data[at + 1 :])
+        report = receive(broken, tmp_path / "out.mkv", ReceiveOptions(source=source)).report
+        assert [text for text in report.warnings if "general network was used" in text]
+        assert [frame.error.psnr()["psnr_y"] for frame in report.frames] == psnr(plain, source, tmp_path)
+
+
+def untrained(scale: float) -> PackedRescaler:
+    """A network of a scale, whether or not there are weights for it."""
+    spec = NetworkSpec("codec-aware", scale=scale, width=WIDTH, depth=1)
+    card = ModelCard("untrained", spec, "", "", "", "", "", 0, 0, 0.0)
+    torch.manual_seed(1)
+    weights = Weights(card, arrays_of(spec.build().state_dict()), "")
+    return PackedRescaler(weights, TorchEngine.of(weights, choose_device("cpu", "fp32")))
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_what_the_network_should_say_restores_the_source(scale: float, clips: Any, tmp_path: Path) -> None:
+    """Whatever the scale, and where cells and frames end: said by the network, it gives the frame that was shrunk."""
+    path = clips.make(tmp_path / "x.mkv", "-c:v", "ffv1", "-pix_fmt", "yuv420p", size="90x58", frames=1)
+    (picture,), rescaler = clips.read(path), untrained(scale)
+    tuner, network = Tuner(rescaler, EFFORTS["best"]), rescaler.network
+    tuner.remember(picture)
+    remembered = tuner._waiting[0]
+    assert remembered is not None
+    arrived = rescaler.downscale(picture, Samples.of(picture))
+    y, u, v = (np.flip(plane, 1).copy() for plane in arrived.planes)
+    arrived = replace(arrived, planes=(y, u, v), qp=26.0)
+    sample = tuner._sample(arrived, *remembered)
+    there = pack(*to_planes(arrived, torch.device("cpu")))
+    height, width = there.shape[2:]
+    said, corrected = sample.wanted[None].float() * DETAIL, PACKED * network.fold**2
+    lr = there + F.pixel_shuffle(said[:, :corrected], network.fold)[..., :height, :width]
+    restored = unpack(network.upscale(lr, said[:, corrected:]).detach())
+    for plane, original in zip((part[0, 0].numpy() for part in restored), picture.planes, strict=True):
+        assert np.abs(plane[: len(original), : original.shape[1]] * 255 - original).max() < 0.5
+    beyond = (0, -width % network.fold, 0, -height % network.fold)
+    seen = network.cells(F.pad(there, beyond, mode="replicate"))
+    assert torch.allclose(sample.cells.float(), seen, atol=0.02)
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_what_an_error_of_each_output_is_worth(scale: float) -> None:
+    """White noise in one output after another, through the way back of the network."""
+    network, chance = untrained(scale).network, torch.Generator().manual_seed(1)
+    importance, corrected = importance_of(network), PACKED * network.fold**2
+    assert len(importance) == network.restorer.last.out_channels
+    for output, expected in enumerate(importance):
+        wrong = torch.zeros(1, len(importance), 40, 40)
+        wrong[:, output] = torch.randn(40, 40, generator=chance)
+        with torch.no_grad():
+            hr = network.upscale(F.pixel_shuffle(wrong[:, :corrected], network.fold), wrong[:, corrected:])
+        found = hr.square() * torch.tensor([1, 1, 1, 1, 0.25, 0.25])[:, None, None]
+        assert float(found.sum() / wrong.square().sum()) == pytest.approx(expected, rel=0.15)
 
 
 @given(st.integers(1, 700), st.integers(1, 700), st.sampled_from([96, 128]))

@@ -154,6 +154,7 @@ class TestMethods:
             (str(weights), "my.net", None),
             (f"a+b/{weights}", "my.net", None),
             ("irn-h264-x2@fast", "irn-h264-x2@fast", None),
+            ("irn-h264-x1@best", "irn-h264-x1@best", None),
         ):
             method = Method.parse(text)
             assert (method.label, method.upscaler) == (label, upscaler)
@@ -165,8 +166,8 @@ class TestMethods:
             ("full+lanczos", BadOption, "nothing to enlarge"),
             ("bicubic-x2+none.pt", MissingFile, "no such checkpoint"),
             ("irn-h264-x3+lanczos", UnknownModel, "did you mean"),
-            ("lanczos-x2@fast", BadOption, "only networks that shrink are tuned"),
-            ("irn-h264-x1@best", BadOption, "only networks that shrink are tuned"),
+            ("lanczos-x2@fast", BadOption, "only networks made for H.264 are tuned"),
+            ("irn-x2@best", BadOption, "only networks made for H.264 are tuned"),
         ],
     )
     def test_nonsense(self, text: str, error: type[Exception], message: str) -> None:
