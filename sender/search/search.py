@@ -19,14 +19,14 @@ _GLANCE = 14.0  # extrapolated so far to see whether a way is hopeless
 _TRIES = 4
 _MARGIN = 1.2  # of the rate of the best way so far; ways that take more are left alone
 _WORSE = {"psnr_y": 0.5, "vmaf": 2.5, "vmaf_neg": 2.5}  # likewise, of the quality
-_SCALE_4_FROM = 29.0  # CRF of scale 2
+SCALE_4_FROM = 29.0  # CRF of scale 2
 # How far another way may be ahead of plain coding so that a network of this scale can still win: the share of its bits,
 # and the quality in units of _WORSE. At full size a network saves hardly more anywhere. On eight training clips Lanczos
 # at 3/2 was never the best where Lanczos at 2 took less than 0.7 of the bits, and won 0.12 dB at most where that was
 # 1.5 dB ahead.
 _AHEAD: dict[float, tuple[float, float]] = {1: (1 / 1.08, 1.0), 1.5: (0.7, 3.0)}
 # Networks are work for the receiver: they are taken in place of plain coding if they save so much, or bring so much.
-_LEAST_SAVING, _LEAST_GAIN = 0.02, {"psnr_y": 0.05, "vmaf": 0.25, "vmaf_neg": 0.25}
+_LEAST_SAVING, LEAST_GAIN = 0.02, {"psnr_y": 0.05, "vmaf": 0.25, "vmaf_neg": 0.25}
 # Where to begin: as much lower the CRF for equal quality, or equal rate, than full size, by scale. Rates are medians of
 # eight training clips: nearer guesses save trials.
 LOWER_CRF: dict[str, dict[float, float]] = {
@@ -80,7 +80,7 @@ def search(trials: Trials, ways: Sequence[Rescaler], goal: Goal, *, note: Note |
             found.append(Way(way.name, way.scale, point))
             found.sort(key=_rank(goal))
     if not found:
-        raise _unreachable(trials, ways, goal)
+        raise unreachable(trials, ways, goal)
     first = found[0]
     if goal.by_rate:
         return found
@@ -148,7 +148,7 @@ def _worth_trying(way: Rescaler, found: Sequence[Way], bracket: Bracket) -> bool
     """
     full, half = (next((known.point for known in found if known.scale == scale), None) for scale in (1, 2))
     if way.scale == 4:
-        return half is None or half.crf >= _SCALE_4_FROM
+        return half is None or half.crf >= SCALE_4_FROM
     rival = half if way.scale == 1.5 else found[0].point if found else None
     if way.scale not in _AHEAD or full is None or rival is None:
         return True
@@ -187,7 +187,8 @@ def _rank(goal: Goal) -> Callable[[Way], tuple[float, float]]:
     return lambda way: (way.point.kbps * (1 - _LEAST_SAVING if way.model == FULL else 1), way.scale)
 
 
-def _unreachable(trials: Trials, ways: Iterable[Rescaler], goal: Goal) -> GoalUnreachable:
+def unreachable(trials: Trials, ways: Iterable[Rescaler], goal: Goal) -> GoalUnreachable:
+    """What to raise: says what trials have reached."""
     made = [trial for way in ways for trial in trials.of(way)]
     rates, scores = [trial.kbps for trial in made], [trial.scores[goal.metric] for trial in made]
     return GoalUnreachable(
