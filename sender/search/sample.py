@@ -8,10 +8,9 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import chain, islice
 from pathlib import Path
-from typing import cast
 
 from irn_video.codecs.errors import UnreadableVideo
-from irn_video.codecs.picture import Picture, Plane
+from irn_video.codecs.picture import Picture
 from irn_video.codecs.reading.reader import VideoReader
 from irn_video.codecs.reading.video_info import VideoInfo
 from irn_video.codecs.scales import shrunk
@@ -69,7 +68,7 @@ class Window:
             plane[self.top // i : (self.top + self.height) // i, self.left // j : (self.left + self.width) // j].copy()
             for plane, i, j in zip(picture.planes, (1, down, down), (1, right, right), strict=True)
         )
-        return replace(picture, planes=cast("tuple[Plane, Plane, Plane]", (y, u, v)))
+        return replace(picture, planes=(y, u, v))
 
 
 @dataclass(frozen=True)
@@ -141,11 +140,11 @@ def read_sample(path: Path, size: SampleSize, options: PartOptions) -> Sample:
         for index, frame in enumerate(taken)
     )
     settled = size.settled if len(pieces) > 1 else 0.0
-    part = 1.0 if len(pieces) == 1 else _SETTLED if settled else _EARLY
+    looked = 1.0 if len(pieces) == 1 else _SETTLED if settled else _EARLY
     judged, counted = list[int](), list[int]()
     for start, piece in zip(starts, pieces, strict=True):
         passed = round(settled * len(piece))
-        places = _pairs(len(piece) - passed, math.ceil(size.pairs / len(pieces)), part)
+        places = _pairs(len(piece) - passed, math.ceil(size.pairs / len(pieces)), looked)
         judged += [start + passed + place for place in places]
         counted += range(start + max(1, passed), start + len(piece))
     times = tuple(frame.pts_seconds - first - offset for frame in taken)
