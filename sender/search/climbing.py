@@ -15,6 +15,7 @@ from irn_video.sender.search.trial import Trials
 
 _START, _START_CRF = 2.0, 20.0
 _SENDINGS = 4  # of a way, so that the rate is met before anything is restored
+_ONE_PEAK_FROM = 24.0  # CRF; below, on one training clip scales 2 and 1 were both better than 3/2
 _NEAR, _REACH = 0.1, 0.25  # octaves of the rate: near enough; beyond the codec's last CRF
 _HALVING, _LEAST_HALVING, _MOST_HALVING = 6.0, 3.0, 12.0  # of CRF, for half the rate
 _PSNR_PER_OCTAVE, _VMAF_PER_OCTAVE = 2.5, 0.45  # what twice the rate brings, about: dB; of what is missing to 100
@@ -33,8 +34,8 @@ def quick(encoder: EncoderSettings) -> EncoderSettings:
 def climb(trials: Trials, ways: Sequence[Rescaler], goal: Goal, *, note: Note | None = None) -> list[Way]:
     """Each way that was tried and can be sent at a rate, the best first.
 
-    Over scales, the quality at a rate has one peak: from scale 2 the search goes to finer scales while these are
-    better, else to coarser ones. At full size plain coding sends what a network does, so one stream serves both; it is
+    Over scales, the quality at a low rate has one peak: from scale 2 the search goes to finer scales while these are
+    better, at higher rates to all of them, else to coarser ones. At full size plain coding sends what a network does, so one stream serves both; it is
     measured only where the network is the best.
 
     Args:
@@ -72,13 +73,16 @@ class _Climb:
         return self.found
 
     def _walk(self, groups: Sequence[Sequence[Rescaler]]) -> bool:
-        """Whether the first of these scales is better than what was there."""
-        steps = 0
+        """Whether one of these scales is better than what was there."""
+        better = False
         for group in groups:
-            if not self._worth_trying(group[0].scale) or not self._is_better(group):
+            if not self._worth_trying(group[0].scale):
                 break
-            steps += 1
-        return steps > 0
+            if self._is_better(group):
+                better = True
+            elif self.found and self.found[0].point.crf >= _ONE_PEAK_FROM:
+                break
+        return better
 
     def _worth_trying(self, scale: float) -> bool:
         """Scale 4 is for rates at which scale 2 has a high CRF."""

@@ -295,6 +295,13 @@ class TestAtARate:
         assert [name for name, _ in trials.made] == tried
         assert {way.model for way in found} == set(tried)
 
+    def test_a_dip_between_two_peaks(self) -> None:
+        """At rates where scale 2 has a low CRF full size is tried even where 3/2 is worse than both."""
+        dip = replace(BETWEEN, curve=replace(BETWEEN.curve, quality=40))
+        found, trials = searched(Goal(1000, "psnr_y", by_rate=True), PLAIN, NETWORK, dip, HALF)
+        assert [name for name, _ in trials.made] == ["x2", "x1.5", "x1", FULL]
+        assert found[0].model == "x1"
+
     def test_one_stream_serves_both_at_full_size(self) -> None:
         _, trials = searched(Goal(1000, "psnr_y", by_rate=True), *LADDER)
         assert trials.counts[FULL] == trials.counts["x1"] == 1
