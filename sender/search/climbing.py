@@ -35,8 +35,8 @@ def climb(trials: Trials, ways: Sequence[Rescaler], goal: Goal, *, note: Note | 
     """Each way that was tried and can be sent at a rate, the best first.
 
     Over scales, the quality at a low rate has one peak: from scale 2 the search goes to finer scales while these are
-    better, at higher rates to all of them, else to coarser ones. At full size plain coding sends what a network does, so one stream serves both; it is
-    measured only where the network is the best.
+    better, at higher rates to all of them, else to coarser ones. At full size plain coding sends what a network does,
+    so one stream serves both; it is measured only where the network is the best.
 
     Args:
         trials: on samples of the clip, with an encoder that has a bit rate.
