@@ -17,6 +17,7 @@ from irn_video.pipeline.commandline.running import run_command
 MEASUREMENTS = (
     "bdrate",
     "hull",
+    "choice",
     "tuning",
     "temperature",
     "coring",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,6 +17,7 @@ from irn_video.codecs.writing.writer import WriteSummary
 from irn_video.pipeline.engine.rescaler import Rescaler
 from irn_video.pipeline.flow import ahead
 from irn_video.pipeline.restoring import restoration_of
+from irn_video.pipeline.system.cores import usable_cores
 from irn_video.sender.options import SendOptions
 from irn_video.sender.search.choosing import Chosen
 from irn_video.sender.search.sample import Sample
@@ -97,20 +99,26 @@ def _too_few(chosen: Chosen, written: WriteSummary) -> GoalUnreachable:
 
 
 def _pairs(lr: Path, rescaler: Rescaler, card: StreamCard, sample: Sample) -> list[tuple[Picture, Picture]]:
-    """Source and restored frame; frames meet by their times."""
+    """Source and restored frame, or what windows show of them; frames meet by their times."""
     to = restoration_of(card, temperature=None, seed=None)
+    if sample.windows:
+        to = replace(to, height=sample.info.height, width=sample.info.width)
     near = _TOLERANCE / float(sample.rate)
-    wanted = [(sample.times[index], sample.frames[index]) for index in sample.judged]
-    found: list[tuple[Picture, Picture]] = []
+    wanted = list(sample.judged)
+    found: list[tuple[int, int, Picture]] = []
     with VideoReader(lr, quantiser=True) as reader, ahead(reader) as frames:
         start = None
         for index, frame in enumerate(frames):
             start = frame.pts_seconds if start is None else start
             time = frame.pts_seconds - start
-            while wanted and wanted[0][0] < time - near:
+            while wanted and sample.times[wanted[0]] < time - near:
                 wanted.pop(0)
             if not wanted:
                 break
-            if abs(wanted[0][0] - time) <= near:
-                found.append((wanted.pop(0)[1], rescaler.upscale(frame, to, index)))
-    return found
+            if abs(sample.times[wanted[0]] - time) <= near:
+                place = wanted.pop(0)
+                window = sample.windows[place].at_scale(rescaler.scale) if sample.windows else None
+                found.append((place, index, frame if window is None else window.of(frame)))
+    with ThreadPoolExecutor(usable_cores()) as pool:
+        restored = pool.map(lambda one: rescaler.upscale(one[2], to, one[1]), found)
+        return [(sample.frames[place], frame) for (place, _, _), frame in zip(found, restored, strict=True)]

@@ -17,6 +17,7 @@ from irn_video.pipeline.quality.entries import SearchReport, TriedWay
 from irn_video.pipeline.quality.libvmaf import LEAST_SIDE
 from irn_video.pipeline.zoo.tiers import check_choice, network_of, networks_of
 from irn_video.sender.options import AUTO, SendOptions, with_keyint
+from irn_video.sender.search.climbing import climb, quick
 from irn_video.sender.search.goal import JUDGE, Goal, quality_goal
 from irn_video.sender.search.sample import Sample, SampleSize, read_sample
 from irn_video.sender.search.search import FULL, Way, search
@@ -26,6 +27,7 @@ _FRAME_COST = 32  # bytes of a container for each frame, at most
 _ROOM = 0.985  # of a size that is aimed at
 _TRIALS = 8  # that a search takes, about
 _TRIAL_COST = 1.6  # of sending as many frames
+_AT_RATE = SampleSize(frames=64, stretches=4, pairs=4, windows=True, settled=0.5)
 
 
 @dataclass(frozen=True)
@@ -110,12 +112,12 @@ def choose(source: Path, options: SendOptions, goal: Goal, *, advance: Advance) 
         IrnError: the clip cannot be read or coded.
     """
     names = _candidates(options)
-    sample = read_sample(source, SampleSize(), options)
+    sample = read_sample(source, _AT_RATE if goal.by_rate else SampleSize(), options)
     if (goal.by_rate or goal.crf is not None) and min(sample.info.height, sample.info.width) < LEAST_SIDE:
         goal = replace(goal, metric="psnr_y")
     if goal.by_rate and goal.value is None:
         goal = replace(goal, value=rate_for_size(sample, goal.size or 0) / 1000)
-    cost = _TRIAL_COST * len(sample.frames)
+    cost = _TRIAL_COST * len(sample.frames) * sample.share
     work, done = round(_TRIALS * cost), 0
 
     total = None if sample.total is None else work + sample.total
@@ -128,10 +130,13 @@ def choose(source: Path, options: SendOptions, goal: Goal, *, advance: Advance) 
     advance(0, total)
     ways = [Rescaler.load(n, device=options.device, precision=options.precision) for n in names]
     with TemporaryDirectory(prefix="irn-send-") as folder:
-        trials = Trials(sample, with_keyint(options, sample.info).encoder, ("psnr_y", goal.metric), Path(folder))
+        encoder = with_keyint(options, sample.info).encoder
+        if goal.by_rate and goal.value is not None:
+            encoder = quick(replace(encoder, bitrate=round(1000 * goal.value)))
+        trials = Trials(sample, encoder, ("psnr_y", goal.metric), Path(folder))
         if goal.value is None and goal.crf is not None:
             goal = replace(goal, value=trials.measure(ways[0], goal.crf).scores[goal.metric])
-        found = search(trials, ways, goal, note=note)
+        found = (climb if goal.by_rate else search)(trials, ways, goal, note=note)
     return Chosen(_to_send(options, found[0], goal), tuple(found), len(ways), goal, sample, work)
 
 

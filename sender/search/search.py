@@ -1,4 +1,4 @@
-"""The best way to send a clip, and its CRF, found by trials on samples."""
+"""The best way to send a clip at a quality, and its CRF, found by trials on samples; `climbing` has that at a rate."""
 
 from __future__ import annotations
 
@@ -18,15 +18,13 @@ _TIGHT = 2.0  # of CRF, to a trial by which the last word can be said
 _GLANCE = 14.0  # extrapolated so far to see whether a way is hopeless
 _TRIES = 4
 _MARGIN = 1.2  # of the rate of the best way so far; ways that take more are left alone
-_WORSE = {"psnr_y": 0.5, "vmaf": 2.5, "vmaf_neg": 2.5}  # likewise, of the quality
-_SCALE_4_FROM = 29.0  # CRF of scale 2
-# How far another way may be ahead of plain coding so that a network of this scale can still win: the share of its bits,
-# and the quality in units of _WORSE. At full size a network saves hardly more anywhere. On eight training clips Lanczos
-# at 3/2 was never the best where Lanczos at 2 took less than 0.7 of the bits, and won 0.12 dB at most where that was
-# 1.5 dB ahead.
-_AHEAD: dict[float, tuple[float, float]] = {1: (1 / 1.08, 1.0), 1.5: (0.7, 3.0)}
+SCALE_4_FROM = 29.0  # CRF of scale 2
+# How far another way may be ahead of plain coding so that a network of this scale can still win: the share of its bits.
+# At full size a network saves hardly more anywhere. On eight training clips Lanczos at 3/2 was never the best where
+# Lanczos at 2 took less than 0.7 of the bits.
+_AHEAD: dict[float, float] = {1: 1 / 1.08, 1.5: 0.7}
 # Networks are work for the receiver: they are taken in place of plain coding if they save so much, or bring so much.
-_LEAST_SAVING, _LEAST_GAIN = 0.02, {"psnr_y": 0.05, "vmaf": 0.25, "vmaf_neg": 0.25}
+_LEAST_SAVING, LEAST_GAIN = 0.02, {"psnr_y": 0.05, "vmaf": 0.25, "vmaf_neg": 0.25}
 # Where to begin: as much lower the CRF for equal quality, or equal rate, than full size, by scale. Rates are medians of
 # eight training clips: nearer guesses save trials.
 LOWER_CRF: dict[str, dict[float, float]] = {
@@ -62,7 +60,7 @@ def search(trials: Trials, ways: Sequence[Rescaler], goal: Goal, *, note: Note |
     Args:
         trials: on samples of the clip.
         ways: to compare; full size first, by which the others are judged.
-        goal: with a value.
+        goal: a quality, with its value.
         note: see `Note`.
 
     Raises:
@@ -71,19 +69,17 @@ def search(trials: Trials, ways: Sequence[Rescaler], goal: Goal, *, note: Note |
     bracket = bracket_of(goal, trials.encoder)
     found: list[Way] = []
     for way in ways:
-        if not _worth_trying(way, found, bracket):
+        if not _worth_trying(way, found):
             continue
         best = found[0].point if found else None
         stop = partial(_hopeless, bracket, best) if best is not None else None
-        point = at_goal(trials, way, bracket, _first_crf(way, found, bracket), stop=stop, note=note)
+        point = at_goal(trials, way, bracket, _first_crf(way, found), stop=stop, note=note)
         if point is not None:
             found.append(Way(way.name, way.scale, point))
-            found.sort(key=_rank(goal))
+            found.sort(key=_rank)
     if not found:
-        raise _unreachable(trials, ways, goal)
+        raise unreachable(trials, ways, goal)
     first = found[0]
-    if goal.by_rate:
-        return found
     tight = _refined(trials, next(way for way in ways if way.name == first.model), bracket, first.point)
     found[0] = replace(first, point=tight)
     return found
@@ -131,16 +127,16 @@ def at_goal(
     return bracket.reached(points) or bracket.at_end(points)
 
 
-def _first_crf(way: Rescaler, found: Sequence[Way], bracket: Bracket) -> float:
+def _first_crf(way: Rescaler, found: Sequence[Way]) -> float:
     """Where to begin, by what other ways took."""
     if not found:
         return FIRST_CRF
-    lower = LOWER_CRF["rate" if bracket.by_rate else "quality"]
+    lower = LOWER_CRF["quality"]
     base = next((known for known in found if known.scale == 1), found[0])
     return max(base.point.crf - lower.get(way.scale, 6.0) + lower.get(base.scale, 0.0), _LEAST_FIRST_CRF)
 
 
-def _worth_trying(way: Rescaler, found: Sequence[Way], bracket: Bracket) -> bool:
+def _worth_trying(way: Rescaler, found: Sequence[Way]) -> bool:
     """Whether it may win, going by what others take.
 
     Scale 4 is for rates at which scale 2 has a high CRF. A network at full size gains too little to win where another
@@ -148,23 +144,18 @@ def _worth_trying(way: Rescaler, found: Sequence[Way], bracket: Bracket) -> bool
     """
     full, half = (next((known.point for known in found if known.scale == scale), None) for scale in (1, 2))
     if way.scale == 4:
-        return half is None or half.crf >= _SCALE_4_FROM
+        return half is None or half.crf >= SCALE_4_FROM
     rival = half if way.scale == 1.5 else found[0].point if found else None
     if way.scale not in _AHEAD or full is None or rival is None:
         return True
-    share, steps = _AHEAD[way.scale]
-    if bracket.by_rate:
-        return rival.quality < full.quality + steps * _WORSE[bracket.metric]
-    return rival.kbps > share * full.kbps
+    return rival.kbps > _AHEAD[way.scale] * full.kbps
 
 
 def _hopeless(bracket: Bracket, best: Point, points: Sequence[Point]) -> bool:
     """Far behind the best way so far, going by what has been measured."""
     guess = bracket.reached(points, _GLANCE)
     if guess is None:  # too far to tell, unless what is worse takes as many bits already
-        return not bracket.by_rate and any(p.quality < bracket.wanted and p.kbps > best.kbps for p in points)
-    if bracket.by_rate:
-        return guess.quality < best.quality - _WORSE[bracket.metric]
+        return any(p.quality < bracket.wanted and p.kbps > best.kbps for p in points)
     return guess.kbps > best.kbps * _MARGIN
 
 
@@ -180,14 +171,12 @@ def _points(trials: Trials, way: Rescaler, bracket: Bracket) -> list[Point]:
     return [trial.point(bracket.metric) for trial in trials.of(way)]
 
 
-def _rank(goal: Goal) -> Callable[[Way], tuple[float, float]]:
-    if goal.by_rate:
-        gain = _LEAST_GAIN[goal.metric]
-        return lambda way: (-way.point.quality - (gain if way.model == FULL else 0), way.scale)
-    return lambda way: (way.point.kbps * (1 - _LEAST_SAVING if way.model == FULL else 1), way.scale)
+def _rank(way: Way) -> tuple[float, float]:
+    return way.point.kbps * (1 - _LEAST_SAVING if way.model == FULL else 1), way.scale
 
 
-def _unreachable(trials: Trials, ways: Iterable[Rescaler], goal: Goal) -> GoalUnreachable:
+def unreachable(trials: Trials, ways: Iterable[Rescaler], goal: Goal) -> GoalUnreachable:
+    """What to raise: says what trials have reached."""
     made = [trial for way in ways for trial in trials.of(way)]
     rates, scores = [trial.kbps for trial in made], [trial.scores[goal.metric] for trial in made]
     return GoalUnreachable(

@@ -12,14 +12,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from irn_video.codecs.errors import BadOption
 from irn_video.codecs.picture import ColorSpec, Layout, Picture
 from irn_video.codecs.reading.reader import VideoReader
 from irn_video.pipeline.system.opencv import cv2
 
 import measure
-from measure import bdrate, perceptual, presets, rates, stages, tuning
+from measure import bdrate, choice, perceptual, presets, rates, stages, tuning
 from measure.__main__ import MEASUREMENTS, main
 from measure.clips import moving_clip
+from measure.commands import Run
 from measure.panels import GAP, STRIP, worst_place, write_panels
 from measure.rates import RatePoint
 
@@ -204,6 +206,50 @@ class TestTuning:
         assert gain.startswith("moving fast CRF 24: ")
         told = [share.split(": ")[0] for share in shares]
         assert told == [f"mean of 1, fast, others / {what}, %" for what in ("seen", "when tuned to all")]
+
+
+POINTS = {"half": [(100.0, 60.0), (200.0, 70.0), (400.0, 76.0)], "full": [(100.0, 50.0), (400.0, 80.0)]}
+
+
+class TestChoice:
+    @pytest.mark.parametrize(
+        ("kbps", "quality", "slope"), [(100, 60, 10), (200 * 2**-0.5, 65, 10), (400, 76, 6), (800, 82, 6), (50, 50, 10)]
+    )
+    def test_lines_over_the_logarithm_of_the_rate(self, kbps: float, quality: float, slope: float) -> None:
+        assert choice.quality_at(POINTS["half"], kbps) == pytest.approx((quality, slope))
+
+    @pytest.mark.parametrize(
+        ("model", "kbps", "best", "more"),
+        [("half", 200, "half", 0), ("full", 200, "half", 2 ** (5 / 15) - 1), ("half", 400, "full", 2 ** (4 / 6) - 1)],
+    )
+    def test_more_bits_than_the_best(self, model: str, kbps: float, best: str, more: float) -> None:
+        assert choice.behind(POINTS, model, kbps) == (best, pytest.approx(more))
+
+    def test_whole_commands(self, clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """What is known is not measured again."""
+        kept = tmp_path / "points.json"
+        words = ["choice", str(clip), "--bitrates", "100,300", "--points", str(kept)]
+        known = {"moving": {name: [[90, 40], [310, 50]] for name in choice._WAYS if name != "lanczos-x1"}}
+        kept.write_text(json.dumps(known))
+        assert main([*words, "--model", "lanczos-x1"]) == 0
+        found = json.loads(kept.read_text())["moving"]
+        plain = found.pop("lanczos-x1")
+        assert found == known["moving"]
+        assert plain == sorted(plain)
+        _, head, *rows = [line for line in capsys.readouterr().out.splitlines() if line]
+        assert head.split()[:3] == ["clip", "kb/s", "chosen"]
+        assert [row.split()[:2] for row in rows] == [["moving", "100"], ["moving", "300"]]
+        assert all(float(row.split()[-1]) > 1 for row in rows)
+
+    def test_what_was_chosen_has_to_be_measured(self) -> None:
+        run = Run(1.0, 1.0, 0)
+        with pytest.raises(BadOption, match="x4 was chosen, but not measured"):
+            choice.choice_rows("clip", POINTS, [choice.Choice(200, "x4", run, run)])
+
+    def test_other_files_are_refused(self, clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        (tmp_path / "points.json").write_text("[1]")
+        assert main(["choice", str(clip), "--points", str(tmp_path / "points.json")]) == 2
+        assert "not points of choice" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", MEASUREMENTS)

@@ -75,6 +75,7 @@ class TestAims:
         assert card is not None
         if kbps:
             assert card.bitrate == 120_000
+            assert search["reached"] is None
             assert [way["quality"] for way in ways] == sorted((way["quality"] for way in ways), reverse=True)
         else:
             assert card.crf is not None

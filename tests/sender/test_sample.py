@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,15 @@ import numpy as np
 import pytest
 from irn_video.codecs.encoders import EncoderSettings
 from irn_video.codecs.errors import UnreadableVideo
-from irn_video.codecs.picture import Picture
+from irn_video.codecs.picture import ColorSpec, Layout, Picture
 from irn_video.codecs.reading.reader import VideoReader
 from irn_video.pipeline.engine.rescaler import Rescaler
+from irn_video.pipeline.quality.libvmaf import measure_files
 from irn_video.sender import SendOptions, send
+from irn_video.sender.search import sample as sample_module
 from irn_video.sender.search.checking import scores_of_sent
 from irn_video.sender.search.sample import SampleSize, read_sample
-from irn_video.sender.search.scores import scores_of
+from irn_video.sender.search.scores import _coded, scores_of
 from irn_video.sender.search.trial import Trials
 from irn_video.sender.sending import verify
 
@@ -130,6 +133,77 @@ def test_trials_are_coded_as_the_clip_will_be(film: Path, tmp_path: Path, scale:
         for name in (None, preset, "veryfast")
     }
     assert rates[None] == rates[preset] != rates["veryfast"]
+
+
+class TestWindows:
+    """A quarter of each frame, in each of four stretches another one."""
+
+    SIZE = SampleSize(frames=32, stretches=4, pairs=4, windows=True, settled=0.5)
+
+    @pytest.fixture(autouse=True)
+    def small(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(sample_module, "_LEAST_WINDOW", 24)
+
+    def test_they_see_all_of_the_frame(self, clips: Any, film: Path) -> None:
+        sample, originals = read_sample(film, self.SIZE, SendOptions()), clips.read(film)
+        height, width = originals[0].height, originals[0].width
+        seen = np.zeros((height, width), bool)
+        assert (len(sample.frames), sample.starts) == (32, (0, 8, 16, 24))
+        for frame, window, time in zip(sample.frames, sample.windows, sample.times, strict=True):
+            assert same(frame, window.of(originals[round(time * RATE)]))
+            seen[window.top : window.top + window.height, window.left : window.left + window.width] = True
+        assert len(set(sample.windows)) == 4
+        assert seen.mean() > 0.7  # the rest is less than the windows' grain
+        assert (sample.info.height, sample.info.width) == sample.frames[0].planes[0].shape
+        assert sample.share == pytest.approx(sample.frames[0].planes[0].size / (height * width))
+
+    def test_what_has_settled_counts(self, film: Path) -> None:
+        """Bits and qualities of the second half of each stretch."""
+        sample = read_sample(film, self.SIZE, SendOptions())
+        assert {index % 8 for index in sample.counted} == {4, 5, 6, 7}
+        assert {index % 8 for index in sample.judged} == {5, 6}
+
+    @pytest.mark.parametrize(("frames", "starts"), [(40, (0, 8, 16, 24)), (32, (0, 8, 16, 24)), (31, (0,))])
+    def test_of_a_short_clip(self, film: Path, frames: int, starts: tuple[int, ...]) -> None:
+        """One stretch would see a single corner: then frames are whole."""
+        sample = read_sample(film, self.SIZE, SendOptions(frames=frames))
+        assert sample.starts == starts
+        assert bool(sample.windows) == (len(starts) > 1)
+        assert (sample.share < 1) == (len(starts) > 1)
+
+    def test_small_frames_are_whole(self, film: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(sample_module, "_LEAST_WINDOW", 240)
+        sample = read_sample(film, self.SIZE, SendOptions())
+        assert (sample.windows, sample.share) == ((), 1)
+
+    @pytest.mark.parametrize("scale", [1, 1.5, 2, 4])
+    def test_the_same_part_of_the_lr_frame(self, film: Path, tmp_path: Path, scale: float) -> None:
+        """What was sent is measured in the same windows, at every scale."""
+        settings = SendOptions(model=f"lanczos-x{scale:g}", crf=1, preset="ultrafast")
+        lr, rescaler = tmp_path / "lr.mkv", Rescaler.load(f"lanczos-x{scale:g}")
+        card = send(film, lr, settings).card
+        found = scores_of_sent(lr, rescaler, card, read_sample(film, self.SIZE, settings), ["psnr_y"])
+        frames = verify(film, lr, rescaler, card, settings, lambda _done, _total: None)
+        whole = statistics.fmean(frame.error.psnr()["psnr_y"] or 0 for frame in frames)
+        assert found["psnr_y"] == pytest.approx(whole, abs=2.5)  # one sample off, and it would be 10 dB lower
+
+
+@pytest.mark.parametrize(("layout", "depth"), [(Layout.YUV420, 8), (Layout.YUV422, 10), (Layout.RGB, 8)])
+def test_frames_reach_vmaf_as_they_are(tmp_path: Path, layout: Layout, depth: int) -> None:
+    rng = np.random.default_rng(5)
+    pairs = []
+    for index in range(2):
+        steep = [np.add.outer(2 * np.arange(h), np.arange(w)) % 200 for h, w in layout.plane_shapes(64, 96)]
+        planes = [(plane * 2 ** (depth - 8)).astype(np.uint8 if depth == 8 else np.uint16) for plane in steep]
+        noisy = [plane + rng.integers(0, 2 ** (depth - 4), plane.shape, plane.dtype) for plane in planes]
+        color = ColorSpec(matrix=0) if layout is Layout.RGB else ColorSpec()
+        pairs.append(
+            tuple(Picture(tuple(one), layout, depth, color, index, Fraction(1, 25)) for one in (planes, noisy))
+        )
+    files = [_coded(tmp_path / f"{side}.mkv", [pair[side] for pair in pairs]) for side in (1, 0)]
+    expected = statistics.fmean(frame["vmaf_neg"] or 0 for frame in measure_files(*files, tmp_path, ["vmaf_neg"]))
+    assert scores_of(pairs, ["vmaf_neg"], tmp_path)["vmaf_neg"] == pytest.approx(expected)
+    assert 5 < expected < 95
 
 
 def test_scores(film: Path, tmp_path: Path) -> None:

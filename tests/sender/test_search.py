@@ -19,6 +19,7 @@ from irn_video.sender import SendOptions
 from irn_video.sender.search.bracket import LEAST_CRF, Bracket, Point
 from irn_video.sender.search.checking import check_size_kept, corrected
 from irn_video.sender.search.choosing import FULL, Chosen, goal_of
+from irn_video.sender.search.climbing import climb, quick
 from irn_video.sender.search.goal import Goal, parse_size
 from irn_video.sender.search.search import Way, search
 from irn_video.sender.search.trial import Trial
@@ -139,14 +140,19 @@ class MadeTrials:
 
     encoder: EncoderSettings = field(default_factory=EncoderSettings)
     made: dict[tuple[str, float], Trial] = field(default_factory=dict)
+    sent: dict[tuple[str, float], float] = field(default_factory=dict)
     sample: Any = field(default_factory=lambda: SimpleNamespace(info=SimpleNamespace(path=Path("clip.mp4"))))
 
     def of(self, way: Made) -> list[Trial]:
         return sorted((t for (name, _), t in self.made.items() if name == way.name), key=lambda trial: trial.crf)
 
-    def measure(self, way: Made, crf: float) -> Trial:
-        point = way.curve.at(crf)
-        return self.made.setdefault((way.name, crf), Trial(crf, point.kbps, {"psnr_y": point.quality}, 25.0))
+    def measure(self, way: Made, crf: float, sent_by: Made | None = None) -> Trial:
+        sender = way if sent_by is None else sent_by
+        kbps, quality = sender.curve.at(crf).kbps, way.curve.at(crf).quality
+        return self.made.setdefault((way.name, crf), Trial(crf, kbps, {"psnr_y": quality}, 25.0))
+
+    def rate(self, way: Made, crf: float) -> float:
+        return self.sent.setdefault((way.name, crf), way.curve.at(crf).kbps)
 
     @property
     def counts(self) -> Counter[str]:
@@ -160,7 +166,7 @@ QUARTER = Made("x4", 4, Curve(500, 33, 0.2))
 
 def searched(goal: Goal, *ways: Made) -> tuple[list[Way], MadeTrials]:
     trials = MadeTrials()
-    return search(trials, ways, goal), trials  # type: ignore[arg-type]
+    return (climb if goal.by_rate else search)(trials, ways, goal), trials  # type: ignore[arg-type]
 
 
 class TestSearch:
@@ -214,14 +220,12 @@ class TestSearch:
         assert bool(trials.counts["x4"]) == ((40 - quality) / 0.3 >= 29)
 
     @pytest.mark.parametrize("quality", [28.5, 31.0, 34.0])
-    @pytest.mark.parametrize("by_rate", [False, True])
-    def test_three_halves_are_for_where_scale_2_is_not_far_ahead(self, quality: float, by_rate: bool) -> None:
+    def test_three_halves_are_for_where_scale_2_is_not_far_ahead(self, quality: float) -> None:
         between = Made("x1.5", 1.5, Curve(3800, 45, 0.4))
         at = HALF.curve.at((40 - quality) / 0.3)
-        plain = PLAIN.curve.at(math.log2(8000 / at.kbps) * 6) if by_rate else PLAIN.curve.at((50 - quality) / 0.5)
-        goal = Goal(at.kbps, "psnr_y", by_rate=True) if by_rate else Goal(quality, "psnr_y")
-        found, trials = searched(goal, PLAIN, HALF, between)
-        near = at.quality < plain.quality + 1.5 if by_rate else at.kbps > 0.7 * plain.kbps
+        plain = PLAIN.curve.at((50 - quality) / 0.5)
+        found, trials = searched(Goal(quality, "psnr_y"), PLAIN, HALF, between)
+        near = at.kbps > 0.7 * plain.kbps
         assert bool(trials.counts["x1.5"]) == near == (quality == 34.0)
         assert (found[0].model == "x1.5") == near
 
@@ -239,6 +243,114 @@ class TestSearch:
     def test_a_rate_that_nobody_can_spend(self) -> None:
         found, _ = searched(Goal(100_000, "psnr_y", by_rate=True), PLAIN)
         assert found[0].point == PLAIN.curve.at(LEAST_CRF)
+
+
+BETWEEN = Made("x1.5", 1.5, Curve(3800, 44.7, 0.4))
+NETWORK = Made("x1", 1, replace(PLAIN.curve, quality=50.3))
+LADDER = (PLAIN, NETWORK, BETWEEN, HALF, replace(QUARTER, curve=replace(QUARTER.curve, quality=34)))
+
+
+def at_rate(way: Made, kbps: float) -> float:
+    """The quality that a made-up way has at a rate."""
+    return way.curve.at(way.curve.halving * math.log2(way.curve.kbps / kbps)).quality
+
+
+class TestAtARate:
+    @given(kbps=st.floats(8, 1200), offsets=st.lists(st.floats(-2, 2), min_size=5, max_size=5))
+    def test_the_best_of_a_ladder(self, kbps: float, offsets: list[float]) -> None:
+        """Whatever its curves, as long as there is one peak; by one measured trial of each way that is tried."""
+        ways = [
+            replace(way, curve=replace(way.curve, quality=way.curve.quality + offset))
+            for way, offset in zip(LADDER, offsets, strict=True)
+        ]
+        plain, *networks = ways
+        assume(at_rate(plain, kbps) < at_rate(networks[0], kbps))
+        by_scale = [at_rate(way, kbps) for way in networks]
+        peak = by_scale.index(max(by_scale))
+        assume(by_scale[: peak + 1] == sorted(by_scale[: peak + 1]))
+        assume(by_scale[peak:] == sorted(by_scale[peak:], reverse=True))
+        assume(kbps > HALF.curve.at(45).kbps and (peak < 3 or kbps < HALF.curve.at(30).kbps))
+        found, trials = searched(Goal(kbps, "psnr_y", by_rate=True), *ways)
+        best = max(at_rate(plain, kbps), *by_scale)
+        chosen = next(way for way in ways if way.name == found[0].model)
+        assert at_rate(chosen, kbps) > best - 0.6
+        assert max(trials.counts.values()) == 1
+        assert [way.point.quality for way in found] == pytest.approx(
+            [at_rate(next(made for made in ways if made.name == way.model), kbps) for way in found], abs=0.15
+        )
+
+    @pytest.mark.parametrize(
+        ("kbps", "chosen", "tried"),
+        [
+            (20, "x4", ["x2", "x1.5", "x4"]),
+            (78, "x2", ["x2", "x1.5"]),
+            (170, "x1.5", ["x2", "x1.5", "x1"]),
+            (1000, "x1", ["x2", "x1.5", "x1", FULL]),
+        ],
+    )
+    def test_what_is_worse_ends_the_climb(self, kbps: float, chosen: str, tried: list[str]) -> None:
+        """Scales beyond are not tried, nor is plain coding where its network is behind."""
+        found, trials = searched(Goal(kbps, "psnr_y", by_rate=True), *LADDER)
+        assert found[0].model == chosen
+        assert [name for name, _ in trials.made] == tried
+        assert {way.model for way in found} == set(tried)
+
+    def test_a_dip_between_two_peaks(self) -> None:
+        """At rates where scale 2 has a low CRF full size is tried even where 3/2 is worse than both."""
+        dip = replace(BETWEEN, curve=replace(BETWEEN.curve, quality=40))
+        found, trials = searched(Goal(1000, "psnr_y", by_rate=True), PLAIN, NETWORK, dip, HALF)
+        assert [name for name, _ in trials.made] == ["x2", "x1.5", "x1", FULL]
+        assert found[0].model == "x1"
+
+    def test_one_stream_serves_both_at_full_size(self) -> None:
+        _, trials = searched(Goal(1000, "psnr_y", by_rate=True), *LADDER)
+        assert trials.counts[FULL] == trials.counts["x1"] == 1
+        assert FULL not in {name for name, _ in trials.sent}
+
+    @pytest.mark.parametrize("gain", [0.03, 0.2])
+    def test_a_network_has_to_bring_something(self, gain: float) -> None:
+        network = replace(NETWORK, curve=replace(PLAIN.curve, quality=50 + gain))
+        found, _ = searched(Goal(1000, "psnr_y", by_rate=True), PLAIN, network)
+        assert found[0].model == (FULL if gain < 0.05 else "x1")
+
+    def test_scale_4_is_for_low_rates(self) -> None:
+        """However good it looks where scale 2 still has a low CRF."""
+        quarter = replace(QUARTER, curve=replace(QUARTER.curve, quality=60))
+        for crf in (20, 35):
+            _, trials = searched(Goal(HALF.curve.at(crf).kbps, "psnr_y", by_rate=True), HALF, quarter)
+            assert bool(trials.counts["x4"]) == (crf > 29)
+
+    @given(halving=st.floats(4, 9), crf=st.floats(8, 45))
+    def test_few_sendings_meet_the_rate(self, halving: float, crf: float) -> None:
+        """Before anything is restored."""
+        way = Made("x2", 2, Curve(2000, 40, 0.3, halving))
+        kbps = way.curve.at(crf).kbps
+        _, trials = searched(Goal(kbps, "psnr_y", by_rate=True), way)
+        (trial,) = trials.of(way)
+        assert len(trials.sent) <= 4
+        assert abs(math.log2(trial.kbps / kbps)) <= 0.5 / halving + 0.1
+
+    def test_a_rate_below_all(self) -> None:
+        """Where scale 2 cannot be sent at it, scale 4 may; where nothing can, that is said."""
+        low = HALF.curve.at(51).kbps / 2
+        found, _ = searched(Goal(low, "psnr_y", by_rate=True), *LADDER)
+        assert [way.model for way in found] == ["x4"]
+        with pytest.raises(GoalUnreachable, match="1 kb/s cannot be reached"):
+            searched(Goal(1, "psnr_y", by_rate=True), *LADDER)
+
+    @pytest.mark.parametrize(
+        ("settings", "preset"),
+        [
+            ({}, "veryfast"),
+            ({"preset": "veryslow"}, "veryfast"),
+            ({"preset": "ultrafast"}, "ultrafast"),
+            ({"codec": "h265", "preset": "slow"}, "veryfast"),
+            ({"codec": "av1"}, None),
+        ],
+    )
+    def test_trials_are_quick(self, settings: dict[str, Any], preset: str | None) -> None:
+        encoder = EncoderSettings(**settings, bitrate=100_000)
+        assert quick(encoder) == replace(encoder, preset=preset)
 
 
 class TestGoal:
