@@ -91,7 +91,7 @@ if TYPE_CHECKING:
 @option(
     "--adapt",
     group="Network",
-    metavar="fast|best|SECONDS",
+    metavar="quick|fast|best|SECONDS",
     help="Tune the receiver's network to each group of frames; H.264 only. What changes is sent with its keyframe, "
     "where it is worth its bits. fast looks at some frames, best at all and much longer, SECONDS so long for each "
     "group (not the same bytes each time).",
