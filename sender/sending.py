@@ -58,11 +58,13 @@ class SendResult:
         written: the LR file.
         card: its stream card.
         report: with measured frames if `verify` was asked for.
+        encode_cpu_seconds: processor time of reading and encoding (and tuning), without shrinking; of all threads.
     """
 
     written: WriteSummary
     card: StreamCard
     report: Report
+    encode_cpu_seconds: float
 
 
 def send(
@@ -132,7 +134,7 @@ def send(
         search=search,
         peers=peers,
     )
-    return SendResult(sent.written, sent.card, report)
+    return SendResult(sent.written, sent.card, report, sent.encode_cpu_seconds)
 
 
 @dataclass(frozen=True)
@@ -146,6 +148,7 @@ class _Sent:
     damage: str
     origin: SourceReport
     elapsed_seconds: float
+    encode_cpu_seconds: float
 
 
 def _sent(
@@ -167,7 +170,7 @@ def _sent(
             say(said_stream(reader.info) + f"{rescaler.name} on {rescaler.where}")
         started = time.monotonic()
         tune = _seen(tuner, phase) if tuner is not None else None
-        written = _write(part, rescaler, plan, card, output, options, tuner, tune, advance)
+        written, encode_cpu_seconds = _write(part, rescaler, plan, card, output, options, tuner, tune, advance)
         return _Sent(
             written=written,
             card=card,
@@ -176,6 +179,7 @@ def _sent(
             damage=reader.damage.describe() if reader.damage else "",
             origin=source_of(reader.info),
             elapsed_seconds=time.monotonic() - started,
+            encode_cpu_seconds=encode_cpu_seconds,
         )
 
 
@@ -268,8 +272,10 @@ def _write(
     tuner: AnyTuner | None,
     tune: Tune | None,
     advance: Advance,
-) -> WriteSummary:
+) -> tuple[WriteSummary, float]:
+    """What was written, and the processor time without shrinking: see `SendResult`."""
     info, (height, width) = part.reader.info, card.lr_size
+    began, shrinking = time.process_time(), list[float]()
     opened = partial(
         VideoWriter,
         output,
@@ -291,7 +297,10 @@ def _write(
     )
 
     def shrunk(_: int, picture: Picture) -> tuple[Picture, Picture]:
-        return picture, rescaler.downscale(picture, plan.lr, plan.qp)
+        began = time.thread_time()
+        lr = rescaler.downscale(picture, plan.lr, plan.qp)
+        shrinking.append(time.thread_time() - began)
+        return picture, lr
 
     with (
         opened() as writer,
@@ -303,7 +312,8 @@ def _write(
                 tuner.remember(picture)
             writer.write(lr)
             advance(done, card.frames)
-        return writer.finish()
+        written = writer.finish()
+        return written, time.process_time() - began - sum(shrinking)
 
 
 def _tuner(rescaler: Rescaler, options: SendOptions) -> AnyTuner | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -85,7 +86,8 @@ class Measurement:
     @classmethod
     def from_json(cls, entry: dict[str, Any]) -> Measurement:
         """Undo `as_json`; raises TypeError or KeyError for anything else."""
-        cost = Cost(*(Stage(**entry["cost"][name]) for name in ("send", "receive")))
+        send, receive = (Stage(**entry["cost"][name]) for name in ("send", "receive"))
+        cost = Cost(send, receive, entry["cost"]["encode_cpu_seconds"])
         lists = {name: tuple(entry[name]) for name in ("frames", "crops")}
         return cls(**entry | lists | {"cost": cost})
 
@@ -101,10 +103,10 @@ def measure_cell(cell: Cell, folder: Path) -> Measurement:
     sender = _sender(cell, info)
     full = sender == FULL
     watch = Watch()
-    written = _sent(cell, sender, stream)
+    written, encode_cpu_seconds = _sent(cell, sender, stream)
     sending = watch.lap()
     frames = psnr_of_files(cell.clip, stream) if full else _received(cell, stream, restored)
-    cost = Cost(sending, watch.lap())
+    cost = Cost(sending, watch.lap(), encode_cpu_seconds)
     shown = stream if full else restored
     if wanted := [name for name in PERCEPTUAL if name in cell.metrics]:
         frames = _with_perceptual(frames, measure_files(shown, cell.clip, folder, wanted), cell)
@@ -130,13 +132,17 @@ def measure_cell(cell: Cell, folder: Path) -> Measurement:
     )
 
 
-def _sent(cell: Cell, sender: str, stream: Path) -> WriteSummary:
+def _sent(cell: Cell, sender: str, stream: Path) -> tuple[WriteSummary, float]:
+    """What was written, and the processor time of reading and encoding."""
     if sender == FULL:
-        return encode_full_size(cell.clip, stream, cell.encoder, cell.frames)
+        began = time.process_time()
+        written = encode_full_size(cell.clip, stream, cell.encoder, cell.frames)
+        return written, time.process_time() - began
     options = SendOptions(
         model=sender, frames=cell.frames, adapt=cell.method.adapt, overwrite=True, **asdict(cell.encoder)
     )
-    return send(cell.clip, stream, options).written
+    sent = send(cell.clip, stream, options)
+    return sent.written, sent.encode_cpu_seconds
 
 
 def _sender(cell: Cell, clip: VideoInfo) -> str:

@@ -32,10 +32,12 @@ class Cost:
     Attributes:
         send: reading, downscaling and encoding.
         receive: decoding, upscaling, measuring PSNR and storing without loss; at full size decoding and measuring.
+        encode_cpu_seconds: of sending, processor time without shrinking: reading and encoding (and tuning).
     """
 
     send: Stage
     receive: Stage
+    encode_cpu_seconds: float
 
     @property
     def cpu_seconds(self) -> float:

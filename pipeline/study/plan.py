@@ -28,7 +28,7 @@ _LADDERS: dict[float, tuple[float, ...]] = {
 }
 BY_SCALE, BOTH = "by-scale", "both"
 """Presets of studies: that of each method's scale, and one study with the same preset and one with those."""
-_SCHEMA = 4  # of a cell's result: a new number makes old ones count no more
+_SCHEMA = 5  # of a cell's result: a new number makes old ones count no more
 _LEAST_POINTS = 4
 
 

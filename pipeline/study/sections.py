@@ -43,8 +43,8 @@ def savings(study: Study, metrics: Sequence[str]) -> list[str]:
             blocks += [f"<h3>{comparison_name(one)}</h3>", table(heads, rows), efforts(one)]
     intro = (
         "<p>Bit rate of the cheapest of full size and our networks, chosen at each quality, against full size alone; "
-        "more under Hull. Beneath, the preset of each method and what sending took, which is reading, shrinking and "
-        "encoding: processor time over all clips and rates.</p>"
+        "more under Hull. Beneath, the preset of each method and the processor time that reading and encoding took "
+        "without shrinking, over all clips and rates.</p>"
     )
     return ["<h2>What choosing saves</h2>", intro, *blocks] if blocks else []
 
@@ -55,18 +55,18 @@ def comparison_name(study: Study) -> str:
 
 
 def efforts(study: Study) -> str:
-    """Preset and measured time of sending of each method."""
+    """Preset and measured time of encoding of each method."""
     taken = {}
     for method in (*study.anchors, *study.models):
         if points := [point for point in study.measurements if point.method == method]:
-            seconds = sum(point.cost.send.cpu_seconds for point in points)
+            seconds = sum(point.cost.encode_cpu_seconds for point in points)
             taken[method] = 1000 * seconds / sum(point.pictures for point in points)
     full = taken.get(FULL)
     rows = [
         [method, study.preset(method) or "–", f"{time:.1f}", f"{time / full:.2f}" if full else "–"]
         for method, time in taken.items()
     ]
-    return table(["method", "preset", "sending, ms a frame", "times full size"], rows)
+    return table(["method", "preset", "encoding, ms a frame", "times full size"], rows)
 
 
 def matrix(study: Study, metric: str) -> str:

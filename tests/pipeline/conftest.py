@@ -28,7 +28,7 @@ from irn_video.sender.camera import Camera, Taken
 Point = Callable[[str, str, float, float], Measurement]
 MadeUp = Callable[..., Study]
 
-_COST = Cost(Stage(0.5, 0.75, 10**8), Stage(1.0, 1.25, 10**9))
+_COST = Cost(Stage(0.5, 0.75, 10**8), Stage(1.0, 1.25, 10**9), 0.6)
 _FACTS = {
     "full": MethodFacts("full", None, 1),
     "lanczos-x2": MethodFacts("lanczos-x2", None, 2),

@@ -297,6 +297,7 @@ def test_cells_measure_what_the_commands_and_ffmpeg_do(
     for name in ("ssim", "vmaf", "xpsnr_y"):
         assert len(measured.values(name)) == 8
     assert min(measured.cost.send.cpu_seconds, measured.cost.receive.cpu_seconds) > 0
+    assert 0 < measured.cost.encode_cpu_seconds < measured.cost.send.cpu_seconds
     assert min(measured.cost.send.peak_bytes, measured.cost.receive.peak_bytes) > 50_000_000
 
 

@@ -19,7 +19,6 @@ from irn_video.pipeline.commands.study import main
 from irn_video.pipeline.study import workers
 from irn_video.pipeline.study.cells import Measurement
 from irn_video.pipeline.study.conclusions import Mean, compare, hull_savings, hulls, mean_of
-from irn_video.pipeline.study.cost import Stage
 from irn_video.pipeline.study.report import write_report
 from irn_video.pipeline.study.results import Study, read_results, statistics_of, write_results
 from irn_video.pipeline.study.showing import crops
@@ -158,7 +157,7 @@ class TestReport:
         """Both comparisons in one study, which comes back whole; scale 1 is the same in both."""
         slower = replace(made_up(0.25), settings={"codec": "h264", "preset": "by-scale"})
         points = [
-            replace(p, cost=replace(p.cost, send=Stage(0.5, 1.5, 10**8))) if p.method == "irn" else p
+            replace(p, cost=replace(p.cost, encode_cpu_seconds=1.5)) if p.method == "irn" else p
             for p in slower.measurements
         ]
         same = replace(made_up(0.2), settings={"codec": "h264", "preset": "medium"})
@@ -171,10 +170,10 @@ class TestReport:
         assert re.findall(r"<h3>(.*?)</h3>", section) == ["Same preset", "Same encoding time, presets by scale"]
         assert re.findall(r"<td>mean</td><td>(.*?)</td>", section) == ["−20.0 % ± 0.0", "−25.0 % ± 0.0"]
         assert re.findall(r"<tr><td>irn</td>(.*?)</tr>", section) == [
-            "<td>medium</td><td>250.0</td><td>1.00</td>",
-            "<td>slower</td><td>500.0</td><td>2.00</td>",
+            "<td>medium</td><td>200.0</td><td>1.00</td>",
+            "<td>slower</td><td>500.0</td><td>2.50</td>",
         ]
-        assert section.count("<tr><td>full</td><td>medium</td><td>250.0</td><td>1.00</td></tr>") == 2
+        assert section.count("<tr><td>full</td><td>medium</td><td>200.0</td><td>1.00</td></tr>") == 2
         assert "a note" in page
         hulls_told = [line for line in verdict(study) if line.startswith("hull")]
         assert ["same preset: PSNR-Y −20.0" in hulls_told[0], "by scale: PSNR-Y −25.0" in hulls_told[1]] == [True, True]
