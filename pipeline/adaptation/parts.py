@@ -97,7 +97,7 @@ def parts_of(picture: Picture, scale: float, side: int) -> list[Part]:
     return Part.all(-(-picture.height // cell), -(-picture.width // cell), side)
 
 
-def remembered(picture: Picture, part: Part, rescaler: PackedRescaler) -> Remembered:
+def kept(picture: Picture, part: Part, rescaler: PackedRescaler) -> Remembered:
     """What to keep of a picture of the source, as 4:2:0."""
     # The colour matrix of a picture without tags depends on its height, so nothing is converted after the cut.
     carried = convert(picture, rescaler.carried(Samples.of(picture), picture.height))

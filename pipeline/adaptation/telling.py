@@ -15,7 +15,7 @@ from irn_video.codecs.picture import Picture
 from irn_video.codecs.scales import enlarged
 from irn_video.codecs.writing.coarser import CodedGroup
 from irn_video.pipeline.adaptation.effort import NOT_SEEN, NOT_WORTH_IT, OVER_BUDGET, Budget
-from irn_video.pipeline.adaptation.parts import Part, Remembered, cell_of, decoded, parts_of, remembered, tunable
+from irn_video.pipeline.adaptation.parts import Part, Remembered, cell_of, decoded, kept, parts_of, tunable
 from irn_video.pipeline.engine.rescaler import Rescaler, Restoration
 from irn_video.pipeline.flow import mapped_by
 from irn_video.pipeline.planes import Samples, code_unit
@@ -123,7 +123,7 @@ class Teller:
             places = parts_of(picture, self._rescaler.scale, _SIDE)
             self._places = self._chance.sample(places, len(places))
             self._area = picture.height * picture.width
-        self._waiting.append(remembered(picture, self._places.pop(), self._rescaler))
+        self._waiting.append(kept(picture, self._places.pop(), self._rescaler))
 
     def skip(self) -> None:
         """Keep nothing of a picture."""

@@ -20,7 +20,7 @@ from irn_video.codecs.writing.coarser import CodedGroup
 from irn_video.pipeline.adaptation.effort import Budget, Effort
 from irn_video.pipeline.adaptation.equations import Equations, Matrix, best_layer, change_of
 from irn_video.pipeline.adaptation.gradient import Change, Sample, error, fine_tuned, of_lower_rank, preconditioner
-from irn_video.pipeline.adaptation.parts import Part, Remembered, cell_of, decoded, parts_of, remembered, tunable
+from irn_video.pipeline.adaptation.parts import Part, Remembered, cell_of, decoded, kept, parts_of, tunable
 from irn_video.pipeline.adaptation.pricing import LEVELS, NOTHING, Candidate, Pricing, importance_of, value_of
 from irn_video.pipeline.engine.rescaler import Rescaler
 from irn_video.pipeline.network import CodecAwareRescaler
@@ -90,7 +90,7 @@ class Tuner:
         self._owed -= 1
         if not self._parts:
             self._parts = self._chance.sample(parts, len(parts))
-        self._waiting.append(remembered(picture, self._parts.pop(), self._rescaler))
+        self._waiting.append(kept(picture, self._parts.pop(), self._rescaler))
 
     def skip(self) -> None:
         """Keep nothing of a picture."""

@@ -19,7 +19,7 @@ from irn_video.codecs.reading.reader import VideoReader
 from irn_video.codecs.scales import SCALES
 from irn_video.codecs.writing.coarser import CodedGroup
 from irn_video.pipeline.adaptation.effort import NOT_SEEN, NOT_WORTH_IT, OVER_BUDGET
-from irn_video.pipeline.adaptation.parts import cell_of, decoded, parts_of, remembered
+from irn_video.pipeline.adaptation.parts import cell_of, decoded, kept, parts_of
 from irn_video.pipeline.adaptation.telling import Errors, Seen, Teller, best_told, gain_of
 from irn_video.pipeline.engine.device import choose_device
 from irn_video.pipeline.engine.packed import PackedRescaler
@@ -116,7 +116,7 @@ def test_parts_have_the_error_of_the_whole(scale: float, bits: int) -> None:
     arrived = replace(small, qp=30.25)
     parts = parts_of(original, scale, 8)
     assert len(parts) > 1
-    seen = [Seen(part.of(arrived, cell_of(scale)), *remembered(original, part, rescaler)) for part in parts]
+    seen = [Seen(part.of(arrived, cell_of(scale)), *kept(original, part, rescaler)) for part in parts]
     areas = [part.inside(one.original, round(cell_of(scale) * scale)) for one, part in zip(seen, parts, strict=True)]
     assert sum(y.size for y, _, _ in areas) == original.height * original.width
 
