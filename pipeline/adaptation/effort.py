@@ -90,7 +90,7 @@ class Budget:
 
 
 EFFORTS = {
-    "fast": Effort(side=96, cells=96**2 // 4, most=64, solved=16 * 96**2, steps=0.25),
+    "fast": Effort(side=96, cells=96**2 // 4, most=64, solved=16 * 96**2, steps=0.3),
     "best": Effort(side=128, cells=128**2, most=96, solved=64 * 128**2, steps=1.0, ranks=(0, 8), rounds=4),
 }
 NAMES = (QUICK, *EFFORTS)

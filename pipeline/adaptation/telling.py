@@ -20,6 +20,7 @@ from irn_video.pipeline.engine.rescaler import Rescaler, Restoration
 from irn_video.pipeline.flow import mapped_by
 from irn_video.pipeline.planes import Samples, code_unit
 from irn_video.pipeline.quality.entries import TunedGroup
+from irn_video.pipeline.quality.fidelity import lost_detail
 from irn_video.pipeline.quality.squares import sum_of_squared_differences
 from irn_video.pipeline.zoo.weight_update import WeightUpdate
 
@@ -29,9 +30,10 @@ _MOST, _SIDE = 4, 48  # parts of a group that are looked at, and cells along a s
 _STEP, _FARTHEST = 3, 13
 _WORTH = 1.5  # parts of the squared error that a message must save, for each part of the group's bits that it takes
 _LEVELS = 255
+_LEAST = (1 / 12, 1 / 12, 1 / 12, 1e-3)  # of each error: of rounding, and of detail so little that it does not matter
 
-Errors = tuple[float, float, float]
-"""Mean squared error of Y, U and V."""
+Errors = tuple[float, float, float, float]
+"""Mean squared error of Y, U and V in levels of 255, and how much of the detail of Y is lost."""
 
 
 def best_told(gain: Callable[[int], float], start: int = 0) -> int:
@@ -67,25 +69,26 @@ class Seen:
     original: Picture
     part: Part
 
-    def errors(self, rescaler: Rescaler, told: int) -> tuple[float, float, float]:
-        """Mean squared error of Y, U and V in levels of 255, where the network is told another quantiser."""
+    def errors(self, rescaler: Rescaler, told: int) -> Errors:
+        """Where the network is told another quantiser."""
         original, arrived = self.original, self.arrived
         assert arrived.qp is not None
         to = Restoration(Samples.of(original), original.height, original.width)
         restored = rescaler.upscale(replace(arrived, qp=arrived.qp + told), to)
-        cell = enlarged(cell_of(rescaler.scale), rescaler.scale)
-        pairs = zip(self.part.inside(restored, cell), self.part.inside(original, cell), strict=True)
-        level = (_LEVELS / code_unit(original.bit_depth)) ** 2
-        y, u, v = (level * sum_of_squared_differences(*pair) / pair[0].size for pair in pairs)
-        return y, u, v
+        cell, unit = enlarged(cell_of(rescaler.scale), rescaler.scale), code_unit(original.bit_depth)
+        pairs = list(zip(self.part.inside(original, cell), self.part.inside(restored, cell), strict=True))
+        y, u, v = ((_LEVELS / unit) ** 2 * sum_of_squared_differences(*pair) / pair[0].size for pair in pairs)
+        return y, u, v, lost_detail(*pairs[0], unit)
 
 
 def gain_of(before: Sequence[Errors], after: Sequence[Errors]) -> float:
-    """By how many dB parts are better, in PSNR-Y and in PSNR-YUV: the lesser of the two, less its standard error."""
-    gains = [
-        [_decibels(b) - _decibels(a) for b, a in zip(*part, strict=True)] for part in zip(before, after, strict=True)
-    ]
-    of_metrics = [y for y, _, _ in gains], [(6 * y + u + v) / 8 for y, u, v in gains]
+    """By how many dB parts are better: in PSNR-Y, in PSNR-YUV or in the detail that is lost, which VMAF-NEG looks at.
+
+    The least of the three, each less its standard error.
+    """
+    pairs = zip(before, after, strict=True)
+    gains = [[_decibels(b + e) - _decibels(a + e) for b, a, e in zip(*pair, _LEAST, strict=True)] for pair in pairs]
+    of_metrics = [y for y, *_ in gains], [(6 * y + u + v) / 8 for y, u, v, _ in gains], [lost for *_, lost in gains]
     return min(fmean(of) - (stdev(of) / math.sqrt(len(of)) if len(of) > 1 else 0.0) for of in of_metrics)
 
 
@@ -142,7 +145,7 @@ class Teller:
         told, untuned = self._chosen(group, gain) if seen else (0, NOT_SEEN)
         message, self._last = self._message(told), told
         # Squared error halves where bits double, about.
-        error = self._area * len(group.packets) * fmean(y for y, _, _ in errors(0)) if seen else 0.0
+        error = self._area * len(group.packets) * fmean(y for y, *_ in errors(0)) if seen else 0.0
         self.groups.append(
             TunedGroup(
                 frames=len(group.packets),
@@ -192,5 +195,4 @@ def _saved(gain: float) -> float:
 
 
 def _decibels(error: float) -> float:
-    """Of a mean squared error; samples have that of rounding in any case."""
-    return 10 * math.log10(error + 1 / 12)
+    return 10 * math.log10(error)

@@ -24,8 +24,8 @@ from irn_video.pipeline.adaptation.parts import Part, Remembered, cell_of, decod
 from irn_video.pipeline.adaptation.pricing import LEVELS, NOTHING, Candidate, Pricing, importance_of, value_of
 from irn_video.pipeline.engine.rescaler import Rescaler
 from irn_video.pipeline.network import CodecAwareRescaler
-from irn_video.pipeline.network.constants import DETAIL, PACKED, QP_CENTRE
-from irn_video.pipeline.network.packed import pack
+from irn_video.pipeline.network.constants import DETAIL, QP_CENTRE
+from irn_video.pipeline.network.packed import fine_luma, pack
 from irn_video.pipeline.planes import pad, to_planes
 from irn_video.pipeline.quality.entries import TunedGroup
 from irn_video.pipeline.system.cores import usable_cores
@@ -46,7 +46,6 @@ _FEWEST = 12  # steps of gradient descent in a round
 _HELD_OUT = 6
 _EXPONENTS = (8, 7, 6, 5, 4)  # steps of the gains of 1/64, then coarser ones
 _LEAST = 0.002  # of a group's bits that a round must save, or it is the last one of its rank
-_AROUND = 9  # samples across: what differs from their mean is fine
 
 
 class Tuner:
@@ -265,7 +264,7 @@ class Tuner:
             lr = pack(*to_planes(part.of(arrived, self._cell), device.torch_device))
             height, width = (enlarged(2 * length, scale) for length in lr.shape[2:])
             clean, latent = network.downscale(self._packed(original, height, width))
-            corrections, fine = (self._cells(samples) / DETAIL for samples in (clean - lr, _fine_luma(clean)))
+            corrections, fine = (self._cells(samples) / DETAIL for samples in (clean - lr, fine_luma(clean)))
             wanted = torch.cat((corrections, latent / DETAIL), 1) if latent.shape[1] else corrections
             cells = network.cells(self._whole(lr))
         quantiser = torch.tensor([0.0 if arrived.qp is None else arrived.qp], device=lr.device)
@@ -320,13 +319,6 @@ def _in_steps(change: Change, candidate: Callable[[HiddenLayers], Candidate]) ->
 def _held_out(parts: Sequence[Kind]) -> Sequence[Kind]:
     """One of so many, which judge what the others have found; not the first, since a keyframe gains unlike others."""
     return parts[min(_HELD_OUT // 2, len(parts) - 1) :: _HELD_OUT]
-
-
-def _fine_luma(lr: Tensor) -> Tensor:
-    """What of the luma of packed 4:2:0, (N, 6, h, w), differs from its surroundings, (N, 4, h, w)."""
-    luma = F.pixel_shuffle(lr[:, : PACKED - 2], 2)
-    around = F.avg_pool2d(luma, _AROUND, 1, _AROUND // 2, count_include_pad=False)
-    return F.pixel_unshuffle(luma - around, 2)
 
 
 @contextmanager

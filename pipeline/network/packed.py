@@ -9,6 +9,7 @@ from irn_video.pipeline.network.lifting import LiftedSplit
 from irn_video.pipeline.network.thirds import ThirdsSplit
 from torch import Tensor
 
+_AROUND = 9  # samples across: what differs from their mean is fine
 _KINDS = 5
 """Details of 3×3 samples."""
 
@@ -126,6 +127,13 @@ def pack(y: Tensor, u: Tensor, v: Tensor) -> Tensor:
 def unpack(packed: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Undo `pack`."""
     return _joined_luma(packed), packed[:, LUMA : LUMA + 1], packed[:, LUMA + 1 :]
+
+
+def fine_luma(packed: Tensor) -> Tensor:
+    """What of the luma of packed 4:2:0, (N, 6, h, w), differs from its surroundings, (N, 4, h, w)."""
+    luma = _joined_luma(packed)
+    around = F.avg_pool2d(luma, _AROUND, 1, _AROUND // 2, count_include_pad=False)
+    return F.pixel_unshuffle(luma - around, 2)
 
 
 def error_weights(channels: int) -> Tensor:

@@ -8,13 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
+import torch.nn.functional as F
 from irn_video.codecs.errors import TrainingFailed
 from irn_video.pipeline.network import CodecAwareRescaler, InvertibleRescaler
+from irn_video.pipeline.network.constants import LUMA, PACKED
+from irn_video.pipeline.network.packed import fine_luma
 from irn_video.pipeline.training.config import TrainConfig
 from irn_video.pipeline.training.mixing import mixed_batches
 from irn_video.pipeline.training.samples import CodedGroups, Samples, concatenate, in_cells, plane_errors
 from irn_video.pipeline.training.task import Loss, Task
-from torch import nn
+from torch import Tensor, nn
 
 if TYPE_CHECKING:
     from irn_video.pipeline.training.sequences import SequenceSource
@@ -58,9 +61,12 @@ class CodecTask(Task[Samples]):
         weight = batch.weight * torch.tensor(_PLANE_WEIGHTS, device=lr.device)
         predicted = in_cells(prediction.lr, prediction.mean).float()
         errors = plane_errors(predicted, target) * weight
+        aimed = errors
+        if self.config.contrast:
+            aimed = plane_errors(predicted, stronger(target, batch.lr.shape[-1], self.config.contrast)) * weight
         plain = plane_errors(in_cells(lr, torch.zeros_like(prediction.mean)), target) * weight
         latent = target[:, target.shape[1] - prediction.mean.shape[1] :]
-        total = errors.sum() / len(batch)
+        total = aimed.sum() / len(batch)
         if self.config.teacher:
             taught = (plane_errors(predicted, batch.taught.float()) * weight).sum() / len(batch)
             total = torch.lerp(total, taught, self.config.teaching)
@@ -84,6 +90,16 @@ class CodecTask(Task[Samples]):
             + (f", {self.config.teaching:g} of the loss against {Path(teacher).stem}" if teacher else ""),
             f"{len(self.source.photos)} photographs in synthetic motion and {len(self.source.clips)} clips",
         )
+
+
+def stronger(target: Tensor, width: int, contrast: float) -> Tensor:
+    """A target whose LR picture, of this width, has so much more contrast in its fine luma; see `TrainConfig`."""
+    cell = width // target.shape[-1]
+    sizes = (PACKED * cell**2, target.shape[1] - PACKED * cell**2)
+    lr, latent = target.split(sizes, 1)
+    lr = F.pixel_shuffle(lr, cell)
+    more = torch.cat((lr[:, :LUMA] + contrast * fine_luma(lr), lr[:, LUMA:]), 1)
+    return in_cells(more, latent)
 
 
 def _teacher(name: str, network: InvertibleRescaler) -> InvertibleRescaler:

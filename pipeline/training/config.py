@@ -66,6 +66,8 @@ class TrainConfig:
         perceptual: adversarial training (paper networks only).
         teacher: name or weights file of a larger network of the same scale to learn from; empty for none.
         teaching: how much of the loss is against what the teacher predicts, the rest is against the source.
+        contrast: by how much the fine luma of the LR picture that is aimed at is stronger than the source's: the least
+            squared error makes faint what is not sure, which VMAF-NEG takes for blur. 0 for the source as it is.
         crop: side of the HR crops in samples, a multiple of 8, at scale 1.5 of 24.
         batch: crops per step.
         shards: independent streams of data that make up a batch; as many processes or a divisor of it may share them.
@@ -98,6 +100,7 @@ class TrainConfig:
     perceptual: PerceptualConfig = field(default_factory=PerceptualConfig)
     teacher: str = ""
     teaching: float = 0.6
+    contrast: float = 0.0
     crop: int = 224
     batch: int = 16
     shards: int = 1
@@ -164,6 +167,7 @@ def _check_ranges(config: TrainConfig, path: Path) -> None:
         'teacher needs a codec-aware network and codec.sender = "fixed"': (
             not config.teacher or (config.network.family == "codec-aware" and config.codec.sender == "fixed")
         ),
+        "contrast must be from 0 to 0.2": 0 <= config.contrast <= 0.2,
         "teaching must be from 0 to 1": 0 <= config.teaching <= 1,
         "codec.sender_rate must be from 0 to 1": 0 <= config.codec.sender_rate <= 1,
         "codec.rate_weight must be from 0 to 10": 0 <= config.codec.rate_weight <= 10,

@@ -12,9 +12,10 @@ import torch.nn.functional as F
 from irn_video.codecs.errors import TrainingFailed
 from irn_video.codecs.scales import SCALES
 from irn_video.pipeline.network import CodecAwareRescaler, InvertibleRescaler
+from irn_video.pipeline.network.packed import fine_luma
 from irn_video.pipeline.network.spec import NetworkSpec
 from irn_video.pipeline.training import mixing, samples
-from irn_video.pipeline.training.codec_task import CodecTask
+from irn_video.pipeline.training.codec_task import CodecTask, stronger
 from irn_video.pipeline.training.config import CodecConfig, TrainConfig
 from irn_video.pipeline.training.packed import POOL_BATCHES, PackedGroups, PackedTask, prepare
 from irn_video.pipeline.training.samples import CodedGroups, in_cells, plane_errors
@@ -82,6 +83,35 @@ def test_groups_are_functions_of_their_number(source: SequenceSource) -> None:
     for one, other in zip(first.tensors(), again.tensors(), strict=True):
         assert torch.equal(one, other)
     assert not torch.equal(first.lr, groups.group(5).lr)
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_an_aim_of_more_contrast(scale: float) -> None:
+    """Only what is fine in the LR luma grows; the latent, chroma and flat areas stay."""
+    network = CodecAwareRescaler(8, 1, scale)
+    with torch.no_grad():
+        lr, latent = network.downscale(torch.rand(2, 6, 48, 48))
+        flat = network.downscale(torch.full((1, 6, 48, 48), 0.4))
+    target = in_cells(lr, latent)
+    aim = stronger(target, lr.shape[-1], 0.1)
+    cell = lr.shape[-1] // latent.shape[-1]
+    luma = 4 * cell**2
+    assert torch.equal(aim[:, luma:], target[:, luma:])
+    more = F.pixel_shuffle(aim[:, : 6 * cell**2], cell)
+    assert torch.allclose(more[:, :4] - lr[:, :4], 0.1 * fine_luma(lr), atol=1e-6)
+    assert float((more - lr).abs().max()) > 0.01
+    assert torch.allclose(stronger(in_cells(*flat), flat[0].shape[-1], 0.1), in_cells(*flat), atol=1e-6)
+
+
+def test_the_loss_is_least_at_the_aim(source: SequenceSource) -> None:
+    """A network that says the source is punished for it, one that says the aim is not; what is reported stays."""
+    batch = CodedGroups(source, CODEC, CodecAwareRescaler(8, 1), 64, "0").group(1)
+    network, rng = TAUGHT.network.build(), torch.Generator()
+    plain, strong = (CodecTask(replace(TAUGHT, teacher="", contrast=c), source) for c in (0.0, 0.2))
+    with torch.no_grad():
+        one, other = (task.loss(network, batch, rng) for task in (plain, strong))
+    assert float(other.total) != pytest.approx(float(one.total), rel=1e-4)
+    assert torch.equal(one.error, other.error)
 
 
 class TestTeacher:
