@@ -91,9 +91,10 @@ if TYPE_CHECKING:
 @option(
     "--adapt",
     group="Network",
-    metavar="quick|fast|best|SECONDS",
-    help="Tune the receiver's network to each group of frames, where it is worth its bits; H.264 only. quick tells it "
-    "another quantiser, fast looks at some frames, best at all, SECONDS so long (not the same bytes each time).",
+    metavar="EFFORT",
+    help="Tune the receiver's network to groups of frames: quick, fast, best, SECONDS. H.264 only. What changes is sent "
+    "with the keyframe, where it is worth its bits. quick only tells it another quantiser, fast looks at some frames, "
+    "best at all and much longer, SECONDS so long for each group (not the same bytes each time).",
 )
 @option(
     "--adapt-budget",

@@ -5,8 +5,8 @@ python samples/measure tuning CLIP... --halves [--crf 26]
 
 Each clip is played forward and backward until it has this length. Bytes are those of all its video packets, with the
 weights; PSNR-Y, PSNR-YUV and VMAF-NEG are means over its first pictures, once forward. With --halves the network is
-tuned to as many parts of every second picture alone: what do the others gain, beside those, and beside what they gain when it is
-tuned to all? (Many of them are B pictures, which gain less.)
+tuned to as many parts of every second picture alone: what do the others gain, beside those, and beside what they
+gain when it is tuned to all? (Many of them are B pictures, which gain less.)
 """
 
 from __future__ import annotations
