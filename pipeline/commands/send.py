@@ -92,9 +92,9 @@ if TYPE_CHECKING:
     "--adapt",
     group="Network",
     metavar="EFFORT",
-    help="Tune the receiver's network to groups of frames: quick, fast, best, SECONDS. H.264 only. What changes is sent "
-    "with the keyframe, where it is worth its bits. quick only tells it another quantiser, fast looks at some frames, "
-    "best at all and much longer, SECONDS so long for each group (not the same bytes each time).",
+    help="Tune the receiver's network to each group of frames; H.264 only. What changes is sent with its keyframe, "
+    "where it is worth its bits. EFFORT is quick (tells it another quantiser), fast (looks at some frames), best (at all "
+    "and much longer) or SECONDS for each group (not the same bytes each time).",
 )
 @option(
     "--adapt-budget",
