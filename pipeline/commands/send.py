@@ -93,8 +93,8 @@ if TYPE_CHECKING:
     group="Network",
     metavar="EFFORT",
     help="Tune the receiver's network to each group of frames; H.264 only. What changes is sent with its keyframe, "
-    "where it is worth its bits. EFFORT is quick (tells it another quantiser), fast (looks at some frames), best (at all "
-    "and much longer) or SECONDS for each group (not the same bytes each time).",
+    "where it is worth its bits. EFFORT is quick (tells it another quantiser), fast (looks at some frames), best (at "
+    "all, longer) or SECONDS for each group (not the same bytes each time).",
 )
 @option(
     "--adapt-budget",
