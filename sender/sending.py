@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Union
 
 from irn_video.codecs.bitstream.card import StreamCard, digest_of
 from irn_video.codecs.encoders import make_encoder, with_preset
@@ -21,7 +21,8 @@ from irn_video.codecs.reading.video_info import VideoInfo
 from irn_video.codecs.writing.coarser import CodedGroup
 from irn_video.codecs.writing.output import atomic_path, check_output
 from irn_video.codecs.writing.writer import Tune, VideoWriter, WriteSummary
-from irn_video.pipeline.adaptation.effort import Budget, Effort
+from irn_video.pipeline.adaptation.effort import QUICK, Budget, Effort
+from irn_video.pipeline.adaptation.telling import Teller
 from irn_video.pipeline.engine.rescaler import Rescaler
 from irn_video.pipeline.flow import Advance, ahead, mapped_by
 from irn_video.pipeline.options import (
@@ -43,6 +44,7 @@ from irn_video.sender.search.peers import peers_of
 if TYPE_CHECKING:
     from irn_video.pipeline.adaptation.tuner import Tuner
 
+AnyTuner = Union["Tuner", Teller]
 _MAX_NAME = 255
 _CORRECTIONS, _SQUEEZES = 2, 4
 _UNASKED, _UNTUNED = "it was not asked for", "what was chosen is not tuned"
@@ -141,7 +143,7 @@ class _Sent:
 
     written: WriteSummary
     card: StreamCard
-    tuner: Tuner | None
+    tuner: AnyTuner | None
     warnings: tuple[str, ...]
     damage: str
     origin: SourceReport
@@ -269,7 +271,7 @@ def _write(
     card: StreamCard,
     output: Path,
     options: SendOptions,
-    tuner: Tuner | None,
+    tuner: AnyTuner | None,
     tune: Tune | None,
     advance: Advance,
 ) -> tuple[WriteSummary, float]:
@@ -291,6 +293,7 @@ def _write(
         passthrough=rest_of(part, options),
         card=card,
         tune=tune,
+        coarser=tuner is not None and tuner.wants_coarser,
         overwrite=options.overwrite,
         inputs=[info.path],
     )
@@ -315,20 +318,22 @@ def _write(
         return written, time.process_time() - began - sum(shrinking)
 
 
-def _tuner(rescaler: Rescaler, options: SendOptions) -> Tuner | None:
+def _tuner(rescaler: Rescaler, options: SendOptions) -> AnyTuner | None:
     if options.adapt is None:
         if options.adapt_budget is not None:
             raise BadOption("a budget for weights that are not sent", hint="--adapt fast, or drop --adapt-budget")
         return None
     if options.encoder.codec != "h264" or options.encoder.lossless:
         raise BadOption("only lossy H.264 from x264 can be adapted to", hint="drop --adapt, or use --codec h264")
+    budget = Budget.parse(options.adapt_budget) if options.adapt_budget is not None else None
+    if options.adapt == QUICK:
+        return Teller(rescaler, budget)
     from irn_video.pipeline.adaptation.tuner import Tuner
 
-    budget = Budget.parse(options.adapt_budget) if options.adapt_budget is not None else None
     return Tuner(rescaler, Effort.parse(options.adapt), budget)
 
 
-def _seen(tuner: Tuner, phase: Callable[[str], Advance]) -> Tune:
+def _seen(tuner: AnyTuner, phase: Callable[[str], Advance]) -> Tune:
     """Tune, and let it be seen: a group of frames may take minutes."""
 
     def tune(group: CodedGroup, coarser: CodedGroup | None = None) -> bytes:

@@ -81,7 +81,8 @@ class VideoWriter:
         card: the stream card of an LR stream.
         tune: called with each group of frames, as encoded, and with the same frames in fewer bits where they can
             be had: what goes in with the group's keyframe as an SEI message (`sei.UPDATE_UUID`), if anything. Groups
-            wait for it. With it every frame is encoded twice.
+            wait for it.
+        coarser: whether it wants those in fewer bits, for which every frame is encoded twice.
         overwrite: replace an existing file.
         inputs: files that the output must not be; the passthrough's is added.
 
@@ -100,6 +101,7 @@ class VideoWriter:
         passthrough: Passthrough | None = None,
         card: StreamCard | None = None,
         tune: Tune | None = None,
+        coarser: bool = True,
         overwrite: bool = False,
         inputs: Sequence[Path] = (),
     ) -> None:
@@ -123,7 +125,7 @@ class VideoWriter:
         with ExitStack() as stack:
             self._part = stack.enter_context(atomic_path(self._path, sources, overwrite))
             self._output = self._open_container(stack)
-            self._coarser = self._second_stream(stack) if tune is not None else None
+            self._coarser = self._second_stream(stack) if tune is not None and coarser else None
             self._pictures = self._add_video(self._output, self._encoder)
             self._video = self._pictures.stream
             self._set_display()

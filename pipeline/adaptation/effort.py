@@ -10,6 +10,11 @@ from irn_video.codecs.errors import BadOption
 from irn_video.codecs.writing.coarser import CodedGroup
 from irn_video.pipeline.zoo.weight_update import MAX_MESSAGE_BYTES
 
+QUICK = "quick"
+"""The least effort: see `Teller`; the others are for the `Tuner`."""
+NOT_SEEN, NOT_WORTH_IT = "none of the frames was looked at", "no change was worth its bits"
+OVER_BUDGET = "what was worth its bits is over the budget"
+"""Why a group is not tuned."""
 _SECONDS = re.compile(r"[0-9]{1,6}(\.[0-9]{1,3})?")
 _MOST_SECONDS, _MANY = 86_400, 10_000
 _BUDGET = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?(%|k|kB|KB)?")
@@ -50,7 +55,7 @@ class Effort:
             return EFFORTS[text]
         if _SECONDS.fullmatch(text) and 0 < (seconds := float(text)) <= _MOST_SECONDS:
             return replace(EFFORTS["best"], rounds=_MANY, seconds=seconds)
-        raise BadOption(f"{text!r} is no effort", hint="write fast, best or a number of seconds")
+        raise BadOption(f"{text!r} is no effort", hint="write quick, fast, best or a number of seconds")
 
 
 @dataclass(frozen=True)
@@ -88,3 +93,5 @@ EFFORTS = {
     "fast": Effort(side=96, cells=96**2 // 4, most=64, solved=16 * 96**2, steps=0.3),
     "best": Effort(side=128, cells=128**2, most=96, solved=64 * 128**2, steps=1.0, ranks=(0, 8), rounds=4),
 }
+NAMES = (QUICK, *EFFORTS)
+"""Of the efforts that need no number."""

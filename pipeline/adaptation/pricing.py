@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import torch.nn.functional as F
+from irn_video.pipeline.adaptation.effort import NOT_SEEN, NOT_WORTH_IT, OVER_BUDGET
 from irn_video.pipeline.adaptation.equations import Matrix
 from irn_video.pipeline.network import CodecAwareRescaler
 from irn_video.pipeline.network.constants import DETAIL, LUMA, PACKED
@@ -57,6 +58,7 @@ class Pricing:
             bytes=len(candidate.message),
             rank=None if hidden is None else hidden.rank,
             last_layer=candidate.update.last is not None,
+            told=candidate.update.told,
             saved_per_bit=candidate.gain * scale / (8 * len(candidate.message)) if candidate.message else None,
             video_saves_per_bit=self.price * scale,
             gained_db=gained if candidate.message else 0.0,
@@ -65,8 +67,8 @@ class Pricing:
 
     def _why_not(self, error: float | None) -> str:
         if error is None:
-            return "none of the frames was looked at"
-        return "what was worth its bits is over the budget" if self.refused else "no change was worth its bits"
+            return NOT_SEEN
+        return OVER_BUDGET if self.refused else NOT_WORTH_IT
 
 
 @dataclass(frozen=True)

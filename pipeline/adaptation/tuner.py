@@ -9,30 +9,24 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from fractions import Fraction
 from typing import TypeVar
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from irn_video.codecs.errors import BadOption
-from irn_video.codecs.picture import ColorSpec, Layout, Picture
-from irn_video.codecs.reading.frame_data import mean_qp
-from irn_video.codecs.reading.pixels import unpacker
+from irn_video.codecs.picture import Layout, Picture
 from irn_video.codecs.scales import enlarged
 from irn_video.codecs.writing.coarser import CodedGroup
-from irn_video.codecs.writing.roundtrip import h264_decoder
 from irn_video.pipeline.adaptation.effort import Budget, Effort
 from irn_video.pipeline.adaptation.equations import Equations, Matrix, best_layer, change_of
 from irn_video.pipeline.adaptation.gradient import Change, Sample, error, fine_tuned, of_lower_rank, preconditioner
-from irn_video.pipeline.adaptation.parts import Part, Remembered
+from irn_video.pipeline.adaptation.parts import Part, Remembered, cell_of, decoded, kept, parts_of, tunable
 from irn_video.pipeline.adaptation.pricing import LEVELS, NOTHING, Candidate, Pricing, importance_of, value_of
-from irn_video.pipeline.engine.packed import PackedRescaler
 from irn_video.pipeline.engine.rescaler import Rescaler
 from irn_video.pipeline.network import CodecAwareRescaler
 from irn_video.pipeline.network.constants import DETAIL, QP_CENTRE
 from irn_video.pipeline.network.packed import fine_luma, pack
-from irn_video.pipeline.planes import Samples, convert, pad, to_planes
+from irn_video.pipeline.planes import pad, to_planes
 from irn_video.pipeline.quality.entries import TunedGroup
 from irn_video.pipeline.system.cores import usable_cores
 from irn_video.pipeline.zoo.tuned import tuned_network
@@ -62,18 +56,19 @@ class Tuner:
         effort: how hard to try.
         budget: of each group of pictures.
 
+    Attributes:
+        wants_coarser: groups of pictures in fewer bits too.
+
     Raises:
         BadOption: only codec-aware networks are tuned.
     """
 
+    wants_coarser = True
+
     def __init__(self, rescaler: Rescaler, effort: Effort, budget: Budget | None = None) -> None:
-        if not isinstance(rescaler, PackedRescaler):
-            raise BadOption(
-                f"{rescaler.name} cannot be tuned to a clip", hint="use a network made for H.264, such as irn-h264-x2"
-            )
-        self._rescaler, self._effort, self._budget = rescaler, effort, budget or Budget()
-        self._cell = 2 * rescaler.network.fold  # LR samples along a side
-        self._importance = importance_of(rescaler.network)
+        self._rescaler, self._effort, self._budget = tunable(rescaler), effort, budget or Budget()
+        self._cell = cell_of(rescaler.scale)  # LR samples along a side
+        self._importance = importance_of(self._rescaler.network)
         self._toward: Tensor | None = None  # as the first group tells: it hardly depends on the pictures
         self._waiting: deque[Remembered | None] = deque()
         self._chance, self._owed = random.Random(0), 0.0
@@ -85,7 +80,7 @@ class Tuner:
         """Keep a part of a picture of the source, or nothing of it; all come here or are skipped, in display order."""
         cell = enlarged(self._cell, self._rescaler.scale)
         height, width = (-(-length // cell) for length in (picture.height, picture.width))
-        parts = Part.all(height, width, self._effort.side)
+        parts = parts_of(picture, self._rescaler.scale, self._effort.side)
         # Evenly, so that a short group is not left without, and at random, so that no type of picture is.
         self._owed = min(1.0, self._owed + self._effort.cells * len(parts) / (height * width))
         if self._chance.random() >= self._owed or len(self._waiting) > _LONGEST:
@@ -94,10 +89,7 @@ class Tuner:
         self._owed -= 1
         if not self._parts:
             self._parts = self._chance.sample(parts, len(parts))
-        part = self._parts.pop()
-        # The colour matrix of a picture without tags depends on its height, so nothing is converted after the cut.
-        carried = convert(picture, self._rescaler.carried(Samples.of(picture), picture.height))
-        self._waiting.append((part.of(carried, cell), part))
+        self._waiting.append(kept(picture, self._parts.pop(), self._rescaler))
 
     def skip(self) -> None:
         """Keep nothing of a picture."""
@@ -145,7 +137,7 @@ class Tuner:
     ) -> tuple[list[float], int, list[Sample]]:
         """Of the pictures of a group: their quantisers, cells in all, and what is remembered of some with what came."""
         quantisers, cells, samples = [], 0, []
-        for index, picture in enumerate(_decoded(group)):
+        for index, picture in decoded(group):
             quantisers.append(QP_CENTRE if picture.qp is None else picture.qp)
             cells += -(-picture.height // self._cell) * -(-picture.width // self._cell)
             if index in remembered:
@@ -338,20 +330,3 @@ def _all_cores() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(threads)
-
-
-def _decoded(group: CodedGroup) -> Iterator[Picture]:
-    """The pictures that the receiver will have, in order."""
-    decoder = h264_decoder(extradata=group.extradata)
-    for packet in (*group.packets, None):
-        for frame in decoder.decode(packet):
-            how = unpacker(frame.format.name)
-            yield Picture(
-                planes=how.planes(frame),
-                layout=how.layout,
-                bit_depth=how.bit_depth,
-                color=ColorSpec(),
-                pts=0,
-                time_base=Fraction(1),
-                qp=mean_qp(frame),
-            )

@@ -54,12 +54,18 @@ def complete_scales(_context: click.Context, _parameter: click.Parameter, incomp
     return _listed((*(f"{scale:g}" for scale in SCALES), "auto"), incomplete)
 
 
+def complete_efforts(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """How hard to tune."""
+    return _listed(("quick", "fast", "best"), incomplete)
+
+
 COMPLETED: dict[str, Complete] = {
     "--model": complete_models,
     "--models": complete_models,
     "--anchors": complete_anchors,
     "--init": complete_models,
     "--scale": complete_scales,
+    "--adapt": complete_efforts,
     "--codec": complete_codecs,
     "--preset": complete_presets,
     "--tune": complete_tunes,

@@ -91,10 +91,10 @@ if TYPE_CHECKING:
 @option(
     "--adapt",
     group="Network",
-    metavar="fast|best|SECONDS",
+    metavar="EFFORT",
     help="Tune the receiver's network to each group of frames; H.264 only. What changes is sent with its keyframe, "
-    "where it is worth its bits. fast looks at some frames, best at all and much longer, SECONDS so long for each "
-    "group (not the same bytes each time).",
+    "where it is worth its bits. EFFORT is quick (tells it another quantiser), fast (looks at some frames), best (at "
+    "all, longer) or SECONDS for each group (not the same bytes each time).",
 )
 @option(
     "--adapt-budget",

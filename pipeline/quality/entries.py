@@ -108,6 +108,7 @@ class TunedGroup:
             takes a CRF of 2 more, or 4/5 of the bit rate; where there is none, as in the group before.
         gained_db: by which PSNR of the group is better for it, estimated likewise; 0 without a message.
         untuned: why nothing was sent, empty if something was.
+        told: quantisers by which what the network is told differs from the frames' own.
     """
 
     frames: int
@@ -118,6 +119,7 @@ class TunedGroup:
     video_saves_per_bit: float
     gained_db: float = 0.0
     untuned: str = ""
+    told: int = 0
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 from irn_video.codecs.errors import BadOption, MissingFile
 from irn_video.codecs.kernels import RESAMPLERS
 from irn_video.codecs.scales import enlarged
-from irn_video.pipeline.adaptation.effort import EFFORTS
+from irn_video.pipeline.adaptation.effort import NAMES
 from irn_video.pipeline.evaluation.complexity import complexity_of
 from irn_video.pipeline.restoring import file_digest
 from irn_video.pipeline.zoo.card import read_card, read_model
@@ -49,7 +49,7 @@ class Method:
             BadOption, MissingFile: no such upscaler.
         """
         name, at, effort = text.rpartition("@")
-        if at and effort in EFFORTS:
+        if at and effort in NAMES:
             method = cls(_SHORT.get(name, name), None, effort)
             if method.weights is None or read_card(method.weights).network.family != "codec-aware":
                 raise BadOption(f"{text}: only networks made for H.264 are tuned to a clip", hint="irn-h264-x2@fast")

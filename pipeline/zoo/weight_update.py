@@ -13,15 +13,19 @@ from typing import Any
 import numpy as np
 from irn_video.codecs.bitstream.sei import with_zeros, without_zeros
 from irn_video.codecs.errors import BadUpdate
+from irn_video.pipeline.network.constants import QP_SPREAD
 from numpy.typing import ArrayLike, NDArray
 
-VERSION = 2
+VERSION, TOLD_VERSION = 2, 3
+"""Of messages that say nothing of the quantiser, and of those that do."""
 MAX_MESSAGE_BYTES = 65_536
 LARGEST = 15
 """Steps that a weight may change, either way."""
 MAX_EXPONENT = 15
 MAX_RANK = 15
 """Of the mixing of a hidden layer's channels."""
+MOST_TOLD = 16
+"""Quantisers by which a network may be told another one than the frame's own, either way."""
 COARSEST = 2.0
 """Base-2 logarithm of the step of exponent 0."""
 TAPS = 9
@@ -31,6 +35,7 @@ Arrays = Mapping[str, Array]
 """Weights of a codec-aware network under their names in its state dict, see `Weights`."""
 
 _LAST, _LAST_BIAS = "restorer.last.weight", "restorer.last.bias"
+_QUANTISER, _QUANTISER_BIAS = "restorer.embedding.0.weight", "restorer.embedding.0.bias"
 
 _HEADER = struct.Struct("<BI")  # version, checksum of the changed weights
 _FINE = 2.0**24  # kernels are rounded to so fine a grid for the mixing
@@ -123,28 +128,36 @@ class HiddenLayers:
 
 @dataclass(frozen=True)
 class WeightUpdate:
-    """What a receiver's network should change: one part, both or (false) nothing.
+    """What a receiver's network should change: one part, several or (false) nothing.
 
     Attributes:
         hidden: of the hidden layers.
         last: of the last layer, after that.
+        told: whole quantisers, −`MOST_TOLD` to `MOST_TOLD`: what the network is told differs by so much from the
+            frame's own. It sees the quantiser through a linear layer, so this is a change of that layer's bias.
     """
 
     hidden: HiddenLayers | None = None
     last: LastLayer | None = None
+    told: int = 0
 
     def __bool__(self) -> bool:
-        return self.hidden is not None or self.last is not None
+        return self.hidden is not None or self.last is not None or self.told != 0
 
     def applied(self, weights: Arrays) -> dict[str, Array]:
         """Changed weights; those that stay are the same arrays."""
         for part in (self.hidden, self.last):
             weights = weights if part is None else part.applied(weights)
-        return dict(weights)
+        if not self.told:
+            return dict(weights)
+        step = weights[_QUANTISER][:, 0] * np.float32(self.told / QP_SPREAD)
+        return {**weights, _QUANTISER_BIAS: weights[_QUANTISER_BIAS] + step}
 
     def to_message(self, weights: Arrays) -> bytes:
         """Bytes without zeros, for an SEI message to one that has these weights."""
-        coder = _Encoder()
+        coder, version = _Encoder(), TOLD_VERSION if self.told else VERSION
+        if self.told:
+            coder.code([self.told + MOST_TOLD], _Counts.even(2 * MOST_TOLD + 1))
         coder.code([self.hidden is not None], _Counts.even(2))
         if self.hidden is not None:
             coder.code([self.hidden.exponent], _Counts.even(MAX_EXPONENT + 1))
@@ -161,7 +174,7 @@ class WeightUpdate:
             for tap, rows in enumerate(self.last.steps):
                 for row in rows[: _rows(tap, len(rows))]:
                     coder.code(row + np.int32(LARGEST), models[tap])
-        return without_zeros(_HEADER.pack(VERSION, _checksum(self.applied(weights))) + coder.finished())
+        return without_zeros(_HEADER.pack(version, _checksum(self.applied(weights), version)) + coder.finished())
 
     @staticmethod
     def from_message(message: bytes, weights: Arrays) -> dict[str, Array]:
@@ -173,15 +186,18 @@ class WeightUpdate:
         if len(message) > MAX_MESSAGE_BYTES:
             raise BadUpdate(f"the weights in the stream are too long: {len(message)} bytes")
         content = with_zeros(message)
-        if len(content) < _HEADER.size or (len(content) - _HEADER.size) % 4 or content[0] != VERSION:
+        if len(content) < _HEADER.size or (len(content) - _HEADER.size) % 4:
+            raise BadUpdate("the weights in the stream are damaged")
+        version, checksum = _HEADER.unpack_from(content)
+        if version not in (VERSION, TOLD_VERSION):
             raise BadUpdate("the weights in the stream are damaged or of another version")
         words = np.frombuffer(content, "<u4", offset=_HEADER.size).astype(np.uint32)
         try:
-            update = _decoded(_Decoder(words), weights)
+            update = _decoded(_Decoder(words), weights, version)
         except (AssertionError, ValueError) as error:  # which is how constriction says so
             raise BadUpdate("the weights in the stream are damaged: they cannot be decoded") from error
         changed = update.applied(weights)
-        if _checksum(changed) != _HEADER.unpack_from(content)[1]:
+        if _checksum(changed, version) != checksum:
             raise BadUpdate("the weights in the stream are damaged: they are not what was sent")
         return changed
 
@@ -199,7 +215,7 @@ def kernel_names(names: Iterable[str]) -> list[str]:
 def changeable(names: Iterable[str]) -> list[str]:
     """Of all that an update may change, in the order of its checksum."""
     known = set(names)
-    return [*gain_names(known), *kernel_names(known), _LAST, _LAST_BIAS]
+    return [*gain_names(known), *kernel_names(known), _LAST, _LAST_BIAS, _QUANTISER_BIAS]
 
 
 class _Counts:
@@ -278,9 +294,10 @@ def _rows(tap: int, channels: int) -> int:
     return channels if tap == MIDDLE else channels - 1
 
 
-def _decoded(coder: _Decoder, weights: Arrays) -> WeightUpdate:
+def _decoded(coder: _Decoder, weights: Arrays, version: int) -> WeightUpdate:
+    told = coder.symbol(_Counts.even(2 * MOST_TOLD + 1)) - MOST_TOLD if version == TOLD_VERSION else 0
     hidden = _decoded_hidden(coder, weights) if coder.symbol(_Counts.even(2)) else None
-    return WeightUpdate(hidden, _decoded_last(coder, weights) if coder.symbol(_Counts.even(2)) else None)
+    return WeightUpdate(hidden, _decoded_last(coder, weights) if coder.symbol(_Counts.even(2)) else None, told)
 
 
 def _decoded_hidden(coder: _Decoder, weights: Arrays) -> HiddenLayers:
@@ -306,8 +323,10 @@ def _decoded_last(coder: _Decoder, weights: Arrays) -> LastLayer:
     return LastLayer(steps, exponents)
 
 
-def _checksum(weights: Arrays) -> int:
-    return zlib.crc32(b"".join(weights[name].astype("<f4").tobytes() for name in changeable(weights)))
+def _checksum(weights: Arrays, version: int) -> int:
+    """Of what a message of this version may change."""
+    names = [name for name in changeable(weights) if version == TOLD_VERSION or name != _QUANTISER_BIAS]
+    return zlib.crc32(b"".join(weights[name].astype("<f4").tobytes() for name in names))
 
 
 def _hidden(names: Iterable[str]) -> list[str]:

@@ -146,7 +146,7 @@ def _cores(_: click.Context, option: click.Parameter, text: str | None) -> tuple
 @click.option("--memory", is_flag=True, help="Also measure peak memory; takes minutes.")
 @click.option("--memory-frames", type=click.IntRange(2), default=1000, show_default=True, help="Of the long run.")
 @click.option("--memory-size", callback=sizes, default="1920x1080", show_default=True, help="Of its pictures.")
-@click.option("--adapt", metavar="EFFORT", help="Also measure what irn-send --adapt costs: fast, best or seconds.")
+@click.option("--adapt", metavar="EFFORT", help="Also measure what irn-send --adapt costs: quick, fast, best, seconds.")
 @json_options
 def command(
     clip: Path | None,

@@ -4,9 +4,9 @@ python samples/measure tuning CLIP... [--model irn-h264-x2-base] [--adapt fast,b
 python samples/measure tuning CLIP... --halves [--crf 26]
 
 Each clip is played forward and backward until it has this length. Bytes are those of all its video packets, with the
-weights; PSNR-Y and VMAF-NEG are means over its first pictures, once forward. With --halves the network is tuned to as
-many parts of every second picture alone: what do the others gain, beside those, and beside what they gain when it is
-tuned to all? (Many of them are B pictures, which gain less.)
+weights; PSNR-Y, PSNR-YUV and VMAF-NEG are means over its first pictures, once forward. With --halves the network is
+tuned to as many parts of every second picture alone: what do the others gain, beside those, and beside what they
+gain when it is tuned to all? (Many of them are B pictures, which gain less.)
 """
 
 from __future__ import annotations
@@ -48,6 +48,7 @@ class Point:
 
     bytes: int
     psnr_y: float
+    psnr_yuv: float
     vmaf_neg: float
 
 
@@ -70,7 +71,8 @@ def point(source: Path, frames: int, model: str, adapt: str | None, crf: float) 
     options = ReceiveOptions(source=source, codec="ffv1", frames=frames, overwrite=True)
     report = receive(lr, restored, options).report
     vmaf = measure_files(restored, source, source.parent, ["vmaf_neg"])
-    return Point(size, report.summary()["psnr_y"]["mean"] or 99.0, statistics.fmean(v["vmaf_neg"] or 0 for v in vmaf))
+    y, yuv = (report.summary()[name]["mean"] or 99.0 for name in ("psnr_y", "psnr_yuv"))
+    return Point(size, y, yuv, statistics.fmean(v["vmaf_neg"] or 0 for v in vmaf))
 
 
 def tuned_to(source: Path, lr_file: Path, rescaler: Rescaler, effort: Effort, every: int) -> bytes:
@@ -122,9 +124,9 @@ def of_curves(source: Path, frames: int, model: str, efforts: list[str], rates: 
     curves: dict[str | None, list[Point]] = {}
     for effort in (None, *efforts):
         points = curves[effort] = [point(source, frames, model, effort, rate) for rate in rates]
-        told = ", ".join(f"{p.bytes} B {p.psnr_y:.3f} {p.vmaf_neg:.2f}" for p in points)
+        told = ", ".join(f"{p.bytes} B {p.psnr_y:.3f} {p.psnr_yuv:.3f} {p.vmaf_neg:.2f}" for p in points)
         click.echo(f"{source.stem} {effort or 'general'}: {told}")
-    for effort, metric in itertools.product(efforts, ("psnr_y", "vmaf_neg")):
+    for effort, metric in itertools.product(efforts, ("psnr_y", "psnr_yuv", "vmaf_neg")):
         general, tuned = (Curve.through([(p.bytes, getattr(p, metric)) for p in curves[e]]) for e in (None, effort))
         saved = bd_rate(general, tuned)
         click.echo(f"{source.stem} {effort}, {metric}: " + ("no overlap" if saved is None else f"{saved:+.2f} %"))
@@ -135,7 +137,7 @@ def of_curves(source: Path, frames: int, model: str, efforts: list[str], rates: 
 @click.command()
 @clips_argument
 @model_option("irn-h264-x2-base")
-@click.option("--adapt", default="fast", show_default=True, help="fast, best, or both with a comma")
+@click.option("--adapt", default="fast", show_default=True, help="quick, fast, best, with commas")
 @click.option(
     "--crf", callback=numbers(highest=MAX_CRF), default="20,25,30,35", show_default=True, help="Of the streams."
 )

@@ -18,17 +18,19 @@ def quantisers(group: CodedGroup) -> list[float]:
     return [qp for qp in found if qp is not None]
 
 
-def sent(tools: Any, path: Path, settings: EncoderSettings, frames: int = 30, **options: Any) -> Groups:
+def sent(
+    tools: Any, path: Path, settings: EncoderSettings, frames: int = 30, *, coarser: bool = True, **options: Any
+) -> Groups:
     """What the tuner gets."""
     groups: Groups = []
 
-    def tune(group: CodedGroup, coarser: CodedGroup | None) -> bytes:
-        if coarser is not None:  # now, since the muxer changes them
-            assert {packet.pts for packet in coarser.packets} == {packet.pts for packet in group.packets}
-        groups.append((group, coarser))
+    def tune(group: CodedGroup, fewer: CodedGroup | None) -> bytes:
+        if fewer is not None:  # now, since the muxer changes them
+            assert {packet.pts for packet in fewer.packets} == {packet.pts for packet in group.packets}
+        groups.append((group, fewer))
         return b""
 
-    tools.write(path, tools.draw(frames, **options), settings, tune=tune)
+    tools.write(path, tools.draw(frames, **options), settings, tune=tune, coarser=coarser)
     return groups
 
 
@@ -71,6 +73,15 @@ def test_it_changes_nothing(tools: Any, tmp_path: Path) -> None:
 
 def test_where_there_are_none(tools: Any, tmp_path: Path) -> None:
     assert [coarser for _, coarser in sent(tools, tmp_path / "x.mp4", EncoderSettings(crf=51))] == [None]
+
+
+def test_nothing_is_coded_twice_for_who_does_not_want_it(
+    tools: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr("irn_video.codecs.writing.writer.CoarserStream")
+    ((group, coarser),) = sent(tools, tmp_path / "x.mp4", EncoderSettings(), coarser=False)
+    assert coarser is None
+    assert len(group.packets) == 30
 
 
 def test_one_picture(tools: Any, tmp_path: Path) -> None:

@@ -150,8 +150,9 @@ def test_no_pytorch_to_send_and_receive(clips: Any, tmp_path: Path) -> None:
         "from irn_video.sender import SendOptions, send\n"
         "from irn_video.receiver import ReceiveOptions, receive\n"
         "source, lr, back = sys.argv[1:]\n"
-        "for model in ('irn-h264-x2', 'irn-h264-x1', 'lanczos-x2'):\n"
-        "    send(source, lr, SendOptions(model=model, verify=True, overwrite=True))\n"
+        "for model, adapt in (('irn-h264-x2', 'quick'), ('irn-h264-x1', None), ('lanczos-x2', None)):\n"
+        "    report = send(source, lr, SendOptions(model=model, adapt=adapt, verify=True, overwrite=True)).report\n"
+        "    assert len(report.adaptation) == (adapt is not None)\n"
         "    assert receive(lr, back, ReceiveOptions(overwrite=True, device='cpu')).report.frames\n"
         "assert 'torch' not in sys.modules\n"
     )

@@ -13,6 +13,7 @@ import click
 import pytest
 from click.shell_completion import BashComplete
 from click.testing import CliRunner
+from irn_video.pipeline.adaptation.effort import NAMES
 from irn_video.pipeline.commandline.help import Command, Option
 from irn_video.pipeline.commands import irn, packing, stream
 
@@ -165,6 +166,7 @@ def test_short_names_are_there() -> None:
         (["study", "run", "--anchors"], "full,lanczos-x", {f"full,lanczos-x{scale}" for scale in (1, 1.5, 2, 4)}),
         (["send", "--scale"], "", {"1", "1.5", "2", "4", "auto"}),
         (["stream", "send", "--scale"], "1", {"1", "1.5"}),
+        (["send", "--adapt"], "", set(NAMES)),
         (["send", "--codec"], "h26", {"h264", "h265", "h264_nvenc"}),
         (["receive", "--codec"], "x", {"x264", "x265"}),
         (["study", "run", "--codec"], "hev", {"hevc", "hevc_nvenc"}),

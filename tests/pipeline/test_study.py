@@ -155,6 +155,7 @@ class TestMethods:
             (f"a+b/{weights}", "my.net", None),
             ("irn-h264-x2@fast", "irn-h264-x2@fast", None),
             ("irn-h264-x1@best", "irn-h264-x1@best", None),
+            ("irn-h264-x1.5@quick", "irn-h264-x1.5@quick", None),
         ):
             method = Method.parse(text)
             assert (method.label, method.upscaler) == (label, upscaler)

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from irn_video.codecs.errors import BadWeights
+from irn_video.codecs.errors import BadUpdate, BadWeights
 from irn_video.pipeline.network.shapes import shapes_of
 from irn_video.pipeline.network.spec import NetworkSpec
 from irn_video.pipeline.zoo import (
@@ -127,6 +127,10 @@ def test_shapes_are_known_without_a_network(scale: float, width: int, depth: int
 # Made by the first version that sent such messages, with PyTorch.
 MESSAGE = base64.b64decode("AQNlYKkCyOUOqE5Q0oeaOFVN8q7BdqYwSK+Mu2CNOSFHrMsqU20je9ce4V/KhuywHWMuy2FM2XMDcBtW+v8=")
 CHANGED = "04907c0ab7c44b0139a12534fd3a1de1395e647fbd09109535a2af957a9ec78b"
+BIAS = "restorer.embedding.0.bias"
+SENT = b"AQOCrY0qoclmqScm6u1GD9V4tJsjxp0NWKQLwvJf7xh6IwO3nfkTJUUO5KpEjWsFOgkwhJGnTG/8dQ=="
+SENT_TOLD = b"AQLa3dPPmt/qS/eT9u6WD+6w9RQZrbGKZj9HyXZ8UkaJVGObyZNfFJgD1nCkkwtPsanTe1PkxO+npA=="
+TOLD = b"AQLF0YHeAbvpow=="
 
 
 @pytest.fixture
@@ -135,7 +139,7 @@ def general() -> dict[str, NDArray[np.float32]]:
     shapes = shapes_of(NetworkSpec("codec-aware", width=2, depth=1))
     assert shapes is not None
     made = {}
-    for index, name in enumerate(changeable(shapes)):
+    for index, name in enumerate((*changeable(shapes), "restorer.embedding.0.weight")):
         numbers = (np.arange(np.prod(shapes[name])) * 7919 + index * 104_729) % 2001
         made[name] = (numbers / np.float32(1001) - np.float32(1)).astype(np.float32).reshape(shapes[name])
     return made
@@ -144,15 +148,57 @@ def general() -> dict[str, NDArray[np.float32]]:
 def test_old_updates_mean_what_they_meant(general: dict[str, NDArray[np.float32]]) -> None:
     """To the bit: hidden layers with a mixing of rank 2, and the last layer."""
     changed = WeightUpdate.from_message(MESSAGE, general)
-    assert hashlib.sha256(b"".join(changed[name].tobytes() for name in changeable(general))).hexdigest() == CHANGED
+    names = [name for name in changeable(general) if name != BIAS]  # which they cannot change
+    assert hashlib.sha256(b"".join(changed[name].tobytes() for name in names)).hexdigest() == CHANGED
+    assert changed[BIAS] is general[BIAS]
     assert all(array.dtype == np.float32 for array in changed.values())
 
 
-def test_what_stays_is_shared(general: dict[str, NDArray[np.float32]]) -> None:
+def some(told: int) -> WeightUpdate:
     gains, none = np.ones((2, 4), np.int8), np.zeros((2, 2, 0), np.int8)
     hidden = HiddenLayers(gains, none, none.transpose(0, 2, 1), 5)
-    last = LastLayer(np.ones((9, 3, 24), np.int8), np.full(3, 5, np.uint8))
-    for update, count in ((WeightUpdate(), 0), (WeightUpdate(hidden), 2), (WeightUpdate(None, last), 2)):
+    return WeightUpdate(hidden, LastLayer(np.ones((9, 3, 24), np.int8), np.full(3, 5, np.uint8)), told)
+
+
+def test_messages_keep_their_bytes(general: dict[str, NDArray[np.float32]]) -> None:
+    """Those without a quantiser are of version 2, as before there were others."""
+    for update, expected in ((some(0), SENT), (some(-7), SENT_TOLD), (WeightUpdate(told=5), TOLD)):
+        assert base64.b64encode(update.to_message(general)) == expected
+
+
+@pytest.mark.parametrize("told", range(-16, 17))
+def test_what_is_told_arrives(general: dict[str, NDArray[np.float32]], told: int) -> None:
+    """As a bias of what the quantiser goes through, and alone as well as with other changes."""
+    for update in (WeightUpdate(told=told), some(told)):
+        changed = WeightUpdate.from_message(update.to_message(general), general)
+        expected = update.applied(general)
+        assert all(np.array_equal(changed[name], expected[name]) for name in general)
+        row = general["restorer.embedding.0.weight"][:, 0]
+        assert np.allclose(changed[BIAS], general[BIAS] + row * (told / 12), atol=1e-6)
+        assert changed["restorer.embedding.0.weight"] is general["restorer.embedding.0.weight"]
+    assert bool(WeightUpdate(told=told)) == (told != 0)
+
+
+def test_damaged_tellings_are_refused(general: dict[str, NDArray[np.float32]]) -> None:
+    """Every bit turned: all of it is checked but for what the last bits leave open."""
+    message, right = WeightUpdate(told=-9).to_message(general), WeightUpdate(told=-9).applied(general)
+    refused = 0
+    for bit in range(8 * len(message)):
+        data = bytearray(message)
+        data[bit // 8] ^= 1 << bit % 8
+        try:
+            found = WeightUpdate.from_message(bytes(data), general)
+        except BadUpdate:
+            refused += 1
+        else:
+            assert all(np.array_equal(found[name], right[name]) for name in general)
+    assert refused > 6 * len(message)
+
+
+def test_what_stays_is_shared(general: dict[str, NDArray[np.float32]]) -> None:
+    hidden, last = some(0).hidden, some(0).last
+    updates = (WeightUpdate(), WeightUpdate(hidden), WeightUpdate(None, last), WeightUpdate(told=3), some(3))
+    for update, count in zip(updates, (0, 2, 2, 1, 5), strict=True):
         before = {name: array.copy() for name, array in general.items()}
         changed = update.applied(general)
         assert list(changed) == list(general)
@@ -172,7 +218,7 @@ weights = load_weights({str(find_model("irn-h264-x2"))!r}).arrays
 outputs, channels = weights["restorer.last.weight"].shape[:2]
 steps = np.zeros((9, channels + 1, outputs), np.int8)
 steps[4] = 1
-update = WeightUpdate(None, LastLayer(steps, np.full(channels + 1, 9, np.uint8)))
+update = WeightUpdate(None, LastLayer(steps, np.full(channels + 1, 9, np.uint8)), told=-3)
 changed = WeightUpdate.from_message(update.to_message(weights), weights)
 assert (changed["restorer.last.bias"] - weights["restorer.last.bias"]).any()
 print("torch" in sys.modules)
