@@ -199,9 +199,9 @@ def model_of(options: SendOptions) -> str:
 
 
 def _to_send(options: SendOptions, way: Way, goal: Goal) -> SendOptions:
-    """The options that send this way; what is only tuned at other scales is left out."""
+    """The options that send this way; plain coding has nothing to tune."""
     plain = replace(options, model=way.model, tier=None, scale=None, psnr=None, vmaf=None, vmaf_neg=None, size=None)
-    if way.scale == 1:
+    if way.model == FULL:
         plain = replace(plain, adapt=None, adapt_budget=None)
     if goal.by_rate:
         assert goal.value is not None
