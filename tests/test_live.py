@@ -407,7 +407,7 @@ def test_two_processes(clip: Path, port: int, tmp_path: Path) -> None:
     assert json.loads(sent.stdout)["frames"] >= found["arrived"] > 30
     assert found["psnr_y"] > 20
     assert "advice" in found
-    assert "irn-h264-x2 on CPU" in err
+    assert "irn-h264-x1.5 on CPU" in err  # for so many bits a pixel
     assert "Traceback" not in err
 
 
@@ -523,7 +523,7 @@ class TestControl:
 
 def test_lanczos_where_the_network_has_no_time(clips: Any, port: int, tmp_path: Path) -> None:
     """A network too slow for the pictures: all are shown or counted, and none is late by much."""
-    clip = clips.make(tmp_path / "in.mp4", size="640x352", frames=40, rate=60)
+    clip = clips.make(tmp_path / "in.mp4", size="640x352", frames=120, rate=60)
     receiver = Received(f"udp://127.0.0.1:{port}", options())
     listening(port)
     sent = send(clip, f"udp://127.0.0.1:{port}", replace(SEND, model="irn-h264-x2-base", preset="ultrafast", keyint=60))

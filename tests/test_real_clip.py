@@ -33,6 +33,7 @@ CRFS = (18, 26, 34)
 # What each network has to beat, the same pipeline without it, and by how much at least (BD-rate, per cent).
 PEERS = {
     "irn-h264-x1": ("lanczos-x1", 0),
+    "irn-h264-x1.5": ("lanczos-x1.5", 0),
     "irn-h264-x2": ("lanczos-x2", 1),
     "irn-h264-x2-base": ("lanczos-x2", 1),
     "irn-h264-x2-lite": ("lanczos-x2", 1),
@@ -41,6 +42,7 @@ PEERS = {
 # PSNR-Y and PSNR-YUV in dB and kbit/s at each CRF. x264 may differ by a few bytes between processors.
 GOLDEN: dict[str, tuple[tuple[float, float, float], ...]] = {
     "irn-h264-x1": ((46.574, 47.233, 3877.3), (39.714, 40.994, 2050.8), (34.460, 36.191, 876.4)),
+    "irn-h264-x1.5": ((40.883, 42.026, 2902.0), (36.793, 38.193, 1275.6), (32.111, 34.016, 504.3)),
     "irn-h264-x2": ((38.684, 40.132, 1964.8), (35.290, 36.873, 901.8), (30.875, 32.901, 355.9)),
     "irn-h264-x2-base": ((38.690, 40.095, 1943.9), (35.299, 36.837, 892.1), (30.855, 32.842, 347.2)),
     "irn-h264-x2-lite": ((38.767, 40.212, 1965.0), (35.234, 36.812, 902.0), (30.783, 32.808, 356.1)),

@@ -89,7 +89,7 @@ class _Lane:
         try:
             with _CAPTURING:
                 return _Captured(function, arrays, self._device)
-        except (RuntimeError, AssertionError) as error:  # PyTorch's own, and what it says where it has no CUDA
+        except (RuntimeError, AssertionError, ValueError) as error:  # PyTorch's own, and what it says without CUDA
             reason = str(error).strip().partition("\n")[0]
             warnings.warn(f"no CUDA graph, so every picture takes longer: {reason}", RuntimeWarning, stacklevel=2)
             return None

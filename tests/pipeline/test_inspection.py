@@ -24,6 +24,8 @@ ROOT = Path(__file__).parents[2]
 class SomeWeights:
     """In place of a tuner: a message of 60 bytes with the second group of frames."""
 
+    wants_coarser = False
+
     def __init__(self, *_: object) -> None:
         self.groups: list[TunedGroup] = []
         self._count = 0

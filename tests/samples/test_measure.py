@@ -192,10 +192,10 @@ class TestTuning:
 
     def test_its_worth_is_told(self, clip: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["tuning", str(clip), "--model", "irn-h264-x2", "--crf", "20,30", "--seconds", "0.5"]) == 0
-        general, tuned, *figures, mean_psnr, mean_vmaf = capsys.readouterr().out.splitlines()
+        general, tuned, *told = capsys.readouterr().out.splitlines()
         assert general.startswith("moving general: ")
         assert tuned.startswith("moving fast: ")
-        for name, figure, mean in zip(("psnr_y", "vmaf_neg"), figures, (mean_psnr, mean_vmaf), strict=True):
+        for name, figure, mean in zip(("psnr_y", "psnr_yuv", "vmaf_neg"), told[:3], told[3:], strict=True):
             assert figure.startswith(f"moving fast, {name}: ")
             assert mean == f"mean of 1, fast, {name}, %: {figure.split()[-2]}"
 
