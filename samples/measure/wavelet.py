@@ -32,12 +32,10 @@ class Design(ABC):
 
     Attributes:
         scale: of the network that has it.
-        slots: taps a step has room for in the network.
         taps: a step's, at most, as the command counts them: on one side.
     """
 
     scale: float
-    slots: int
     taps: int
 
     @abstractmethod
@@ -84,7 +82,7 @@ class Design(ABC):
 class Halves(Design):
     """By 2."""
 
-    scale, slots, taps = 2, 7, 7
+    scale, taps = 2, 7
 
     def split(self, taps: Tensor) -> LiftedSplit:
         """Antisymmetric taps, one side of them."""
@@ -111,7 +109,7 @@ class Halves(Design):
 class Thirds(Design):
     """By 3/2."""
 
-    scale, slots, taps = 1.5, 9, 4
+    scale, taps = 1.5, 4
 
     def split(self, taps: Tensor) -> ThirdsSplit:
         """Taps of all places; the details are those of what is not flat."""
@@ -179,7 +177,7 @@ def command(scale: str, support: int, taps: int | None, export: Path | None) -> 
     with torch.no_grad():
         network.wavelet.taps.zero_()
         # One side of the taps is filled from its near end, both sides from the middle.
-        begin = 0 if design.slots == design.taps else (design.slots - fitted.shape[1]) // 2
+        begin = 0 if isinstance(design, Halves) else design.taps - (taps or design.taps)
         network.wavelet.taps[:, begin : begin + fitted.shape[1]] = fitted.float()
     spec = NetworkSpec("codec-aware", design.scale)
     card = replace(load_model().card, name=export.stem, network=spec, training="none", temperature=0.0)
