@@ -67,6 +67,12 @@ class UnwritableOutput(IrnError, OSError):
     __str__ = IrnError.__str__
 
 
+class ClosedPipe(IrnError, BrokenPipeError):
+    """Whoever read the output has gone, as `head` does; commands end quietly."""
+
+    __str__ = IrnError.__str__
+
+
 class MissingCard(IrnError, LookupError):
     """An LR stream carries no stream card and the options do not make up for it."""
 

@@ -23,11 +23,16 @@ class VideoOptions:
         stream: video stream of the input, from 0; None for the one that a player would show.
         frames: only the first so many frames.
         overwrite: replace an existing output.
+        format: the container, by its name in `codecs.writing.containers.FORMATS`; None for that of the output's name,
+            and on standard output Matroska from a sender, Y4M from a receiver.
+        fragmented: write MP4 in fragments, which can be read before it is finished.
     """
 
     stream: int | None = None
     frames: int | None = None
     overwrite: bool = False
+    format: str | None = None
+    fragmented: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,20 +5,23 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 from irn_video.codecs.bitstream.card import StreamCard
 from irn_video.codecs.encoders import EncoderSettings, make_encoder
 from irn_video.codecs.errors import MissingFile, SourceMismatch
 from irn_video.codecs.picture import Layout
+from irn_video.codecs.pipes import PIPE, Sink
 from irn_video.codecs.reading.coded import CodedFrame, coded_frames
+from irn_video.codecs.reading.inputs import as_file
+from irn_video.codecs.reading.numbered import is_numbered
 from irn_video.codecs.reading.packets import survey, video_bytes
 from irn_video.codecs.reading.reader import VideoReader
 from irn_video.codecs.reading.seeking import open_part
 from irn_video.codecs.reading.video_info import VideoInfo
+from irn_video.codecs.writing.containers import codec_for
 from irn_video.codecs.writing.output import check_output
 from irn_video.codecs.writing.passthrough import Passthrough
 from irn_video.codecs.writing.writer import VideoWriter, WriteSummary
@@ -26,11 +29,13 @@ from irn_video.pipeline.engine.rescaler import Rescaler, Restoration
 from irn_video.pipeline.flow import Advance
 from irn_video.pipeline.options import EncoderOptions, RestoringOptions, VideoOptions
 from irn_video.pipeline.pace import PaceClock, note_for
+from irn_video.pipeline.planes import Samples, carried_color, convert
 from irn_video.pipeline.quality.entries import FrameReport, SourceReport, StreamReport, Tuning
 from irn_video.pipeline.quality.metrics import PSNR_METRICS, parse_metrics
 from irn_video.pipeline.quality.report import Report
 from irn_video.pipeline.restoring import (
     Meter,
+    Restored,
     find_source,
     meter_for,
     restoration_of,
@@ -41,6 +46,7 @@ from irn_video.pipeline.restoring import (
 from irn_video.pipeline.upscalers import card_for, check_restoring, rescaler_for
 from irn_video.receiver.scoring import Scorer
 
+_PIPED = "y4m"
 # The restored file is a second generation, so it should cost little of what was restored; and the encoder must keep up
 # with the network: at a given CRF a faster preset only makes the file larger.
 _RESTORED_CRF, _RESTORED_PRESET, _RESTORED_CODECS = 18, "veryfast", ("h264", "h265")
@@ -109,38 +115,52 @@ def receive(
     advance: Advance | None = None,
     say: Callable[[str], None] | None = None,
     phase: Callable[[str], Advance] | None = None,
+    sink: Sink | None = None,
 ) -> ReceiveResult:
     """Restore an LR stream at full size, measure it against its source if there is one, and write it.
 
     Args:
-        lr: a file made by `send`, remuxed or cut as you like.
-        output: the restored file; its suffix names the container.
+        lr: a file made by `send`, remuxed or cut as you like; `-` for standard input.
+        output: the restored file; its suffix names the container. `-` for standard output, while it is restored;
+            `restored/%05d.png` for pictures.
         options: see `ReceiveOptions`.
         advance: see `Advance`.
         say: called with what was chosen, once, before the work starts.
         phase: called with what else takes its time, `scoring`; returns its `Advance`.
+        sink: where the output `-` goes; None for standard output.
 
     Raises:
         IrnError: see its subclasses; nothing is left under the output's name.
     """
     options = options or ReceiveOptions()
     lr, output = Path(lr), Path(output)
+    if output == PIPE and options.format is None:
+        options = replace(options, format=_PIPED)
+    options = replace(options, codec=codec_for(output, options.codec, options.format))
     scored = _check_options(options)
     inputs = [Path(path) for path in (lr, options.source, options.weights) if path is not None]
-    check_output(output, inputs, options.overwrite)
+    if sink is None:
+        check_output(output, inputs, options.overwrite)
     with ExitStack() as stack:
+        lr = stack.enter_context(as_file(lr, again=True)) if lr == PIPE else lr
         reader = stack.enter_context(VideoReader(lr, stream=options.stream, frames=options.frames, quantiser=True))
         card = card_for(reader.info, options)
         rescaler = rescaler_for(card, options)
-        to, warnings = _plan(card, options)
+        to, written_as, warnings = _plan(card, options)
         meter, unmeasured = _meter(reader, card, options, stack)
         if say is not None:
-            against = f"measured against {meter.source.info.path}" if meter else f"not measured: {unmeasured}"
+            against = f"measured against {options.source or meter.source.info.path}" if meter else ""
+            against = against or f"not measured: {unmeasured}"
             say(said_stream(reader.info) + f"{rescaler.name} on {rescaler.where}; {against}")
         scorer = stack.enter_context(Scorer(scored, output))
         started = time.monotonic()
+        total = _total(reader.info, options)
         written, restored, clock = _write(
-            reader, rescaler, to, meter, scorer, card, output, options, advance or _nothing
+            _writer(reader.info, card, written_as, output, options, meter, sink),
+            restored_pictures(reader, rescaler, to, meter),
+            written_as,
+            scorer,
+            lambda done: (advance or _nothing)(done, total),
         )
         elapsed = time.monotonic() - started
         damage, mended = reader.damage.describe() if reader.damage else "", reader.warnings
@@ -173,20 +193,22 @@ def receive(
         elapsed_seconds=elapsed,
         advice=_advice(clock, reader.info, rescaler, to, options),
     )
-    return ReceiveResult(written, meter.source.info.path if meter and not unmeasured else None, unmeasured, report)
+    measured = Path(options.source or meter.source.info.path) if meter and not unmeasured else None
+    return ReceiveResult(written, measured, unmeasured, report)
 
 
 def _check_options(options: ReceiveOptions) -> tuple[str, ...]:
     """Refuse what makes no sense; the metrics besides PSNR."""
     make_encoder(options.encoder)
     check_restoring(options)
-    if options.source is not None and not Path(options.source).is_file():
-        raise MissingFile("no such source", path=Path(options.source))
+    source = Path(options.source) if options.source is not None else None
+    if source is not None and not (source.exists() or is_numbered(source)):
+        raise MissingFile("no such source", path=source)
     return tuple(name for name in parse_metrics(options.metrics) if name not in PSNR_METRICS)
 
 
-def _plan(card: StreamCard, options: ReceiveOptions) -> tuple[Restoration, tuple[str, ...]]:
-    """Samples that the restored file's encoder carries, and what the user should know about them."""
+def _plan(card: StreamCard, options: ReceiveOptions) -> tuple[Restoration, Samples, tuple[str, ...]]:
+    """How frames are restored and measured, how they are written, and what the user should know about that."""
     to = restoration_of(card, temperature=options.temperature, seed=options.seed)
     encoder = make_encoder(options.encoder)
     sent = to.samples.layout, to.samples.bit_depth
@@ -195,10 +217,13 @@ def _plan(card: StreamCard, options: ReceiveOptions) -> tuple[Restoration, tuple
     if odd:
         layout, depth = encoder.choose(Layout.YUV444, depth)
     if (layout, depth) == sent:
-        return to, ()
+        return to, to.samples, ()
+    if encoder.settings.codec == "png":  # pictures are RGB, but measured as what was sent
+        return to, Samples(layout, depth, carried_color(to.samples.color, layout, card.height)), ()
     why = "has no subsampled frames of odd size" if odd else "carries no better here"
     text = f"the restored file is {layout} at {depth} bits, not {sent[0]} at {sent[1]}: {options.encoder.codec} {why}"
-    return with_samples(to, layout, depth), (text,)
+    to = with_samples(to, layout, depth)
+    return to, to.samples, (text,)
 
 
 def _meter(lr: VideoReader, card: StreamCard, options: ReceiveOptions, stack: ExitStack) -> tuple[Meter | None, str]:
@@ -211,6 +236,8 @@ def _meter(lr: VideoReader, card: StreamCard, options: ReceiveOptions, stack: Ex
     if path is None:
         return None, "no source (give --source FILE)"
     stream = options.source_stream if options.source else 0  # a card names a source only where it is this one
+    if path.is_dir() or is_numbered(path):
+        path = stack.enter_context(as_file(path, again=True, rate=lr.info.frame_rate))
     part = stack.enter_context(open_part(path, start=card.start, stream=stream, frames=options.frames))
     found = options.source is None
     try:
@@ -228,45 +255,57 @@ def _complaints(meter: Meter) -> Iterator[str]:
         yield f"PSNR could not be measured against {meter.source.info.path}: {meter.complaint}"
 
 
-def _write(
-    reader: VideoReader,
-    rescaler: Rescaler,
-    to: Restoration,
-    meter: Meter | None,
-    scorer: Scorer,
+def _writer(
+    info: VideoInfo,
     card: StreamCard,
+    samples: Samples,
     output: Path,
     options: ReceiveOptions,
-    advance: Advance,
-) -> tuple[WriteSummary, list[_Done], PaceClock]:
-    info = reader.info
-    opened = partial(
-        VideoWriter,
+    meter: Meter | None,
+    sink: Sink | None,
+) -> VideoWriter:
+    """What writes frames of these samples, and everything else of the LR file beside them."""
+    return VideoWriter(
         output,
         options.encoder,
         replace(
             info,
             width=card.width,
             height=card.height,
-            layout=to.samples.layout,
-            bit_depth=to.samples.bit_depth,
-            color=to.samples.color,
+            layout=samples.layout,
+            bit_depth=samples.bit_depth,
+            color=samples.color,
         ),
         passthrough=Passthrough(info.path, info.stream, math.inf if options.frames else None),
         overwrite=options.overwrite,
         inputs=[meter.source.info.path] if meter else [],
+        container=options.format,
+        fragmented=options.fragmented,
+        sink=sink,
     )
-    total = info.frames if options.frames is None or info.frames is None else min(info.frames, options.frames)
+
+
+def _write(
+    writer: VideoWriter,
+    pictures: AbstractContextManager[Iterator[Restored]],
+    samples: Samples,
+    scorer: Scorer,
+    advance: Callable[[int], None],
+) -> tuple[WriteSummary, list[_Done], PaceClock]:
     frames: list[_Done] = []
     clock = PaceClock()
-    with opened() as writer, restored_pictures(reader, rescaler, to, meter) as restored:
+    with writer, pictures as restored:
         for done, item in enumerate(restored, 1):
             clock.tick(done, done, item.lr)
-            writer.write(item.picture)
+            writer.write(convert(item.picture, samples))
             scorer.take(item)
             frames.append(_Done(item.picture.pts_seconds, item.lr.qp, item.report))
-            advance(done, total)
+            advance(done)
         return writer.finish(), frames, clock
+
+
+def _total(info: VideoInfo, options: ReceiveOptions) -> int | None:
+    return info.frames if options.frames is None or info.frames is None else min(info.frames, options.frames)
 
 
 def _advice(clock: PaceClock, info: VideoInfo, rescaler: Rescaler, to: Restoration, options: ReceiveOptions) -> str:

@@ -15,16 +15,23 @@ _TITLE = "IRN Video"
 _ENDING_KEYS = (ord("q"), 27)
 
 
-class Window:
-    """Open from the first frame on, until `q`, Esc or its own button closes it.
+def check_screen(otherwise: str) -> None:
+    """Refuse to open a window without a screen: OpenCV would end the whole program.
+
+    Args:
+        otherwise: what to do instead.
 
     Raises:
-        BadOption: there is no screen; OpenCV would end the whole program.
+        BadOption: there is none.
     """
+    if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        raise BadOption("there is no screen to show frames on", hint=otherwise)
+
+
+class Window:
+    """Open from the first frame on, until `q`, Esc or its own button closes it; see `check_screen`."""
 
     def __init__(self) -> None:
-        if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
-            raise BadOption("there is no screen to show frames on", hint="use --web 8000 and a browser")
         self._open = False
 
     def show(self, picture: Picture) -> bool:

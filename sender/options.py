@@ -27,6 +27,7 @@ class SendOptions(VideoOptions, EncoderOptions, LatentOptions, DeviceOptions):
             `scale`.
         tier: `lite`, `fast` or `base`: the network by what it costs the receiver, see `TIERS`; not with `model`. None
             for that of `NETWORKS`. A search tries the networks of this tier alone, and plain coding.
+        rate: frames per second of pictures, which have none; None for video.
         start: send from this time on, in seconds after the first frame.
         duration: send so many seconds.
         keyint_seconds: largest distance of keyframes, where `keyint` does not say it in frames; None for the codec's.
@@ -47,6 +48,7 @@ class SendOptions(VideoOptions, EncoderOptions, LatentOptions, DeviceOptions):
 
     model: str | None = None
     tier: str | None = None
+    rate: float | None = None
     start: float | None = None
     duration: float | None = None
     keyint_seconds: float | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from irn_video.codecs.bitstream.card import StreamCard
 from irn_video.codecs.encoders import EncoderSettings, with_preset
+from irn_video.codecs.pipes import PIPE
 from irn_video.codecs.reading.video_info import VideoInfo
 from irn_video.codecs.writing.writer import WriteSummary
 from irn_video.pipeline.quality.entries import SourceReport, StreamReport
@@ -11,7 +12,8 @@ from irn_video.pipeline.quality.entries import SourceReport, StreamReport
 
 def source_of(info: VideoInfo) -> SourceReport:
     """What a report says about a source."""
-    return SourceReport(info.width, info.height, info.path.stat().st_size, info.duration_seconds)
+    size = info.path.stat().st_size if info.path != PIPE else None
+    return SourceReport(info.width, info.height, size, info.duration_seconds)
 
 
 def stream_report(card: StreamCard, written: WriteSummary, encoder: EncoderSettings) -> StreamReport:

@@ -14,12 +14,15 @@ from irn_video.codecs.bitstream.card import StreamCard, digest_of
 from irn_video.codecs.encoders import make_encoder, with_preset
 from irn_video.codecs.errors import BadOption
 from irn_video.codecs.picture import Picture
+from irn_video.codecs.pipes import PIPE
 from irn_video.codecs.reading.coded import coded_frames
+from irn_video.codecs.reading.inputs import as_file
 from irn_video.codecs.reading.reader import VideoReader
 from irn_video.codecs.reading.seeking import Part
 from irn_video.codecs.reading.video_info import VideoInfo
 from irn_video.codecs.writing.coarser import CodedGroup
-from irn_video.codecs.writing.output import atomic_path, check_output
+from irn_video.codecs.writing.containers import codec_for
+from irn_video.codecs.writing.output import atomic_path, check_output, delivered
 from irn_video.codecs.writing.writer import Tune, VideoWriter, WriteSummary
 from irn_video.pipeline.adaptation.effort import QUICK, Budget, Effort
 from irn_video.pipeline.adaptation.telling import Teller
@@ -46,6 +49,7 @@ if TYPE_CHECKING:
 
 AnyTuner = Union["Tuner", Teller]
 _MAX_NAME = 255
+_PIPED, _SUFFIX = "matroska", ".mkv"
 _CORRECTIONS, _SQUEEZES = 2, 4
 _UNASKED, _UNTUNED = "it was not asked for", "what was chosen is not tuned"
 
@@ -79,8 +83,8 @@ def send(
     """Shrink a video and write it as an LR stream that explains itself.
 
     Args:
-        source: any video that FFmpeg reads.
-        output: the LR file; its suffix names the container.
+        source: any video that FFmpeg reads; `-` for standard input, `frames/%05d.png` or a folder for pictures.
+        output: the LR file; its suffix names the container. `-` for standard output.
         options: see `SendOptions`.
         advance: see `Advance`.
         say: called with what was chosen, once, before the work starts.
@@ -94,6 +98,27 @@ def send(
     source, output = Path(source), Path(output)
     check_output(output, [source], options.overwrite)
     make_encoder(options.encoder)
+    container = options.format or (_PIPED if output == PIPE else None)
+    if codec_for(output, options.codec, container) != options.codec:
+        raise BadOption("frames alone have no room for what the receiver needs", path=output, hint="use .mp4 or .mkv")
+    again = options.verify or goal_of(options) is not None or (options.start, options.duration) != (None, None)
+    with as_file(source, again=again, rate=options.rate) as read, delivered(output, _SUFFIX) as part:
+        findable = source == read != PIPE
+        result = _send(read, part, replace(options, format=container), advance, say, phase, findable=findable)
+    return replace(result, written=replace(result.written, path=output))
+
+
+def _send(
+    source: Path,
+    output: Path,
+    options: SendOptions,
+    advance: Advance,
+    say: Callable[[str], None] | None,
+    phase: Callable[[str], Advance],
+    *,
+    findable: bool,
+) -> SendResult:
+    """See `send`; `findable` is a source that the card can name."""
     goal, chosen, adapt = goal_of(options), None, options.adapt
     if goal is not None:
         chosen = choose(source, options, goal, advance=advance)
@@ -102,13 +127,14 @@ def send(
             say(str(chosen))
     rescaler = rescaler_of(options)
     search = None
+    one_pass = partial(_sent, source, rescaler=rescaler, phase=phase, findable=findable)
     if chosen is None:
-        sent = _sent(source, output, rescaler, options, advance, say, phase)
+        sent = one_pass(output, options=options, advance=advance, say=say)
     else:
         with atomic_path(output, [source], options.overwrite) as unfinished:
             options = replace(options, overwrite=True)
-            sent = _sent(source, unfinished, rescaler, options, advance, say, phase)
-            options, sent, search = _as_wanted(source, rescaler, options, chosen, sent, phase)
+            sent = one_pass(unfinished, options=options, advance=advance, say=say)
+            options, sent, search = _as_wanted(partial(one_pass, unfinished), rescaler, options, chosen, sent, phase)
         sent = replace(sent, written=replace(sent.written, path=output))
     if options.verify:
         phase("looking at other ways")(0, None)
@@ -154,18 +180,21 @@ class _Sent:
 def _sent(
     source: Path,
     output: Path,
+    *,
     rescaler: Rescaler,
     options: SendOptions,
     advance: Advance,
-    say: Callable[[str], None] | None,
     phase: Callable[[str], Advance],
+    findable: bool,
+    say: Callable[[str], None] | None = None,
 ) -> _Sent:
     tuner = _tuner(rescaler, options)
     with part_of(source, options) as part:
         reader = part.reader
         options = with_preset(with_keyint(options, reader.info), rescaler.scale)
         plan = plan_of(reader.info, rescaler, options.encoder)
-        card = replace(card_of(reader.info, rescaler, plan.carried, options), **place_of(part))
+        card = card_of(reader.info, rescaler, plan.carried, options, findable=findable)
+        card = replace(card, **place_of(part))
         if say is not None:
             say(said_stream(reader.info) + f"{rescaler.name} on {rescaler.where}")
         started = time.monotonic()
@@ -184,7 +213,7 @@ def _sent(
 
 
 def _as_wanted(
-    source: Path,
+    one_pass: Callable[..., _Sent],
     rescaler: Rescaler,
     options: SendOptions,
     chosen: Chosen,
@@ -202,7 +231,7 @@ def _as_wanted(
         if better is None or passes > (_SQUEEZES if is_too_large(chosen, sent.written) else _CORRECTIONS):
             break
         options = better
-        sent = _sent(source, output, rescaler, options, phase("sending again, to meet the aim"), None, phase)
+        sent = one_pass(options=options, advance=phase("sending again, to meet the aim"))
     check_size_kept(chosen, sent.written)
     return options, sent, chosen.report(reached)
 
@@ -290,12 +319,14 @@ def _write(
             bit_depth=plan.lr.bit_depth,
             color=plan.lr.color,
         ),
-        passthrough=rest_of(part, options),
+        passthrough=rest_of(part, options) if info.path != PIPE else None,
         card=card,
         tune=tune,
         coarser=tuner is not None and tuner.wants_coarser,
         overwrite=options.overwrite,
         inputs=[info.path],
+        container=options.format,
+        fragmented=options.fragmented,
     )
 
     def shrunk(_: int, picture: Picture) -> tuple[Picture, Picture]:

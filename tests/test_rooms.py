@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[1]
 # From the ground up. `codecs` and `pipeline` themselves hold what lies on no storey of its own: files, not folders.
 ROOMS = (
     "codecs.errors",
+    "codecs.pipes",
     "codecs.hdr",
     "codecs.scales",
     "codecs.kernels",

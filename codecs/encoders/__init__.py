@@ -14,6 +14,7 @@ from .base import CODEC_ALIASES, Encoder, EncoderSettings, canonical_codec, pars
 from .ffv1 import Ffv1
 from .h264 import X264, H264Nvenc
 from .h265 import X265, H265Nvenc
+from .raw import Png, Raw
 
 __all__ = [
     "CODEC_ALIASES",
@@ -34,6 +35,8 @@ ENCODERS: dict[str, type[Encoder]] = {
     "h265": X265,
     "av1": SvtAv1,
     "ffv1": Ffv1,
+    "raw": Raw,
+    "png": Png,
     "h264_nvenc": H264Nvenc,
     "hevc_nvenc": H265Nvenc,
     "av1_nvenc": Av1Nvenc,

@@ -15,6 +15,7 @@ from av.container import InputContainer, OutputContainer
 from av.packet import Packet
 from av.stream import Stream
 from irn_video.codecs.errors import IrnError, MissingFile, UnreadableVideo
+from irn_video.codecs.pipes import PIPE, standard_input
 
 from .wholeness import lacks_index
 
@@ -24,13 +25,15 @@ S = TypeVar("S", bound=Stream)
 
 
 def open_input(path: Path | str) -> InputContainer:
-    """Open a file for demuxing.
+    """Open a file for demuxing, or `PIPE`, which can be done once.
 
     Raises:
         MissingFile: there is no such file.
         UnreadableVideo: folder, device, no permission, empty, or not a format FFmpeg reads.
     """
     path = Path(path)
+    if path == PIPE:
+        return open_pipe(standard_input(), "standard input")
     try:
         _check_regular(path)
     except IrnError:

@@ -83,13 +83,14 @@ def samples_of(name: str) -> tuple[Layout, int] | None:
 
 
 def pack(planes: Planes, name: str) -> VideoFrame:
-    """Make a frame of `rgb24`, `bgr0` or a planar format from planes that hold exactly such samples."""
+    """Make a frame of `rgb24`, `rgb48be`, `bgr0` or a planar format from planes that hold exactly such samples."""
     height, width = planes[0].shape
     frame = VideoFrame(width, height, name)
-    if name in ("rgb24", "bgr0"):
-        step = 3 if name == "rgb24" else 4
-        order = planes if name == "rgb24" else (planes[2], planes[1], planes[0])
-        pixels = _rows(frame, 0, np.dtype(np.uint8), height)[:, : width * step].reshape(height, width, step)
+    if name in ("rgb24", "rgb48be", "bgr0"):
+        step = 4 if name == "bgr0" else 3
+        order = (planes[2], planes[1], planes[0]) if name == "bgr0" else planes
+        dtype = np.dtype(">u2" if name == "rgb48be" else np.uint8)
+        pixels = _rows(frame, 0, dtype, height)[:, : width * step].reshape(height, width, step)
         pixels[..., 3:] = 255
         for index, plane in enumerate(order):
             pixels[..., index] = plane

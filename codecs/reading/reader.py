@@ -29,6 +29,7 @@ from irn_video.codecs.bitstream.card import StreamCard
 from irn_video.codecs.bitstream.sei import UPDATE_UUID, find_payloads
 from irn_video.codecs.errors import BadOption, SizeChanged, UnreadableVideo
 from irn_video.codecs.picture import Picture
+from irn_video.codecs.pipes import PIPE
 
 from .card_search import card_payloads, find_card
 from .choosing import choose_stream
@@ -88,7 +89,8 @@ class VideoReader:
         self._path = Path(path)
         self._damage = ReadDamage()
         self._quantiser, self._updates = quantiser, deque[tuple[int, bytes]]()
-        self._piped, self._container = container is not None, container or open_input(path)
+        self._piped = container is not None or self._path == PIPE
+        self._container = container or open_input(path)
         try:
             self._chosen = choose_stream(self._container, self._path, stream, piped=self._piped)
             self._video = self._chosen.stream

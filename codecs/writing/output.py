@@ -6,11 +6,14 @@ import contextlib
 import errno
 import os
 import secrets
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from irn_video.codecs.errors import IrnError, OutputRefused, UnwritableOutput
+from irn_video.codecs.pipes import PIPE, Sink
+from irn_video.codecs.reading.numbered import is_numbered, numbered_files
 
 _CAUSES = {
     errno.ENOSPC: ("the disk is full", "free some space or choose another disk"),
@@ -29,15 +32,19 @@ def check_output(path: Path | str, inputs: Sequence[Path | str] = (), overwrite:
     """Refuse an output that must not or cannot be written, before any work is done.
 
     Args:
-        path: the file to be written.
+        path: the file to be written; `PIPE` and names of numbered pictures as well.
         inputs: files it must not be, not even through hard or symbolic links; those that do not exist are ignored.
         overwrite: allow replacing an existing regular file.
 
     Raises:
+        BadOption: standard output is a terminal.
         OutputRefused: the output is one of the inputs, or exists and `overwrite` is False.
         UnwritableOutput: folder, device, missing or read-only parent folder.
     """
     path = Path(path)
+    if path == PIPE:
+        Sink()
+        return
     try:
         _check(path, inputs, overwrite)
     except IrnError:
@@ -80,6 +87,56 @@ def atomic_path(path: Path | str, inputs: Sequence[Path | str] = (), overwrite: 
             part.unlink()
 
 
+@contextmanager
+def atomic_pictures(path: Path, inputs: Sequence[Path | str] = (), overwrite: bool = False) -> Iterator[Path]:
+    """`atomic_path` for numbered pictures: they lie in a hidden folder beside until all are there.
+
+    With `overwrite`, those that were there give way, also where they were more.
+
+    Raises:
+        OutputRefused, UnwritableOutput: as in `atomic_path`.
+    """
+    check_output(path, inputs, overwrite)
+    try:
+        with tempfile.TemporaryDirectory(prefix=".irn-video-", suffix=".part", dir=path.parent) as folder:
+            part = Path(folder) / path.name
+            yield part
+            before = numbered_files(path)
+            if before and not overwrite:
+                raise OutputRefused("such pictures have appeared meanwhile", path=path, hint=_REPLACE)
+            for file in before.values():
+                file.unlink()
+            for file in numbered_files(part).values():
+                file.replace(path.with_name(file.name))
+    except IrnError:
+        raise
+    except OSError as error:
+        raise unwritable(path, error) from error
+
+
+@contextmanager
+def delivered(path: Path, suffix: str) -> Iterator[Path]:
+    """`path`, or for `PIPE` a temporary file that goes to standard output at the end.
+
+    Raises:
+        ClosedPipe: nobody reads any more.
+        UnwritableOutput: there is no room for it.
+    """
+    if path != PIPE:
+        yield path
+        return
+    out = Sink()
+    try:
+        with tempfile.TemporaryDirectory(prefix="irn-video-") as folder:
+            part = Path(folder) / f"piped{suffix}"
+            yield part
+            out.copy(part)
+    except IrnError:
+        raise
+    except OSError as error:
+        raise unwritable(path, error) from error
+
+
 def unwritable(path: Path, error: OSError) -> UnwritableOutput:
     """Say in one line why the operating system (or FFmpeg, which passes its errno on) refused to write."""
     what, hint = _CAUSES.get(error.errno or 0, (f"cannot write the output: {error.strerror or error}", None))
@@ -91,6 +148,8 @@ def _check(path: Path, inputs: Sequence[Path | str], overwrite: bool) -> None:
         raise UnwritableOutput("the output is a folder", path=path, hint="name a file inside it")
     if any(_same_file(path, Path(source)) for source in inputs):
         raise OutputRefused("the output is the input", path=path, hint="choose another output name")
+    if is_numbered(path) and not overwrite and (found := numbered_files(path)):
+        raise OutputRefused(f"{len(found)} such pictures exist", path=path, hint=_REPLACE)
     if path.exists() and not path.is_file():
         raise UnwritableOutput("the output is not a regular file", path=path, hint="name a regular file")
     if os.path.lexists(path) and not overwrite:

@@ -290,6 +290,17 @@ class StreamCopier:
 _ASS_HEADER = b"[Script Info]\nScriptType: v4.00+\n\n[V4+ Styles]\n\n[Events]\n"
 
 
+def left_behind(source: Passthrough) -> list[str]:
+    """A warning that names what a container for frames alone does not take over; none where there is nothing.
+
+    Raises:
+        MissingFile, UnreadableVideo: the source cannot be opened.
+    """
+    with open_input(source.path) as opened:
+        lost = [_describe(stream) for stream in opened.streams if stream.type in ("audio", "subtitle")]
+    return [f"this kind of file has room for frames alone, not for {', '.join(lost)}"] if lost else []
+
+
 def _start(packet: Packet[Stream]) -> float:
     stamp = packet.dts if packet.dts is not None else packet.pts
     return float((stamp or 0) * packet.time_base)

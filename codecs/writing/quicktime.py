@@ -15,10 +15,12 @@ from typing import BinaryIO
 _UTF8 = (1).to_bytes(4)
 _ANY_LOCALE = bytes(4)
 _LARGEST = 2**32 - 1
+_TO_CHUNKS = (b"trak", b"mdia", b"minf", b"stbl")
+_BLOCK = 1 << 20
 
 
 def add_metadata(path: Path, tags: Mapping[str, str], *, iso: bool) -> bool:
-    """Add tags to a finished file whose index (`moov`) is its last box, as FFmpeg writes it.
+    """Add tags to the index (`moov`) of a finished file, wherever it lies; what follows it moves back to make room.
 
     Args:
         path: the file.
@@ -26,18 +28,58 @@ def add_metadata(path: Path, tags: Mapping[str, str], *, iso: bool) -> bool:
         iso: write it as MP4 has it (ISO/IEC 14496-12, "MetaBox"), with a version; QuickTime has none.
 
     Returns:
-        False where the file is built otherwise; it is left as it was.
+        False where the file is built otherwise, in fragments for example; it is left as it was.
     """
     meta = _meta(tags, bytes(4) if iso else b"")
     with path.open("r+b") as file:
-        *_, (kind, start, size) = (b"", 0, 0), *_boxes(file)
-        if kind != b"moov" or size + len(meta) > _LARGEST:
+        boxes = list(_boxes(file))
+        kinds = [kind for kind, _, _ in boxes]
+        if kinds.count(b"moov") != 1 or b"moof" in kinds:
+            return False
+        _, start, size = boxes[kinds.index(b"moov")]
+        if size + len(meta) > _LARGEST:
             return False
         file.seek(start)
-        file.write((size + len(meta)).to_bytes(4))
-        file.seek(start + size)
-        file.write(meta)
+        index = bytearray(file.read(size))
+        if b"mdat" in kinds[kinds.index(b"moov") :] and not _moved(memoryview(index)[8:], len(meta)):
+            return False
+        index[:4] = (size + len(meta)).to_bytes(4)
+        _make_room(file, start + size, len(meta))
+        file.seek(start)
+        file.write(index + meta)
     return True
+
+
+def _moved(boxes: memoryview, by: int) -> bool:
+    """Adds to where the chunks of all tracks lie (8.7.5, "ChunkOffsetBox"); False where the field has no room."""
+    start = 0
+    while start + 8 <= len(boxes):
+        size, kind = int.from_bytes(boxes[start : start + 4]), bytes(boxes[start + 4 : start + 8])
+        if size < 8:
+            return False
+        content = boxes[start + 8 : start + size]
+        if kind in _TO_CHUNKS and not _moved(content, by):
+            return False
+        width = {b"stco": 4, b"co64": 8}.get(kind, 0)
+        for at in range(8, len(content) - width + 1, width) if width else ():
+            offset = int.from_bytes(content[at : at + width]) + by
+            if offset >= 1 << (8 * width):
+                return False
+            content[at : at + width] = offset.to_bytes(width)
+        start += size
+    return True
+
+
+def _make_room(file: BinaryIO, at: int, size: int) -> None:
+    """Move all that lies behind a place back by so many bytes."""
+    end = file.seek(0, 2)
+    while end > at:
+        begin = max(at, end - _BLOCK)
+        file.seek(begin)
+        block = file.read(end - begin)
+        file.seek(begin + size)
+        file.write(block)
+        end = begin
 
 
 def _boxes(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:

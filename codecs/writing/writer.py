@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import io
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -30,17 +30,21 @@ from irn_video.codecs.bitstream.sei import UPDATE_UUID, sei_nal
 from irn_video.codecs.encoders import Encoder, EncoderSettings, make_encoder
 from irn_video.codecs.errors import BadOption, IrnError, UnwritableOutput
 from irn_video.codecs.picture import Picture, VideoFormat
+from irn_video.codecs.pipes import PIPE, Sink
+from irn_video.codecs.reading.numbered import is_numbered
 from irn_video.codecs.reading.opening import close_quietly, open_input
 
 from .coarser import CoarserStream, CodedGroup, coarser_settings
-from .containers import container_for
-from .output import atomic_path, unwritable
-from .passthrough import Passthrough, StreamCopier
+from .containers import CONTAINERS, container_for
+from .output import atomic_path, atomic_pictures, unwritable
+from .passthrough import Passthrough, StreamCopier, left_behind
 from .picture_stream import PictureStream
 from .tags import user_comment
 
 Tune = Callable[[CodedGroup, CodedGroup | None], bytes]
 
+_QUICKTIME = ("mp4", "mov")
+_FRAGMENTS, _INDEX_FIRST = "+frag_keyframe+delay_moov+default_base_moof", "+faststart"
 # MP4 holds at most 2³¹ units between two pictures; a faster clock than this would make that a few minutes.
 _FASTEST_CLOCK, _FINEST_BASE = 5_000_000, Fraction(1, 1_000_000)
 
@@ -73,7 +77,8 @@ class VideoWriter:
     Leaving it normally finishes if that has not been done. Use it from one thread at a time.
 
     Args:
-        path: the output; its extension names the container.
+        path: the output; its extension names the container. `PIPE` for standard output, `frames/%05d.png` for
+            numbered pictures, from 1.
         settings: codec and quality.
         video: of the frames; see `encoders.choose_samples` for the samples an encoder carries. The time base is kept
             exactly where the container can, `hdr` with H.264, H.265 and AV1.
@@ -85,6 +90,9 @@ class VideoWriter:
         coarser: whether it wants those in fewer bits, for which every frame is encoded twice.
         overwrite: replace an existing file.
         inputs: files that the output must not be; the passthrough's is added.
+        container: a name in `containers.FORMATS`, in place of the extension's; `PIPE` needs it.
+        fragmented: write MP4 and MOV in fragments, each with the frames from a keyframe on, as pipes need it.
+        sink: where `PIPE` goes; None for standard output.
 
     Raises:
         BadOption: settings, sizes or names that do not fit together.
@@ -104,10 +112,16 @@ class VideoWriter:
         coarser: bool = True,
         overwrite: bool = False,
         inputs: Sequence[Path] = (),
+        container: str | None = None,
+        fragmented: bool = False,
+        sink: Sink | None = None,
     ) -> None:
-        self._path = Path(path)
+        self._path, self._sink = Path(path), sink
         self._encoder = make_encoder(settings, video.hdr)
-        self._kind = container_for(self._path, settings.codec)
+        self._kind = container_for(self._path, settings.codec, container)
+        self._fragmented = fragmented or self._path == PIPE
+        if fragmented and self._kind.name not in _QUICKTIME:
+            raise BadOption("only MP4 and MOV are written in fragments", path=self._path, hint="drop --fragmented")
         if video.time_base <= 0:
             raise BadOption(f"a time base of {video.time_base} s makes no sense", path=self._path)
         if video.time_base.denominator > _FASTEST_CLOCK:
@@ -123,7 +137,7 @@ class VideoWriter:
         self._summary: WriteSummary | None = None
         sources = [*inputs, passthrough.path] if passthrough else list(inputs)
         with ExitStack() as stack:
-            self._part = stack.enter_context(atomic_path(self._path, sources, overwrite))
+            self._part = stack.enter_context(self._reserved(sources, overwrite))
             self._output = self._open_container(stack)
             self._coarser = self._second_stream(stack) if tune is not None and coarser else None
             self._pictures = self._add_video(self._output, self._encoder)
@@ -188,7 +202,7 @@ class VideoWriter:
                 if self._copier is not None:
                     self._copier.finish(float(self._end * self._time_base))
                 self._output.close()
-                if self._copier is not None:
+                if self._copier is not None and self._path != PIPE:
                     self._copier.complete(self._part)
         except BaseException:
             self.abort()
@@ -228,9 +242,22 @@ class VideoWriter:
                 hint="use sizes that divide by 2, yuv444p, or ffv1",
             )
 
+    def _reserved(self, inputs: Sequence[Path], overwrite: bool) -> AbstractContextManager[Path]:
+        """Where to write until it is finished."""
+        if self._path == PIPE:
+            return contextlib.nullcontext(PIPE)
+        reserve = atomic_pictures if is_numbered(self._path) else atomic_path
+        return reserve(self._path, inputs, overwrite)
+
     def _open_container(self, stack: ExitStack) -> OutputContainer:
         av.logging.set_level(None)
-        output = av.open(f"file:{self._part}", "w", format=self._kind.name)
+        target = (self._sink or Sink()) if self._path == PIPE else f"file:{self._part}"
+        options = {}
+        if self._kind.name in _QUICKTIME:
+            options["movflags"] = _FRAGMENTS if self._fragmented else _INDEX_FIRST
+        if self._kind is CONTAINERS[".y4m"]:
+            options["strict"] = "-1"  # more than 8 bits are an extension that all programs of today read
+        output = av.open(target, "w", format=self._kind.name, options=options)
         output.flags |= cast(
             "int", Flags.bitexact.value
         )  # no random identifiers, no dates: the same input gives the same bytes
@@ -247,7 +274,7 @@ class VideoWriter:
 
     def _add_video(self, output: OutputContainer, encoder: Encoder) -> PictureStream:
         pictures = PictureStream(output, encoder, self._format)
-        if encoder.syntax == "hevc" and self._kind.name in ("mp4", "mov"):
+        if encoder.syntax == "hevc" and self._kind.name in _QUICKTIME:
             pictures.stream.codec_context.codec_tag = "hvc1"  # Apple's players show nothing else
         return pictures
 
@@ -267,6 +294,9 @@ class VideoWriter:
 
     def _add_passthrough(self, source: Passthrough | None, stack: ExitStack) -> StreamCopier | None:
         if source is None:
+            return None
+        if self._kind.only is not None:
+            self._warnings += left_behind(source)
             return None
         copier = StreamCopier(source, self._output, self._kind)
         stack.callback(copier.close)
@@ -304,6 +334,10 @@ class VideoWriter:
             pts = self._last + 1
             self._warn("frames with the same timestamp were moved apart")
         self._last = pts
+        if self._kind.only is not None and abs(pts - self._first - self._frames * self._pictures.period) > 1 + (
+            self._pictures.period // 2
+        ):
+            self._warn("frames do not come at an even rate, which this kind of file cannot tell")
         return pts
 
     def _mux(self, packets: Sequence[Packet[VideoStream]]) -> None:
@@ -347,7 +381,7 @@ class VideoWriter:
 
         MP4 files are as long as the shorter of the two; they differ where a gap is among the frames that are reordered.
         """
-        if packets and self._kind.name in ("mp4", "mov"):
+        if packets and self._kind.name in _QUICKTIME:
             last, first = packets[-1], self._first_dts if self._first_dts is not None else packets[0].dts
             if first is not None and last.dts is not None and last.pts is not None:
                 end = first + round((self._end - self._first) * self._time_base / last.time_base)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from fractions import Fraction
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -46,6 +47,18 @@ def moment(_context: click.Context, parameter: click.Parameter, value: str | Non
     return 3600 * int(match[1] or 0) + 60 * int(match[2] or 0) + float(match[3])
 
 
+def frame_rate(_context: click.Context, parameter: click.Parameter, value: str | None) -> float | None:
+    """What click's `callback` makes of `24`, `23.976` or `24000/1001`: frames per second.
+
+    Raises:
+        BadParameter: none of these.
+    """
+    try:
+        return None if value is None else float(Fraction(value.strip()))
+    except (ValueError, ZeroDivisionError, OverflowError) as error:
+        raise click.BadParameter(f"{value!r} is no frame rate: write 24 or 24000/1001", param=parameter) from error
+
+
 def as_scale(_context: click.Context, parameter: click.Parameter, value: str | None) -> float | str | None:
     """What click's `callback` makes of `2`, `1.5`, `3/2` or `auto`: see `parse_scale`.
 
@@ -61,11 +74,19 @@ def as_scale(_context: click.Context, parameter: click.Parameter, value: str | N
 
 
 def part_options(function: Function) -> Function:
-    """`--start` and `--duration`."""
+    """`--start`, `--duration` and `--rate`."""
     here = partial(option, group="Input", callback=moment, metavar="TIME")
     return combined(
         here("--start", help="Send from this time on: seconds, or [H:]M:S."),
         here("--duration", help="Send so much: seconds, or [H:]M:S."),
+        option(
+            "--rate",
+            group="Input",
+            rare=True,
+            callback=frame_rate,
+            metavar="FPS",
+            help="Frames per second of numbered pictures (frames/%05d.png) or of a folder of them: 24, 24000/1001.",
+        ),
     )(function)
 
 
@@ -135,7 +156,7 @@ def encoder_options(*, group: str, crf_help: str, preset_help: str) -> Callable[
             show_default=True,
             metavar="NAME",
             help="h264, h265, av1 or ffv1 (lossless). h264_nvenc, hevc_nvenc, av1_nvenc with an NVIDIA GPU. avc, x264, "
-            "hevc, x265 and svtav1 are understood too.",
+            "hevc, x265 and svtav1 are understood too. .y4m files are raw, numbered pictures png, whatever this says.",
         ),
         here("--lossless", rare=True, is_flag=True, help="Keep every sample. Large files."),
         here("--tune", rare=True, metavar="NAME", help="The codec's tuning, such as film or zerolatency."),
@@ -157,7 +178,7 @@ def encoder_options(*, group: str, crf_help: str, preset_help: str) -> Callable[
 
 
 def video_options(function: Function) -> Function:
-    """`--stream`, `--frames`, `--out`, `--overwrite`, `--resume`, `--quiet`, `--json`."""
+    """`--stream`, `--frames`, `--out`, `--format`, `--fragmented`, `--overwrite`, `--resume`, `--quiet`, `--json`."""
     return combined(
         option(
             "--stream",
@@ -182,6 +203,21 @@ def video_options(function: Function) -> Function:
             help="Work on all INPUTs, into files of their names in DIR, or write FILE. DIR is made where it is "
             "missing, outputs end in .mkv where the input's kind of file cannot be written. For one INPUT, a name that "
             "ends like those of videos, such as .mp4, is a FILE.",
+        ),
+        option(
+            "--format",
+            group="Output",
+            rare=True,
+            metavar="NAME",
+            help="mp4, mov, matroska, webm, mpegts or y4m, whatever the name of OUTPUT ends in. Of - (standard "
+            "output) it is matroska from irn-send, y4m from irn-receive, where nothing is said.",
+        ),
+        option(
+            "--fragmented",
+            group="Output",
+            rare=True,
+            is_flag=True,
+            help="Write MP4 in fragments, which can be read before it is finished.",
         ),
         option("--overwrite", group="Output", is_flag=True, help="Replace existing output files."),
         option(

@@ -1,6 +1,7 @@
 """Running a command: exit codes, and the one place where errors become lines.
 
-Exit codes: 0 done, 1 failed or done only in part (one line says what), 2 wrong usage, 130 interrupted.
+Exit codes: 0 done, 1 failed or done only in part (one line says what), 2 wrong usage, 130 interrupted, 141 nobody
+reads the output any more.
 This module must not import PyTorch, so that `--help` is quick.
 """
 
@@ -12,10 +13,11 @@ import traceback
 from collections.abc import Sequence
 
 import click
-from irn_video.codecs.errors import BadOption, IrnError
+from irn_video.codecs.errors import BadOption, ClosedPipe, IrnError
 from irn_video.pipeline.commandline.interrupts import interrupts
 from irn_video.pipeline.system.cores import usable_cores
 
+_CLOSED_PIPE = 141  # what shells say of a program that SIGPIPE has ended: 128 + 13
 _SWITCH_SECONDS = 0.0005
 _DEBUG = "IRN_VIDEO_DEBUG"
 _NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
@@ -71,6 +73,8 @@ def explained(error: BaseException) -> str:
 
 def _failed(error: BaseException) -> int:
     """Say it; an interrupt may surface as some library's error."""
+    if isinstance(error, ClosedPipe):
+        return _CLOSED_PIPE  # quietly, as programs do whose reader has gone
     if interrupts or isinstance(error, KeyboardInterrupt):
         click.echo("error: interrupted; unfinished output was removed", err=True)
         return 130

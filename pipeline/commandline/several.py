@@ -10,6 +10,8 @@ from typing import Any, Protocol
 
 import click
 from irn_video.codecs.errors import BadOption, IrnError, MissingFile
+from irn_video.codecs.pipes import PIPE
+from irn_video.codecs.reading.numbered import is_numbered
 from irn_video.codecs.writing.output import unwritable
 from irn_video.pipeline.commandline.running import PartialResult, explained
 from irn_video.pipeline.commandline.talk import Talk
@@ -96,6 +98,18 @@ def arranged(paths: tuple[Path, ...], out: Path | None) -> tuple[tuple[Path, ...
     return (*paths, out), None
 
 
+def talk_for(paths: Sequence[Path], quiet: bool, as_json: bool) -> Talk:
+    """How to talk about INPUT and OUTPUT.
+
+    Raises:
+        BadOption: stdout is wanted for two things.
+    """
+    piped = len(paths) == 2 and paths[1] == PIPE
+    if piped and as_json:
+        raise BadOption("--json and a video cannot both go to standard output", hint="--report FILE writes the report")
+    return Talk(quiet, as_json, piped)
+
+
 def jobs_of(paths: Sequence[Path], out: Path | None, naming: Naming, *, make: bool = True) -> list[Job]:
     """What the command line asks for.
 
@@ -113,6 +127,8 @@ def jobs_of(paths: Sequence[Path], out: Path | None, naming: Naming, *, make: bo
         if len(paths) > 2:
             what = f"{len(paths)} files: which is the output?"
             raise BadOption(what, hint="INPUT OUTPUT for one video, INPUT... --out DIR for several")
+        if len(paths) == 1 and (paths[0] == PIPE or is_numbered(paths[0])):
+            raise BadOption("the output needs a name", path=paths[0], hint="INPUT OUTPUT")
         return [Job(paths[0], paths[1] if len(paths) == 2 else naming.beside(paths[0]))]
     for path in paths:
         if not path.is_file():

@@ -23,15 +23,17 @@ class Talk:
     Attributes:
         quiet: nothing but errors.
         as_json: stdout is for JSON.
+        piped: stdout is for a video.
     """
 
     quiet: bool = False
     as_json: bool = False
+    piped: bool = False
 
     def tell(self, text: str) -> None:
-        """What has come out, on stdout."""
+        """What has come out, on stdout if it is free."""
         if not self.quiet and not self.as_json:
-            click.echo(text)
+            click.echo(text, err=self.piped)
 
     def say(self, text: str) -> None:
         """What is going on, on stderr."""

@@ -21,7 +21,16 @@ from irn_video.pipeline.commandline.options import (
     video_options,
 )
 from irn_video.pipeline.commandline.running import run_command
-from irn_video.pipeline.commandline.several import Job, Naming, arranged, check_undamaged, jobs_of, unfinished, work_on
+from irn_video.pipeline.commandline.several import (
+    Job,
+    Naming,
+    arranged,
+    check_undamaged,
+    jobs_of,
+    talk_for,
+    unfinished,
+    work_on,
+)
 from irn_video.pipeline.commandline.talk import Talk
 
 if TYPE_CHECKING:
@@ -107,6 +116,13 @@ if TYPE_CHECKING:
     default=True,
     help="Compute what stands still again for every frame; changes the time, never the result.",
 )
+@option(
+    "--play",
+    group="Restored file",
+    is_flag=True,
+    help="Watch INPUT, in mpv or else without sound. It shows each frame as soon as it is restored; where the machine "
+    "is slower than the video, mpv waits.",
+)
 @latent_options(
     temperature_help="0 restores the mean (best PSNR), 1 samples full detail [default: the stream's].",
     seed_help="Of the sampled latents [default: the stream's].",
@@ -129,21 +145,27 @@ def command(
     as_json: bool,
     quiet: bool,
     resume: bool,
+    play: bool,
     **options: Any,
 ) -> None:
     """Restore INPUT, a stream made by irn-send, at full size, and write it to OUTPUT.
 
     Without OUTPUT, clip_lr.mp4 becomes clip_restored.mp4 beside it. PSNR is measured on the restored frames before they
-    are encoded again. irn-info INPUT says what a stream is.
+    are encoded again. irn-info INPUT says what a stream is. - is standard input or output; a .y4m or frames/%05d.png as
+    OUTPUT keeps every sample.
     """
     from irn_video.pipeline.quality.report import check_report_name
     from irn_video.receiver.receiving import ReceiveOptions
 
     settings = ReceiveOptions(**settled(click.get_current_context(), options, "crf", "bitrate", "lossless"))
+    if play:
+        writes = out is not None or report is not None or plot is not None or as_json
+        _play(paths, settings, Talk(quiet), writes=writes)
+        return
     paths, out = arranged(paths, out)
     if out is not None:
         _check_several(report, plot, settings)
-    talk = Talk(quiet, as_json)
+    talk = talk_for(paths if out is None else (), quiet, as_json)
     jobs = jobs_of(paths, out, Naming(settings.codec, "_restored", instead_of="_lr"))
     if resume:
         jobs = unfinished(jobs, lambda _: True, talk)
@@ -164,6 +186,21 @@ def command(
     if as_json:
         click.echo(json.dumps(received.as_json(), indent=1))
     check_undamaged(received, jobs[0].source)
+
+
+def _play(paths: tuple[Path, ...], options: ReceiveOptions, talk: Talk, *, writes: bool) -> None:
+    """Show one video.
+
+    Raises:
+        BadOption: something is to be written too.
+    """
+    from irn_video.receiver.playing import play
+
+    if writes or len(paths) > 1 or options.source is not None:
+        raise BadOption("--play shows one INPUT and writes nothing", hint="leave out OUTPUT and what measures")
+    with talk.phases() as phase:
+        advance = phase(f"playing {paths[0].name}")
+        play(paths[0], options, advance=advance, say=talk.before(advance))
 
 
 def _check_several(report: Path | None, plot: Path | None, options: ReceiveOptions) -> None:

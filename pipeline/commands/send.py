@@ -27,7 +27,16 @@ from irn_video.pipeline.commandline.options import (
 )
 from irn_video.pipeline.commandline.purposes import PURPOSES, RATES, purpose_words, with_purpose
 from irn_video.pipeline.commandline.running import run_command
-from irn_video.pipeline.commandline.several import Job, Naming, arranged, check_undamaged, jobs_of, unfinished, work_on
+from irn_video.pipeline.commandline.several import (
+    Job,
+    Naming,
+    arranged,
+    check_undamaged,
+    jobs_of,
+    talk_for,
+    unfinished,
+    work_on,
+)
 from irn_video.pipeline.commandline.talk import Talk
 from irn_video.pipeline.commands.send_aims import (
     advice_options,
@@ -145,7 +154,8 @@ def command(
     """Shrink every frame of INPUT and write the small stream to OUTPUT (.mp4, .mkv, .mov, .ts …).
 
     Without OUTPUT, clip.mp4 becomes clip_lr.mp4 beside it. OUTPUT is an ordinary video that carries what irn-receive
-    needs to restore it. Audio, subtitles, chapters and tags are copied.
+    needs to restore it. Audio, subtitles, chapters and tags are copied. - is standard input or output; frames/%05d.png
+    or a folder is pictures.
     """
     from irn_video.pipeline.quality.report import check_report_name
     from irn_video.sender.options import SendOptions
@@ -157,7 +167,7 @@ def command(
     paths, out = arranged(paths, out)
     if report is not None and out is not None:
         raise BadOption("--report is for one video", hint="--json prints the reports of all")
-    talk = Talk(quiet, as_json)
+    talk = talk_for(paths if out is None else (), quiet, as_json)
     jobs = jobs_of(paths, out, Naming(settings.codec, "_lr", suffix=suffix), make=not dry_run)
     if dry_run:
         _estimate(jobs, settings, talk)
@@ -199,7 +209,8 @@ def _send(job: Job, options: SendOptions, talk: Talk, *, advise: bool) -> Report
     check_output(job.output, [job.source], options.overwrite)
     aimed = goal_of(options) is not None
     with talk.phases() as phase:
-        if advise and not aimed and not talk.quiet:  # whoever aims at something gets what is best
+        # Whoever aims at something gets what is best; a pipe can be looked at only once.
+        if advise and not aimed and not talk.quiet and job.source.is_file():
             phase("looking at a few frames")(0, None)
             with suppress(IrnError):  # sending says itself what is wrong
                 if found := advice(job.source, rescaler_of(options), options):
@@ -214,6 +225,7 @@ def _send(job: Job, options: SendOptions, talk: Talk, *, advise: bool) -> Report
 
 def _estimate(jobs: Sequence[Job], options: SendOptions, talk: Talk) -> None:
     """Say what would be done."""
+    from irn_video.codecs.reading.inputs import as_file
     from irn_video.sender.search.choosing import choose, goal_of, rescaler_of
     from irn_video.sender.search.estimate import estimate
 
@@ -221,13 +233,13 @@ def _estimate(jobs: Sequence[Job], options: SendOptions, talk: Talk) -> None:
     with talk.phases() as phase:
         for job in jobs:
             chosen = options
-            if goal is not None:
-                ways = choose(
-                    job.source, options, goal, advance=phase(f"searching for {job.source.name}", counted=False)
-                )
-                talk.say(str(ways))
-                chosen = ways.options
-            found.append((job, estimate(job.source, rescaler_of(chosen), chosen)))
+            with as_file(job.source, again=True, rate=options.rate) as source:
+                if goal is not None:
+                    advance = phase(f"searching for {job.source.name}", counted=False)
+                    ways = choose(source, options, goal, advance=advance)
+                    talk.say(str(ways))
+                    chosen = ways.options
+                found.append((job, estimate(source, rescaler_of(chosen), chosen)))
     for job, one in found:
         talk.tell(f"{job.source} → {job.output}: {estimate_line(one)}")
     if talk.as_json:

@@ -131,8 +131,9 @@ def _all(shows: Sequence[Show]) -> Show:
 
 
 def _in_window(dial: LiveDial) -> Show:
-    from irn_video.receiver.window import Window
+    from irn_video.receiver.window import Window, check_screen
 
+    check_screen("use --web 8000 and a browser")
     window = Window()
 
     def show(picture: LivePicture, _: LiveStatistics) -> None:

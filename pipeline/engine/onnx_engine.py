@@ -22,7 +22,7 @@ from irn_video.pipeline.zoo.card import Weights
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    import onnxruntime
+    from onnxruntime import InferenceSession
 
 Array = NDArray[np.float32]
 # Samples of restored luma from which on few pictures go through the reverse pass at a time, for the memory it takes.
@@ -110,7 +110,7 @@ class OnnxEngine(Engine):
         cored: NDArray[np.float32] = self._coring(*small.shape).run(None, feed)[0]
         return cored
 
-    def _made_coring(self, height: int, width: int) -> onnxruntime.InferenceSession:
+    def _made_coring(self, height: int, width: int) -> InferenceSession:
         return replace(self._runtime, provider=CPU).session(coring_graph(height, width))
 
 

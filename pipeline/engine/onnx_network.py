@@ -13,11 +13,12 @@ from irn_video.codecs.errors import BadOption, UnavailableDevice
 from irn_video.pipeline.network.constants import LOG_STD_RANGE, PACKED, fold_of, latent_channels_of
 from irn_video.pipeline.network.spec import NetworkSpec
 from irn_video.pipeline.system.cores import usable_cores
+from irn_video.pipeline.system.onnx_runtime import onnxruntime
 from irn_video.pipeline.zoo.onnx_graph import FLOAT, Graph, RestorerGraph, floats, model_of
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    import onnxruntime
+    from onnxruntime import InferenceSession
 
 Array = NDArray[np.float32]
 CPU = "CPUExecutionProvider"
@@ -51,9 +52,7 @@ class Runtime:
         Raises:
             UnavailableDevice: this ONNX Runtime was built without it.
         """
-        import onnxruntime
-
-        present = onnxruntime.get_available_providers()
+        present = onnxruntime().get_available_providers()
         for provider in present:
             if name.lower() in (provider.lower(), provider.lower().removesuffix("executionprovider")):
                 return Runtime(provider, threads, reuse)
@@ -65,16 +64,15 @@ class Runtime:
         count = usable_cores()
         return f"CPU, {count} thread{'s' * (count != 1)}, fp32"
 
-    def session(self, graph: Any) -> onnxruntime.InferenceSession:
+    def session(self, graph: Any) -> InferenceSession:
         """A graph, ready to run.
 
         Raises:
             BadOption: the provider does not take it.
         """
-        import onnxruntime
-
+        ort = onnxruntime()
         _share_memory()
-        options = onnxruntime.SessionOptions()
+        options = ort.SessionOptions()
         options.intra_op_num_threads, options.inter_op_num_threads = self.threads, 1
         options.log_severity_level = 3
         options.enable_mem_pattern = False  # sizes differ between bands, and each would have its own memory
@@ -82,7 +80,8 @@ class Runtime:
         options.add_session_config_entry("session.use_env_allocators", "1")
         providers = [self.provider] if self.provider == CPU else [self.provider, CPU]
         try:
-            return onnxruntime.InferenceSession(model_of(graph).SerializeToString(), options, providers)
+            session: InferenceSession = ort.InferenceSession(model_of(graph).SerializeToString(), options, providers)
+            return session
         except Exception as error:  # of many kinds, none of them public
             raise BadOption(f"{self.provider} does not run this network: {error}", hint="use --device cpu") from error
 
@@ -197,7 +196,7 @@ class OnnxNetwork:
         recent = {key: value for key, value in self._seen.items() if key != settings}
         self._seen = {**dict(list(recent.items())[1 - _PICTURES :]), settings: seen}
 
-    def _made(self, settings: _Settings) -> onnxruntime.InferenceSession:
+    def _made(self, settings: _Settings) -> InferenceSession:
         from onnx.helper import make_tensor_value_info
 
         graph, unit = Graph(), settings.unit
@@ -216,8 +215,7 @@ class OnnxNetwork:
 @cache
 def _share_memory() -> None:
     """One arena for all sessions: each would keep the memory of its largest picture otherwise."""
-    import onnxruntime as ort
-
+    ort = onnxruntime()
     memory = ort.OrtMemoryInfo("Cpu", ort.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, ort.OrtMemType.DEFAULT)
     same_as_requested = 1
     ort.create_and_register_allocator(memory, ort.OrtArenaCfg(0, same_as_requested, -1, -1))

@@ -23,7 +23,7 @@ from irn_video.codecs.encoders import (
 from irn_video.codecs.errors import BadOption, UnavailableEncoder
 from irn_video.codecs.picture import Layout
 from irn_video.codecs.reading.pixels import samples_of
-from irn_video.codecs.writing.containers import CONTAINERS
+from irn_video.codecs.writing.containers import CONTAINERS, PICTURES
 
 SOFTWARE = ("h264", "h265", "av1", "ffv1")
 NVENC = ("h264_nvenc", "hevc_nvenc", "av1_nvenc")
@@ -86,7 +86,7 @@ def test_defaults_are_accepted(codec: str) -> None:
     encoder = make_encoder(EncoderSettings(codec=codec))
     assert encoder.crf is None or 0 < encoder.crf < encoder.max_crf
     assert encoder.crf == DEFAULT_CRF.get(codec, encoder.crf)
-    assert set(encoder.containers) <= {kind.name for kind in CONTAINERS.values()}
+    assert set(encoder.containers) <= {kind.name for kind in (*CONTAINERS.values(), PICTURES)}
     assert encoder.formats
     assert all(samples_of(name) for name in encoder.formats)
 

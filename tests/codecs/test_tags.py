@@ -28,8 +28,12 @@ def tags(path: Path) -> dict[str, str]:
 
 def boxes(path: Path) -> bytes:
     """All of a small file but its samples."""
-    before, _, after = path.read_bytes().partition(b"mdat")
-    return before + after[after.index(b"moov") :]
+    content, found, start = path.read_bytes(), b"", 0
+    while start < len(content):
+        size = int.from_bytes(content[start : start + 4])
+        found += b"" if content[start + 4 : start + 8] == b"mdat" else content[start : start + size]
+        start += size
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -105,8 +109,19 @@ def test_timecode(tools: Any, tmp_path: Path, extension: str, rate: str) -> None
 
 def test_files_built_otherwise_are_left_alone(tools: Any, mp4: Path, tmp_path: Path) -> None:
     path = tmp_path / "other.mp4"
-    tools.ffmpeg("-i", mp4, "-c", "copy", "-movflags", "faststart", path)
+    tools.ffmpeg("-i", mp4, "-c", "copy", "-movflags", "frag_keyframe+empty_moov", path)
     for was in (path.read_bytes(), b"", b"\0\0\0\0moov" + bytes(100)):
         path.write_bytes(was)
         assert not add_metadata(path, PHONE, iso=True)
         assert path.read_bytes() == was
+
+
+def test_an_index_in_front_is_added_to_as_well(tools: Any, mp4: Path, tmp_path: Path) -> None:
+    path = tmp_path / "first.mp4"
+    tools.ffmpeg("-i", mp4, "-c", "copy", "-movflags", "faststart", path)
+    size, before = path.stat().st_size, tools.read(path)
+    assert add_metadata(path, PHONE, iso=True)
+    with av.open(str(path)) as container:
+        assert PHONE.items() <= container.metadata.items()
+    assert path.stat().st_size > size
+    assert [p.planes[0].tobytes() for p in tools.read(path)] == [p.planes[0].tobytes() for p in before]

@@ -161,6 +161,20 @@ def test_no_pytorch_to_send_and_receive(clips: Any, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_onnx_runtime_tells_nobody(tmp_path: Path) -> None:
+    script = (
+        "from irn_video.pipeline.engine.rescaler import Rescaler\n"
+        "from irn_video.pipeline.system.onnx_runtime import onnxruntime\n"
+        "Rescaler.load(device='cpu')\n"
+        "onnxruntime().get_available_providers()\n"
+    )
+    environment = {**os.environ, "HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path)}
+    environment.pop("ORT_DISABLE_TELEMETRY", None)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_providers_by_name() -> None:
     assert Runtime.named("cpu") == Runtime.named("CPUExecutionProvider") == Runtime()
     with pytest.raises(UnavailableDevice, match=r"no provider 'Abacus' here .there are: .*CPUExecutionProvider"):

@@ -31,7 +31,7 @@ NO_FIELDS = ("paths", "out", "report", "as_json", "quiet", "resume")
 SEND_NO_FIELDS = (*NO_FIELDS, "dry_run", "advise", "purpose")
 COMMANDS = {
     "send": (send_command.command, ("a", "b"), SEND_NO_FIELDS, SendOptions),
-    "receive": (receive_command.command, ("a", "b"), (*NO_FIELDS, "plot"), ReceiveOptions),
+    "receive": (receive_command.command, ("a", "b"), (*NO_FIELDS, "plot", "play"), ReceiveOptions),
     "stream send": (
         stream_command.send,
         ("a", "b"),
