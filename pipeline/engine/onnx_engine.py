@@ -15,7 +15,7 @@ from irn_video.pipeline.engine.noise import windows
 from irn_video.pipeline.engine.onnx_coring import coring_graph
 from irn_video.pipeline.engine.onnx_network import CPU, OnnxNetwork, Runtime
 from irn_video.pipeline.engine.wavelet import Wavelet, joined_phases, shuffled
-from irn_video.pipeline.network.constants import LUMA, PACKED, fold_of, quantiser_step
+from irn_video.pipeline.network.constants import LUMA, PACKED, fold_of, quantiser_step, sampled_channels
 from irn_video.pipeline.system.cores import usable_cores
 from irn_video.pipeline.system.memory import keep_freed_memory
 from irn_video.pipeline.zoo.card import Weights
@@ -38,7 +38,8 @@ class Predicted:
         correction: of the LR picture, packed, (6, h/2, w/2), in code values; like what follows not to be written to,
             since the next picture may share it.
         mean: of the latent, likewise.
-        spread: temperature times standard deviation of the latent; None at temperature 0.
+        spread: temperature times standard deviation of those channels of the latent that are drawn; None at
+            temperature 0.
     """
 
     planes: Planes
@@ -97,7 +98,18 @@ class OnnxEngine(Engine):
         u, v = u + correction[LUMA], v + correction[LUMA + 1]
         if self._wavelet is None:
             return rounded((y, u, v), bits)
-        return self._wavelet.synthesis((y, u, v), _drawn(predicted.mean, predicted.spread, draw), bits)
+        return self._wavelet.synthesis((y, u, v), self._drawn(predicted, draw), bits)
+
+    def _drawn(self, predicted: Predicted, draw: Draw) -> Array:
+        """A latent, (channels, h, w)."""
+        mean, spread = predicted.mean, predicted.spread
+        if spread is None:
+            return mean
+        noise = windows(draw.seed, draw.index, len(mean), mean[0].size)
+        drawn = mean.copy()
+        for channel, deviation in zip(sampled_channels(self._spec.scale), spread, strict=True):
+            drawn[channel] += deviation * noise[channel].reshape(deviation.shape)
+        return drawn
 
     def _shrunk(self, plane: NDArray[Any], unit: float, qp: float | None) -> NDArray[np.float32]:
         small = plane.astype(np.float32)
@@ -132,15 +144,3 @@ def _packed(planes: Planes, unit: float) -> NDArray[np.float32]:
         np.multiply(phase, np.float32(1 / unit), out=channel)
     packed -= np.float32(0.5)
     return packed
-
-
-def _drawn(mean: Array, spread: Array | None, draw: Draw) -> Array:
-    """A latent, (channels, h, w)."""
-    if spread is None:
-        return mean
-    channels, height, width = mean.shape
-    drawn = np.empty_like(mean)
-    for channel, window in enumerate(windows(draw.seed, draw.index, channels, height * width)):
-        np.multiply(spread[channel], window.reshape(height, width), out=drawn[channel])
-    drawn += mean
-    return drawn

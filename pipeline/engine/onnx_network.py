@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from irn_video.codecs.errors import BadOption, UnavailableDevice
-from irn_video.pipeline.network.constants import LOG_STD_RANGE, PACKED, fold_of, latent_channels_of
+from irn_video.pipeline.network.constants import LOG_STD_RANGE, PACKED, fold_of, latent_channels_of, sampled_channels
 from irn_video.pipeline.network.spec import NetworkSpec
 from irn_video.pipeline.system.cores import usable_cores
 from irn_video.pipeline.system.onnx_runtime import onnxruntime
@@ -183,9 +183,8 @@ class OnnxNetwork:
             yield slice(top, bottom), columns
 
     def _channels(self, settings: _Settings) -> tuple[int, ...]:
-        latent = latent_channels_of(self._spec.scale)
-        said = PACKED * self._fold**2 + latent
-        return (said, latent) if settings.temperature else (said,)
+        said = PACKED * self._fold**2 + latent_channels_of(self._spec.scale)
+        return (said, len(sampled_channels(self._spec.scale))) if settings.temperature else (said,)
 
     def _remember(self, settings: _Settings, seen: _Seen) -> None:
         """For the quantisers of late, where anything stands still."""
@@ -205,9 +204,10 @@ class OnnxNetwork:
         outputs = [make_tensor_value_info(said, FLOAT, [1, "said", "h", "w"])]
         if settings.temperature:
             low, high = LOG_STD_RANGE
-            held = graph("Clip", network.spread(features), floats(low), floats(high))
+            spread = network.spread(features, sampled_channels(self._spec.scale))
+            held = graph("Clip", spread, floats(low), floats(high))
             spread = graph("Exp", graph("Add", held, floats(float(np.log(settings.temperature * unit)))))
-            outputs.append(make_tensor_value_info(spread, FLOAT, [1, "latent", "h", "w"]))
+            outputs.append(make_tensor_value_info(spread, FLOAT, [1, "drawn", "h", "w"]))
         inputs = [make_tensor_value_info("packed", FLOAT, [1, PACKED, "height", "width"])]
         return self._runtime.session(graph.proto("network", inputs, outputs))
 

@@ -30,6 +30,7 @@ from irn_video.pipeline.network.constants import (
     QP_SPREAD,
     fold_of,
     latent_channels_of,
+    sampled_channels,
 )
 from irn_video.pipeline.network.coring import Coring
 from irn_video.pipeline.network.packed import Halves, Thirds, pack, unpack
@@ -124,6 +125,7 @@ class CodecAwareRescaler(InvertibleRescaler):
     """
 
     channels = PACKED
+    silent: Tensor
 
     def __init__(self, width: int = 48, depth: int = 3, scale: float = 2, coring: float = 0.0) -> None:
         super().__init__()
@@ -135,6 +137,9 @@ class CodecAwareRescaler(InvertibleRescaler):
         self.fold = fold_of(scale)
         self.cells = CellTransform(self.fold)
         self.latent_channels = latent_channels_of(scale)
+        silent = torch.full((1, self.latent_channels, 1, 1), -math.inf)
+        silent[:, list(sampled_channels(scale))] = 0
+        self.register_buffer("silent", silent, persistent=False)
         corrected = PACKED * self.fold**2 + self.latent_channels
         self.restorer = Restorer(self.cells.channels, corrected, self.latent_channels, width, depth)
 
@@ -167,4 +172,4 @@ class CodecAwareRescaler(InvertibleRescaler):
         restored = lr + F.pixel_shuffle(restored, self.fold)[..., :height, :width]
         if self.wavelet is None:
             return Prediction(restored, lr[:, :0], lr[:, :0])
-        return Prediction(restored, mean, log_std.clamp(*LOG_STD_RANGE))
+        return Prediction(restored, mean, log_std.clamp(*LOG_STD_RANGE) + self.silent)

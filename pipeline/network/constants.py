@@ -46,3 +46,18 @@ def latent_channels_of(scale: float) -> int:
     """Channels of the latent: what the HR samples of one of its places have more than the LR samples."""
     more, fewer = scale.as_integer_ratio()
     return PACKED * (more**2 - fewer**2)
+
+
+def sampled_channels(scale: float) -> tuple[int, ...]:
+    """Channels of the latent that are drawn: those of luma, which come first in each level of the wavelet.
+
+    Noise in Cb and Cr would show as coloured dots, and natural grain has next to no colour.
+    """
+    if scale == 1.5:
+        return tuple(range(latent_channels_of(scale) * LUMA // PACKED))
+    found, start = list[int](), 0
+    for level in reversed(range(int(math.log2(scale)))):
+        channels = 3 * PACKED * 4**level
+        found += range(start, start + channels * LUMA // PACKED)
+        start += channels
+    return tuple(found)

@@ -17,7 +17,8 @@ class Prediction:
     Attributes:
         lr: the LR picture to invert, (N, C, h, w): the received one, or a restored one.
         mean: mean of the latent given what arrived, of the latent's shape.
-        log_std: natural logarithm of its standard deviation, of a shape that expands to the mean's.
+        log_std: natural logarithm of its standard deviation, of a shape that expands to the mean's; −∞ for what
+            is never drawn.
     """
 
     lr: Tensor

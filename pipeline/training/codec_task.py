@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from irn_video.codecs.errors import TrainingFailed
 from irn_video.pipeline.network import CodecAwareRescaler, InvertibleRescaler
-from irn_video.pipeline.network.constants import LUMA, PACKED
+from irn_video.pipeline.network.constants import LUMA, PACKED, sampled_channels
 from irn_video.pipeline.network.packed import fine_luma
 from irn_video.pipeline.training.config import TrainConfig
 from irn_video.pipeline.training.mixing import mixed_batches
@@ -71,8 +71,9 @@ class CodecTask(Task[Samples]):
             taught = (plane_errors(predicted, batch.taught.float()) * weight).sum() / len(batch)
             total = torch.lerp(total, taught, self.config.teaching)
         if latent.shape[1]:
-            variance = prediction.std.float().square()
-            spread = nn.functional.gaussian_nll_loss(prediction.mean.detach().float(), latent, variance, eps=1e-8)
+            drawn = list(sampled_channels(network.scale))
+            variance, mean = prediction.std.float().square(), prediction.mean.detach().float()
+            spread = nn.functional.gaussian_nll_loss(mean[:, drawn], latent[:, drawn], variance[:, drawn], eps=1e-8)
             total = total + _STD_LOSS_WEIGHT * spread
         return Loss(total, errors.detach()[:, 0].sum(), plain[:, 0].sum())
 

@@ -129,9 +129,10 @@ class RestorerGraph:
         shortcut = self._modulated("shortcut", cells, condition, scale)
         return graph("Add", graph("Conv", x, weight, bias, pads=_around(weight)), shortcut), x
 
-    def spread(self, features: str) -> str:
-        """Logarithm of the latent's standard deviation, before it is held in its range."""
-        return self.graph("Conv", features, self.arrays["restorer.spread.weight"], self.arrays["restorer.spread.bias"])
+    def spread(self, features: str, channels: Sequence[int]) -> str:
+        """Logarithm of the standard deviation of these channels of the latent, before it is held in its range."""
+        weight, bias = (self.arrays[f"restorer.spread.{part}"][list(channels)] for part in ("weight", "bias"))
+        return self.graph("Conv", features, weight, bias)
 
     @property
     def _depth(self) -> int:

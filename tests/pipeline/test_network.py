@@ -10,6 +10,7 @@ from irn_video.codecs.errors import BadWeights
 from irn_video.codecs.picture import Layout
 from irn_video.codecs.scales import SCALES, multiple_of
 from irn_video.pipeline.network import CodecAwareRescaler, InvertibleRescaler, PaperRescaler, quantise
+from irn_video.pipeline.network.constants import sampled_channels
 from irn_video.pipeline.network.haar import HaarTransform
 from irn_video.pipeline.network.lifting import BRICK_WALL_TAPS, LiftedSplit
 from irn_video.pipeline.network.packed import pack, unpack
@@ -233,9 +234,24 @@ def test_sampled_latents_follow_the_prediction() -> None:
         draws = [prediction.latent(0.5, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2)]
     assert torch.equal(draws[0], draws[1])
     assert not torch.equal(draws[0], draws[2])
-    spread = (draws[0] - prediction.mean) / prediction.std
+    drawn = list(sampled_channels(2))
+    assert drawn == list(range(12))  # luma alone: noise in Cb and Cr would be coloured dots
+    assert torch.equal(draws[0][:, 12:], prediction.mean[:, 12:])
+    spread = ((draws[0] - prediction.mean) / prediction.std)[:, drawn]
     assert float(spread.std()) == pytest.approx(0.5, rel=0.02)
     assert torch.equal(prediction.latent(0.0), prediction.mean)
+
+
+@pytest.mark.parametrize(("scale", "luma"), [(1, 0), (1.5, 20), (2, 12), (4, 60)])
+def test_noise_never_reaches_chroma(scale: float, luma: int) -> None:
+    network = CodecAwareRescaler(8, 1, scale).eval()
+    with torch.inference_mode():
+        prediction = network.predict(torch.rand(1, 6, 24, 24), 30.0)
+        noisy = prediction.latent(1.0, torch.Generator().manual_seed(1))
+        (y, *chroma), (mean_y, *means) = (unpack(network.upscale(prediction.lr, x)) for x in (noisy, prediction.mean))
+    assert len(sampled_channels(scale)) == luma
+    assert torch.equal(y, mean_y) == (luma == 0)
+    assert all(torch.equal(*pair) for pair in zip(chroma, means, strict=True))
 
 
 def test_quantiser_matters_alone_or_in_a_batch() -> None:
