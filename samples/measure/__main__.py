@@ -20,6 +20,7 @@ MEASUREMENTS = (
     "choice",
     "tuning",
     "temperature",
+    "calibration",
     "coring",
     "presets",
     "wavelet",
