@@ -1,0 +1,234 @@
+"""The network of a codec-aware receiver as passes of a user shader.
+
+All of it runs where chroma is, at the size of the cells: luma comes first in every player, so that only there both are
+known. A layer is one compute pass. Its groups of threads fetch each texel of their cells and each weight once, and each
+thread computes four cells beside each other, of up to 16 channels.
+
+Textures are of 16-bit floats, so samples are kept less 0.5, where their error is at most 0.03 levels of 255; sums are
+in 32 bits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from irn_video.pipeline.network.basis import AROUND
+from irn_video.pipeline.network.constants import PACKED
+from irn_video.pipeline.zoo.glsl_passes import CHANNELS, Array, Block, Pass, Table, Tiles
+
+LUMA, LOCAL, FEATURES = "IRN_LUMA", "IRN_LOCAL", "IRN_FEATURES"
+"""Packed luma less 0.5, the local means less 0.5, what the last layer sees."""
+_WIDE, _HIGH, _RUN, _MOST = 16, 8, 4, 4
+"""Cells of a group; cells along a row, and tiles of outputs at most, of one thread."""
+
+
+@dataclass(frozen=True)
+class Cells:
+    """How cells lie in the packed picture.
+
+    Attributes:
+        fold: packed samples of a cell along each axis, 1 or 2.
+    """
+
+    fold: int
+
+    @property
+    def order(self) -> Array:
+        """Channels of what the first layer sees (see `folding.of_cells`), tile by tile; −1 for none, (tiles, 4)."""
+        if self.fold == 1:
+            return np.array(((0, 1, 2, 3), (4, 5, -1, -1), (6, 7, 8, -1)))
+        samples = np.arange(PACKED * 4).reshape(PACKED, 4)
+        return np.concatenate((samples[:4].T, samples[4:], ((24, 25, 26, -1),)))
+
+    @property
+    def sizes(self) -> str:
+        """GLSL of functions that give the sizes of the packed picture and of that of the cells; HOOKED is chroma."""
+        return f"""
+ivec2 places() {{ return ivec2(HOOKED_size); }}
+ivec2 cells() {{ return (places() + {self.fold - 1}) / {self.fold}; }}"""
+
+    @property
+    def samples(self) -> str:
+        """GLSL of functions that give packed samples less 0.5; they need `LUMA`."""
+        return f"""
+vec4 luma(ivec2 at) {{ return texelFetch({LUMA}_raw, min(at, places() - 1), 0); }}
+vec2 chroma(ivec2 at) {{ return HOOKED_mul * texelFetch(HOOKED_raw, min(at, places() - 1), 0).xy - 0.5; }}"""
+
+    @property
+    def seen(self) -> str:
+        """GLSL of a function that gives what the first layer sees, in that order."""
+        if self.fold == 1:
+            return f"""
+vec4 seen(int n, ivec2 at) {{
+    return n == 0 ? luma(at) : n == 1 ? vec4(chroma(at), 0.0, 0.0) : texelFetch({LOCAL}_raw, at, 0);
+}}"""
+        return f"""
+vec4 seen(int n, ivec2 at) {{
+    if (n < 4) return luma(2 * at + ivec2(n & 1, n >> 1));
+    if (n == 6) return texelFetch({LOCAL}_raw, at, 0);
+    vec4 samples;
+    for (int q = 0; q < 4; q++) samples[q] = chroma(2 * at + ivec2(q & 1, q >> 1))[n - 4];
+    return samples;
+}}"""
+
+    def size(self, columns: int = 1, rows: int = 1) -> tuple[str, str]:
+        """Of a texture of tiles; half a cell more where the last one is not whole, or would not be."""
+        cells = "" if self.fold == 1 else " 1 + 2 /"
+        return f"CHROMA.w{cells} {columns} *", f"CHROMA.h{cells} {rows} *"
+
+
+def packed_luma(when: str) -> Pass:
+    """Luma, 2×2 samples in a texel."""
+    code = """
+vec4 hook() {
+    ivec2 at = 2 * ivec2(HOOKED_pos * HOOKED_size * 0.5), last = ivec2(HOOKED_size) - 1;
+    vec4 samples;
+    for (int p = 0; p < 4; p++) samples[p] = texelFetch(HOOKED_raw, min(at + ivec2(p & 1, p >> 1), last), 0).x;
+    return HOOKED_mul * samples - 0.5;
+}"""
+    return Pass("IRN: luma", "LUMA", ("HOOKED",), code, ("LUMA.w 2 /", "LUMA.h 2 /"), LUMA, when=when)
+
+
+def local_means(cells: Cells, when: str) -> Pass:
+    """The means of each cell's surroundings, of what is inside the picture."""
+    reach, fold = AROUND // 2, cells.fold
+    across, down = _WIDE + 2 * reach, _HIGH + 2 * reach
+    code = f"""
+{cells.sizes}
+{cells.samples}
+
+shared vec3 means[{across * down}];
+
+void hook() {{
+    ivec2 origin = ivec2(gl_WorkGroupID.xy) * ivec2({_WIDE}, {_HIGH}) - {reach}, size = cells();
+    for (int i = int(gl_LocalInvocationIndex); i < {across * down}; i += {_WIDE * _HIGH}) {{
+        ivec2 at = clamp(origin + ivec2(i % {across}, i / {across}), ivec2(0), size - 1);
+        vec3 sum = vec3(0.0);
+        for (int q = 0; q < {fold * fold}; q++) {{
+            ivec2 place = {fold} * at + ivec2(q % {fold}, q / {fold});
+            sum += vec3(dot(luma(place), vec4(0.25)), chroma(place));
+        }}
+        means[i] = sum / {fold * fold}.0;
+    }}
+    barrier();
+    ivec2 mine = ivec2(gl_LocalInvocationID.xy), at = origin + mine + {reach};
+    vec4 sum = vec4(0.0);
+    for (int y = 0; y < {AROUND}; y++) for (int x = 0; x < {AROUND}; x++) {{
+        ivec2 near = origin + mine + ivec2(x, y);
+        if (all(greaterThanEqual(near, ivec2(0))) && all(lessThan(near, size)))
+            sum += vec4(means[(mine.y + y) * {across} + mine.x + x], 1.0);
+    }}
+    if (all(lessThan(at, size))) imageStore(out_image, at, vec4(sum.xyz / sum.w, 0.0));
+}}"""
+    block = Block(_WIDE, _HIGH, (_WIDE, _HIGH))
+    return Pass("IRN: local means", "CHROMA", ("HOOKED", LUMA), code, cells.size(), LOCAL, block, when)
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A 3×3 convolution, zeros around the picture.
+
+    Attributes:
+        name: of its weights.
+        weight: over the features, then over what the first layer sees, tile by tile, (outputs, inputs, 3, 3).
+        bias: (outputs,).
+        features: inputs that are features; the others are what the first layer sees.
+        rectified: and added to the features where it has any.
+    """
+
+    name: str
+    weight: Array
+    bias: Array
+    features: int
+    rectified: bool
+
+    @property
+    def table(self) -> Table:
+        """A row for each tile of inputs, in each the taps, in each the tiles of outputs; a row of biases last."""
+        outputs, inputs = self.weight.shape[:2]
+        kernels = self.weight.reshape(outputs // CHANNELS, CHANNELS, inputs // CHANNELS, CHANNELS, 9)
+        rows = kernels.transpose(2, 4, 0, 3, 1).reshape(inputs // CHANNELS, -1, CHANNELS)
+        last = np.zeros_like(rows[:1])
+        last[0, : outputs // CHANNELS] = self.bias.reshape(-1, CHANNELS)
+        return Table(f"IRN_{self.name.upper()}", np.concatenate((rows, last)))
+
+    def computed(self, cells: Cells, save: str) -> Pass:
+        """The pass that computes it."""
+        outputs, inputs, features = (n // CHANNELS for n in (*self.weight.shape[:2], self.features))
+        into, table = Tiles(save, outputs), self.table
+        each = max(n for n in range(1, _MOST + 1) if outputs % n == 0)
+        lanes, many = _WIDE // _RUN * _HIGH, outputs // each
+        taps, across, down = 9 * CHANNELS * outputs, _WIDE + 2, _HIGH + 2
+        sees = inputs > features
+        bind = ["HOOKED", table.name, *([FEATURES] if features else []), *([LUMA, LOCAL] if sees else [])]
+        fetch = [f"n < {features} ? tile(n, at) : seen(n - {features}, at)", "tile(n, at)", "seen(n, at)"]
+        value = "max(sum, 0.0)" if self.rectified else "sum"
+        if self.rectified and features:
+            value += " + tile(first + o, at)"
+        functions = [cells.sizes, *([Tiles(FEATURES, features).code] if features else [])]
+        functions += [cells.samples, cells.seen] if sees else []
+        code = f"""
+{"".join(functions)}
+
+shared vec4 inputs[{across * down}];
+shared vec4 kernels[{taps}];
+
+void hook() {{
+    int lane = int(gl_LocalInvocationID.x), first = int(gl_LocalInvocationID.y) * {each};
+    int thread = int(gl_LocalInvocationIndex);
+    ivec2 origin = ivec2(gl_WorkGroupID.xy) * ivec2({_WIDE}, {_HIGH}), size = cells();
+    ivec2 mine = ivec2(lane % {_WIDE // _RUN} * {_RUN}, lane / {_WIDE // _RUN});
+    vec4 sums[{_RUN * each}];
+    for (int o = 0; o < {each}; o++) {{
+        vec4 bias = texelFetch({table.name}, ivec2(first + o, {inputs}), 0);
+        for (int c = 0; c < {_RUN}; c++) sums[o * {_RUN} + c] = bias;
+    }}
+    for (int n = 0; n < {inputs}; n++) {{
+        barrier();
+        for (int i = thread; i < {across * down}; i += {lanes * many}) {{
+            ivec2 at = origin + ivec2(i % {across}, i / {across}) - 1;
+            bool inside = all(greaterThanEqual(at, ivec2(0))) && all(lessThan(at, size));
+            inputs[i] = vec4(0.0);
+            if (inside) inputs[i] = {fetch[0 if features and sees else 1 if features else 2]};
+        }}
+        for (int i = thread; i < {taps}; i += {lanes * many}) kernels[i] = texelFetch({table.name}, ivec2(i, n), 0);
+        barrier();
+        for (int tap = 0; tap < 9; tap++) {{
+            int from = (mine.y + tap / 3) * {across} + mine.x + tap % 3;
+            for (int o = 0; o < {each}; o++) {{
+                int k = (tap * {outputs} + first + o) * 4;
+                mat4 kernel = mat4(kernels[k], kernels[k + 1], kernels[k + 2], kernels[k + 3]);
+                for (int c = 0; c < {_RUN}; c++) sums[o * {_RUN} + c] += kernel * inputs[from + c];
+            }}
+        }}
+    }}
+    for (int c = 0; c < {_RUN}; c++) {{
+        ivec2 at = origin + mine + ivec2(c, 0);
+        if (any(greaterThanEqual(at, size))) continue;
+        for (int o = 0; o < {each}; o++) {{
+            vec4 sum = sums[o * {_RUN} + c];
+            ivec2 place = ivec2((first + o) % {into.columns}, (first + o) / {into.columns});
+            imageStore(out_image, at + place * size, {value});
+        }}
+    }}
+}}"""
+        block = Block(_WIDE * into.columns, _HIGH * into.rows, (lanes, many))
+        size = cells.size(into.columns, into.rows)
+        return Pass(f"IRN: {self.name}", "CHROMA", bind, code, size, save, block)
+
+
+def tiled(weight: Array, order: Array, axis: int) -> Array:
+    """Channels along an axis in the order of tiles, zeros where there is none."""
+    places = order.ravel()
+    taken = np.take(weight, np.maximum(places, 0), axis)
+    shape = [1] * weight.ndim
+    shape[axis] = -1
+    result: Array = taken * (places >= 0).reshape(shape).astype(weight.dtype)
+    return result
+
+
+def columns_of(order: Sequence[Sequence[int]]) -> Array:
+    """Tiles of up to four channels as an array, −1 for none."""
+    return np.array([[*tile, *[-1] * (CHANNELS - len(tile))] for tile in order])
