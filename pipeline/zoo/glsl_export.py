@@ -5,14 +5,14 @@
              wavelet, reversed ──> luma, kept; chroma, shown
     NATIVE   luma, shown
 
-Luma comes before chroma in every player, and what the network says of it depends on chroma, so it is replaced where both
-are together and still Y′CbCr. What is computed is what `onnx_export.py` does, with textures of 16-bit floats.
+Luma comes before chroma in every player, and what the network says of it depends on chroma, so it is replaced where
+both are together and still Y′CbCr. What is computed is what `onnx_export.py` does, with textures of 16-bit floats.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -22,9 +22,19 @@ from irn_video.codecs.writing.output import atomic_path, check_output
 from irn_video.pipeline.network.constants import DETAIL, fold_of
 from irn_video.pipeline.zoo.card import Weights
 from irn_video.pipeline.zoo.folding import condition_at, depth_of, modulation_of, of_cells
-from irn_video.pipeline.zoo.glsl_layers import FEATURES, LUMA, Cells, Layer, local_means, packed_luma, tiled
+from irn_video.pipeline.zoo.glsl_layers import FEATURES, LUMA, QUANTISER, Cells, Layer, local_means, packed_luma, tiled
 from irn_video.pipeline.zoo.glsl_passes import CHANNELS, Array, Pass, Tiles
 from irn_video.pipeline.zoo.glsl_wavelet import DETAILS, SHOWN, details_of, halves, thirds
+from irn_video.pipeline.zoo.registry import find_model, load_weights
+
+_MOST_QP = 51
+_PARAMETER = f"""//!PARAM {QUANTISER}
+//!DESC H.264 quantiser of the stream
+//!TYPE float
+//!MINIMUM 0
+//!MAXIMUM {_MOST_QP}
+26
+"""
 
 
 @dataclass(frozen=True)
@@ -34,19 +44,59 @@ class Shown:
     Attributes:
         size: width and height of its LR frames; None for any.
         crop: width and height of what is shown of the restored ones; None for all.
-        sited: whether chroma lies on luma, across and down, and not between.
+        sited: where chroma lies between luma samples, across and down: −1 on the first, 0 between, 1 on the second.
     """
 
     size: tuple[int, int] | None = None
     crop: tuple[int, int] | None = None
-    sited: tuple[bool, bool] = (True, False)
+    sited: tuple[int, int] = (-1, 0)
 
 
-def shader_of(weights: Weights, qp: float, shown: Shown = Shown()) -> str:
-    """The receiver of a codec-aware network at a quantiser.
+def export_glsl(
+    name: str,
+    path: Path,
+    *,
+    qp: float | None = None,
+    tuned: Mapping[str, Array] | None = None,
+    shown: Shown | None = None,
+    inputs: Sequence[Path] = (),
+    overwrite: bool = False,
+) -> int:
+    """Write the receiver of a network, given by name or weights file; returns the size in bytes.
+
+    Args:
+        name: of the network.
+        path: of the shader.
+        qp: see `shader_of`.
+        tuned: weights in the place of its own.
+        shown: see `Shown`.
+        inputs: files that must not be written over.
+        overwrite: replace an existing file.
 
     Raises:
-        BadOption: a network of the paper's family.
+        UnknownModel, MissingFile, BadWeights: see `load_weights`.
+        BadOption: see `shader_of`.
+        OutputRefused, UnwritableOutput: see `atomic_path`.
+    """
+    file = find_model(name)
+    check_output(path, [file, *inputs], overwrite)
+    weights = load_weights(str(file))
+    content = shader_of(weights if tuned is None else replace(weights, arrays=tuned), qp, shown or Shown()).encode()
+    with atomic_path(path, [file, *inputs], overwrite) as temporary:
+        temporary.write_bytes(content)
+    return len(content)
+
+
+def shader_of(weights: Weights, qp: float | None, shown: Shown) -> str:
+    """The receiver of a codec-aware network.
+
+    Args:
+        weights: of the network.
+        qp: H.264 quantiser, 0 to 51; None for a parameter of the shader, which not every player knows.
+        shown: see `Shown`.
+
+    Raises:
+        BadOption: a network of the paper's family, or a quantiser out of range.
     """
     card = weights.card
     if card.network.family != "codec-aware":
@@ -54,6 +104,8 @@ def shader_of(weights: Weights, qp: float, shown: Shown = Shown()) -> str:
             f"{card.name} is a network of the paper and works on RGB; only receivers of 4:2:0 are exported",
             hint="name a codec-aware network, such as irn-h264-x2",
         )
+    if qp is not None and not 0 <= qp <= _MOST_QP:
+        raise BadOption(f"H.264 has no quantiser {qp:g}", hint=f"0 to {_MOST_QP}")
     scale, cells = card.network.scale, Cells(fold_of(card.network.scale))
     layers = _layers(weights.arrays, cells, scale, qp)
     when = "" if shown.size is None else "LUMA.w {} = LUMA.h {} = *".format(*shown.size)
@@ -61,40 +113,50 @@ def shader_of(weights: Weights, qp: float, shown: Shown = Shown()) -> str:
     passes.append(local_means(cells, f"CHROMA.w {LUMA}.w = CHROMA.h {LUMA}.h = *"))
     passes += [layer.computed(cells, DETAILS if layer is layers[-1] else FEATURES) for layer in layers]
     passes += [*_synthesis(cells, scale, weights.arrays, shown), _shown(scale, shown)]
-    tables = [layer.table for layer in layers]
-    about = f"// {card.name} for mpv and libplacebo, quantiser {qp:g}; irn-video {version('irn-video')}, {card.licence}\n"
-    return "\n".join(map(str, (about, *tables, *passes)))
+    said = "its parameter" if qp is None else f"{qp:g}"
+    about = f"// {card.name}, quantiser: {said}. irn-video {version('irn-video')}, {card.licence}\n"
+    parameters = [_PARAMETER] if qp is None else []
+    return "\n".join(map(str, (about, *parameters, *(table for layer in layers for table in layer.tables), *passes)))
 
 
-def _layers(arrays: Mapping[str, Array], cells: Cells, scale: float, qp: float) -> list[Layer]:
-    """The network, with the quantiser folded into the weights."""
-    condition = condition_at(arrays, np.array([qp], np.float32))
+def _layers(arrays: Mapping[str, Array], cells: Cells, scale: float, qp: float | None) -> list[Layer]:
+    """The network; a quantiser is folded into its weights."""
+    quantisers = np.arange(_MOST_QP + 1) if qp is None else np.array([qp])
+    conditions = condition_at(arrays, quantisers.astype(np.float32))
     width, order = arrays["restorer.last.weight"].shape[1], details_of(scale)
     wide = np.array([*range(width), *[-1] * (-width % CHANNELS)])
 
-    def modulated(name: str, times: float = 1.0) -> tuple[Array, Array]:
-        slope, constant = modulation_of(arrays, name, times)
-        gain, shift = np.split((slope @ condition[0] + constant).astype(np.float32), 2)
-        return arrays[f"restorer.{name}.conv.weight"] * np.float32(times) * gain[:, None, None, None], shift
+    def layer(name: str, outputs: Array, features: Array | None, seen: Array | None, times: float = 1.0) -> Layer:
+        """Of kernels over `wide` and over what the first layer sees; what has both is modulated in these alone."""
+        key = name if seen is None or features is None else "shortcut"
+        slope, constant = modulation_of(arrays, key, times)
+        gains, biases = np.split(np.einsum("nc,oc->no", conditions, slope) + constant, 2, 1)
+        kernels = [tiled(features, wide, 1)] if features is not None else []
+        kernels += [tiled(of_cells(seen, cells.fold), cells.order, 1)] if seen is not None else []
+        if key != name:
+            biases = biases + arrays["restorer.last.bias"] * np.float32(times)
+        if qp is not None:
+            kernels[-1] = kernels[-1] * gains[0, :, None, None, None]
+        count = kernels[0].shape[1] if features is not None else 0
+        return Layer(
+            name,
+            tiled(np.concatenate(kernels, 1), outputs, 0),
+            tiled(gains, outputs, 1),
+            tiled(biases, outputs, 1),
+            features=count,
+            steady=count if key != name else 0,
+            rectified=key == name,
+        )
 
-    def layer(name: str, outputs: Array, features: Array, seen: Array, bias: Array, *, rectified: bool) -> Layer:
-        """Kernels of features over `wide`, of what the first layer sees over its tiles; either may have no inputs."""
-        weight = np.concatenate((features, seen), 1)
-        return Layer(name, tiled(weight, outputs, 0), tiled(bias, outputs, 0), features.shape[1], rectified)
+    def weight(name: str, times: float = 1.0) -> Array:
+        return arrays[f"restorer.{name}.weight"] * np.float32(times)
 
-    def seen(name: str, times: float = 1.0) -> tuple[Array, Array]:
-        weight, bias = modulated(name, times)
-        return tiled(of_cells(weight, cells.fold), cells.order, 1), bias
-
-    first, bias = seen("first")
-    layers = [layer("first", wide, first[:, :0], first, bias, rectified=True)]
-    for index in range(depth_of(arrays)):
-        weight, bias = modulated(f"body.{index}")
-        layers.append(layer(f"body{index}", wide, tiled(weight, wide, 1), first[:, :0], bias, rectified=True))
-    shortcut, bias = seen("shortcut", DETAIL)
-    weight = tiled(arrays["restorer.last.weight"] * np.float32(DETAIL), wide, 1)
-    bias = bias + arrays["restorer.last.bias"] * np.float32(DETAIL)
-    return [*layers, layer("last", order, weight, shortcut, bias, rectified=False)]
+    body = [f"body.{index}" for index in range(depth_of(arrays))]
+    return [
+        layer("first", wide, None, weight("first.conv")),
+        *(layer(name, wide, weight(f"{name}.conv"), None) for name in body),
+        layer("last", order, weight("last", DETAIL), weight("shortcut.conv", DETAIL), DETAIL),
+    ]
 
 
 def _enlarged(scale: float, when: str) -> Pass:
@@ -108,7 +170,8 @@ def _synthesis(cells: Cells, scale: float, arrays: Mapping[str, Array], shown: S
     details = Tiles(DETAILS, len(details_of(scale)))
     if scale == 1:
         return _corrected(cells, details)
-    across, down = (-0.25 * (scale - 1) if sited else 0.0 for sited in shown.sited)
+    # Small chroma lies amid the samples that it was made of, not where the player takes it to be.
+    across, down = (0.25 * (scale - 1) * sited for sited in shown.sited)
     if scale == 1.5:
         return thirds(cells, details, arrays["wavelet.taps"], (across, down))
     return halves(cells, details, arrays["wavelet.taps"], int(scale).bit_length() - 1, (across, down))

@@ -10,7 +10,6 @@ in 32 bits.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +19,8 @@ from irn_video.pipeline.zoo.glsl_passes import CHANNELS, Array, Block, Pass, Tab
 
 LUMA, LOCAL, FEATURES = "IRN_LUMA", "IRN_LOCAL", "IRN_FEATURES"
 """Packed luma less 0.5, the local means less 0.5, what the last layer sees."""
+QUANTISER = "qp"
+"""Name of the parameter."""
 _WIDE, _HIGH, _RUN, _MOST = 16, 8, 4, 4
 """Cells of a group; cells along a row, and tiles of outputs at most, of one thread."""
 
@@ -133,45 +134,59 @@ class Layer:
     Attributes:
         name: of its weights.
         weight: over the features, then over what the first layer sees, tile by tile, (outputs, inputs, 3, 3).
-        bias: (outputs,).
+        gains: of each output, for quantisers 0, 1, 2 …, (n, outputs); one row where they are in the weights.
+        biases: likewise.
         features: inputs that are features; the others are what the first layer sees.
+        steady: inputs from the first that no gain applies to.
         rectified: and added to the features where it has any.
     """
 
     name: str
     weight: Array
-    bias: Array
+    gains: Array
+    biases: Array
     features: int
+    steady: int
     rectified: bool
 
     @property
-    def table(self) -> Table:
-        """A row for each tile of inputs, in each the taps, in each the tiles of outputs; a row of biases last."""
+    def steered(self) -> bool:
+        """By the parameter `QUANTISER`."""
+        return len(self.gains) > 1
+
+    @property
+    def tables(self) -> tuple[Table, Table]:
+        """Kernels, a row for each tile of inputs, in each the taps, in each the outputs; then what is by quantiser."""
         outputs, inputs = self.weight.shape[:2]
         kernels = self.weight.reshape(outputs // CHANNELS, CHANNELS, inputs // CHANNELS, CHANNELS, 9)
         rows = kernels.transpose(2, 4, 0, 3, 1).reshape(inputs // CHANNELS, -1, CHANNELS)
-        last = np.zeros_like(rows[:1])
-        last[0, : outputs // CHANNELS] = self.bias.reshape(-1, CHANNELS)
-        return Table(f"IRN_{self.name.upper()}", np.concatenate((rows, last)))
+        steering = np.concatenate([self.gains, self.biases] if self.steered else [self.biases], 1)
+        name = f"IRN_{self.name.replace('.', '_').upper()}"
+        return Table(name, rows), Table(f"{name}_BY_QP", steering.reshape(len(steering), -1, CHANNELS))
 
     def computed(self, cells: Cells, save: str) -> Pass:
         """The pass that computes it."""
-        outputs, inputs, features = (n // CHANNELS for n in (*self.weight.shape[:2], self.features))
-        into, table = Tiles(save, outputs), self.table
+        outputs, inputs = (n // CHANNELS for n in self.weight.shape[:2])
+        into, sees = Tiles(save, outputs), inputs * CHANNELS > self.features
         each = max(n for n in range(1, _MOST + 1) if outputs % n == 0)
         lanes, many = _WIDE // _RUN * _HIGH, outputs // each
-        taps, across, down = 9 * CHANNELS * outputs, _WIDE + 2, _HIGH + 2
-        sees = inputs > features
-        bind = ["HOOKED", table.name, *([FEATURES] if features else []), *([LUMA, LOCAL] if sees else [])]
-        fetch = [f"n < {features} ? tile(n, at) : seen(n - {features}, at)", "tile(n, at)", "seen(n, at)"]
-        value = "max(sum, 0.0)" if self.rectified else "sum"
-        if self.rectified and features:
-            value += " + tile(first + o, at)"
-        functions = [cells.sizes, *([Tiles(FEATURES, features).code] if features else [])]
+        functions = [cells.sizes, *([Tiles(FEATURES, self.features // CHANNELS).code] if self.features else [])]
         functions += [cells.samples, cells.seen] if sees else []
-        code = f"""
-{"".join(functions)}
+        code = "\n".join((*functions, *self._steering(), self._hook(into, inputs, each, lanes * many)))
+        bind = ["HOOKED", *(table.name for table in self.tables), *([FEATURES] if self.features else [])]
+        bind += [LUMA, LOCAL] if sees else []
+        block = Block(_WIDE * into.columns, _HIGH * into.rows, (lanes, many))
+        return Pass(f"IRN: {self.name}", "CHROMA", bind, code, cells.size(into.columns, into.rows), save, block)
 
+    def _hook(self, into: Tiles, inputs: int, each: int, threads: int) -> str:
+        """GLSL: a group fetches tile by tile of its inputs and their kernels, and adds them up."""
+        taps, across, down = 9 * CHANNELS * into.count, _WIDE + 2, _HIGH + 2
+        features = self.features // CHANNELS
+        fetched = "seen(n, at)" if not features else f"n < {features} ? tile(n, at) : seen(n - {features}, at)"
+        fetched = "tile(n, at)" if features == inputs else fetched
+        made = "max(sum, 0.0)" if self.rectified else "sum"
+        made += " + tile(first + o, at)" if self.rectified and features else ""
+        return f"""
 shared vec4 inputs[{across * down}];
 shared vec4 kernels[{taps}];
 
@@ -180,27 +195,26 @@ void hook() {{
     int thread = int(gl_LocalInvocationIndex);
     ivec2 origin = ivec2(gl_WorkGroupID.xy) * ivec2({_WIDE}, {_HIGH}), size = cells();
     ivec2 mine = ivec2(lane % {_WIDE // _RUN} * {_RUN}, lane / {_WIDE // _RUN});
+    {self._prepared(threads)}
     vec4 sums[{_RUN * each}];
-    for (int o = 0; o < {each}; o++) {{
-        vec4 bias = texelFetch({table.name}, ivec2(first + o, {inputs}), 0);
-        for (int c = 0; c < {_RUN}; c++) sums[o * {_RUN} + c] = bias;
-    }}
+    for (int o = 0; o < {each}; o++)
+        for (int c = 0; c < {_RUN}; c++) sums[o * {_RUN} + c] = bias(first + o);
     for (int n = 0; n < {inputs}; n++) {{
         barrier();
-        for (int i = thread; i < {across * down}; i += {lanes * many}) {{
+        for (int i = thread; i < {across * down}; i += {threads}) {{
             ivec2 at = origin + ivec2(i % {across}, i / {across}) - 1;
             bool inside = all(greaterThanEqual(at, ivec2(0))) && all(lessThan(at, size));
             inputs[i] = vec4(0.0);
-            if (inside) inputs[i] = {fetch[0 if features and sees else 1 if features else 2]};
+            if (inside) inputs[i] = {fetched};
         }}
-        for (int i = thread; i < {taps}; i += {lanes * many}) kernels[i] = texelFetch({table.name}, ivec2(i, n), 0);
+        for (int i = thread; i < {taps}; i += {threads}) kernels[i] = kernel(i, n);
         barrier();
         for (int tap = 0; tap < 9; tap++) {{
             int from = (mine.y + tap / 3) * {across} + mine.x + tap % 3;
             for (int o = 0; o < {each}; o++) {{
-                int k = (tap * {outputs} + first + o) * 4;
-                mat4 kernel = mat4(kernels[k], kernels[k + 1], kernels[k + 2], kernels[k + 3]);
-                for (int c = 0; c < {_RUN}; c++) sums[o * {_RUN} + c] += kernel * inputs[from + c];
+                int k = (tap * {into.count} + first + o) * 4;
+                mat4 weights = mat4(kernels[k], kernels[k + 1], kernels[k + 2], kernels[k + 3]);
+                for (int c = 0; c < {_RUN}; c++) sums[o * {_RUN} + c] += weights * inputs[from + c];
             }}
         }}
     }}
@@ -210,13 +224,37 @@ void hook() {{
         for (int o = 0; o < {each}; o++) {{
             vec4 sum = sums[o * {_RUN} + c];
             ivec2 place = ivec2((first + o) % {into.columns}, (first + o) / {into.columns});
-            imageStore(out_image, at + place * size, {value});
+            imageStore(out_image, at + place * size, {made});
         }}
     }}
 }}"""
-        block = Block(_WIDE * into.columns, _HIGH * into.rows, (lanes, many))
-        size = cells.size(into.columns, into.rows)
-        return Pass(f"IRN: {self.name}", "CHROMA", bind, code, size, save, block)
+
+    def _prepared(self, threads: int) -> str:
+        """GLSL that comes first: the gains of all outputs, fetched once."""
+        outputs = len(self.weight) // CHANNELS
+        return f"for (int i = thread; i < {outputs}; i += {threads}) gains[i] = by_qp(i);" if self.steered else ""
+
+    def _steering(self) -> list[str]:
+        """GLSL of functions that give biases and kernels."""
+        (kernels, steering), outputs = self.tables, len(self.weight) // CHANNELS
+        if not self.steered:
+            return [f"""
+vec4 bias(int at) {{ return texelFetch({steering.name}, ivec2(at, 0), 0); }}
+vec4 kernel(int at, int n) {{ return texelFetch({kernels.name}, ivec2(at, n), 0); }}"""]  # fmt: skip
+        last = len(self.gains) - 1
+        return [f"""
+shared vec4 gains[{outputs}];
+
+vec4 by_qp(int at) {{
+    float row = clamp({QUANTISER}, 0.0, {last}.0);
+    vec4 below = texelFetch({steering.name}, ivec2(at, int(row)), 0);
+    return mix(below, texelFetch({steering.name}, ivec2(at, min(int(row) + 1, {last})), 0), fract(row));
+}}
+vec4 bias(int at) {{ return by_qp({outputs} + at); }}
+vec4 kernel(int at, int n) {{
+    vec4 weights = texelFetch({kernels.name}, ivec2(at, n), 0);
+    return n < {self.steady // CHANNELS} ? weights : weights * gains[at / {CHANNELS} % {outputs}];
+}}"""]  # fmt: skip
 
 
 def tiled(weight: Array, order: Array, axis: int) -> Array:
@@ -227,8 +265,3 @@ def tiled(weight: Array, order: Array, axis: int) -> Array:
     shape[axis] = -1
     result: Array = taken * (places >= 0).reshape(shape).astype(weight.dtype)
     return result
-
-
-def columns_of(order: Sequence[Sequence[int]]) -> Array:
-    """Tiles of up to four channels as an array, −1 for none."""
-    return np.array([[*tile, *[-1] * (CHANNELS - len(tile))] for tile in order])

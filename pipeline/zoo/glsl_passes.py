@@ -69,7 +69,8 @@ class Pass:
         if any(self.offset):
             lines.append("OFFSET {:g} {:g}".format(*self.offset))
         if self.block is not None:
-            lines.append("COMPUTE {0.width} {0.height} {0.threads[0]} {0.threads[1]}".format(self.block))
+            across, down = self.block.threads
+            lines.append(f"COMPUTE {self.block.width} {self.block.height} {across} {down}")
         header = "".join(f"//!{line}\n" for line in lines)
         return f"{header}\n{self.code.strip()}\n"
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
-from irn_video.pipeline.network.constants import PACKED, THIRDS_DETAIL, THIRDS_EDGE
 from irn_video.pipeline.network.constants import LUMA as PHASES
+from irn_video.pipeline.network.constants import PACKED, THIRDS_DETAIL, THIRDS_EDGE
 from irn_video.pipeline.zoo.glsl_layers import LUMA, Cells
 from irn_video.pipeline.zoo.glsl_passes import Array, Block, Pass, Tiles
 
@@ -192,9 +192,7 @@ void load(ivec2 at, int i) {{
     }}
 }}"""
     bind = (DETAILS, SHOWN) if level else (DETAILS, LUMA)
-    return _Lines(
-        "luma, columns", True, "vec2", _same(2 << level), load, _TWO_ROWS, (1, 1), bind, side=2, save=_ROWS
-    )
+    return _Lines("luma, columns", True, "vec2", _same(2 << level), load, _TWO_ROWS, (1, 1), bind, side=2, save=_ROWS)
 
 
 _TWO_ROWS = """
@@ -235,9 +233,7 @@ void store(ivec2 at, vec4 one, vec4 two) {
     imageStore(out_image, at * ivec2(1, 2) + ivec2(0, 1), two);
 }"""
     bind = (DETAILS, _CHROMA) if level else (DETAILS, LUMA)
-    return _Lines(
-        "chroma, columns", True, "vec4", _same(1 << level), load, store, (1, 2), bind, across=4, save=_ROWS
-    )
+    return _Lines("chroma, columns", True, "vec4", _same(1 << level), load, store, (1, 2), bind, across=4, save=_ROWS)
 
 
 def _chroma_across(level: int, save: str, offset: tuple[float, float]) -> _Lines:
@@ -255,9 +251,7 @@ void store(ivec2 at, vec2 one, vec2 two) {{
     imageStore(out_image, at * ivec2(2, 1) + ivec2(1, 0), {value.format("two")});
 }}"""
     times = (Fraction(1 << level), Fraction(2 << level))
-    return _Lines(
-        "chroma, rows", False, "vec2", times, load, store, (2, 1), (_ROWS,), save=save, offset=offset
-    )
+    return _Lines("chroma, rows", False, "vec2", times, load, store, (2, 1), (_ROWS,), save=save, offset=offset)
 
 
 def thirds(cells: Cells, details: Tiles, taps: Array, offset: tuple[float, float]) -> list[Pass]:
@@ -340,7 +334,8 @@ def _chroma_across_thirds(offset: tuple[float, float]) -> _Lines:
     """From that to Cb and Cr in a texel."""
     load = f"""
 void load(ivec2 at, int i) {{
-    vec3 cb = texelFetch({_ROWS}_raw, at * ivec2(2, 1), 0).xyz, cr = texelFetch({_ROWS}_raw, at * ivec2(2, 1) + ivec2(1, 0), 0).xyz;
+    ivec2 first = at * ivec2(2, 1);
+    vec3 cb = texelFetch({_ROWS}_raw, first, 0).xyz, cr = texelFetch({_ROWS}_raw, first + ivec2(1, 0), 0).xyz;
     s0[i] = vec2(cb.x, cr.x) + 0.5;
     s1[i] = vec2(cb.y, cr.y) + 0.5;
     d[i] = vec2(cb.z, cr.z);
