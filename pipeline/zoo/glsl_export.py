@@ -17,6 +17,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+from irn_video.codecs.bitstream.card import StreamCard
 from irn_video.codecs.errors import BadOption
 from irn_video.codecs.writing.output import atomic_path, check_output
 from irn_video.pipeline.network.constants import DETAIL, fold_of
@@ -28,6 +29,8 @@ from irn_video.pipeline.zoo.glsl_wavelet import DETAILS, SHOWN, details_of, halv
 from irn_video.pipeline.zoo.registry import find_model, load_weights
 
 _MOST_QP = 51
+# Of FFmpeg's AVChromaLocation; what is not said lies on the left, as H.264 has it.
+_SITED = {1: (-1, 0), 2: (0, 0), 3: (-1, -1), 4: (0, -1), 5: (-1, 1), 6: (0, 1)}
 _PARAMETER = f"""//!PARAM {QUANTISER}
 //!DESC H.264 quantiser of the stream
 //!TYPE float
@@ -35,6 +38,8 @@ _PARAMETER = f"""//!PARAM {QUANTISER}
 //!MAXIMUM {_MOST_QP}
 26
 """
+# Players stop at a texture that is not there, so there is always one, of a single texel where nothing is restored.
+_NOTHING = Pass("IRN: nothing yet", "LUMA", (), "vec4 hook() { return vec4(0.0); }", ("1", "1"), SHOWN)
 
 
 @dataclass(frozen=True)
@@ -50,6 +55,29 @@ class Shown:
     size: tuple[int, int] | None = None
     crop: tuple[int, int] | None = None
     sited: tuple[int, int] = (-1, 0)
+
+    @property
+    def when(self) -> str:
+        """Where luma is what the shader is for."""
+        return "" if self.size is None else "LUMA.w {} = LUMA.h {} = *".format(*self.size)
+
+    @property
+    def when_chroma(self) -> str:
+        """Where chroma is, too."""
+        half = f"CHROMA.w {LUMA}.w = CHROMA.h {LUMA}.h = *"
+        return (
+            half
+            if self.size is None
+            else "{} CHROMA.w {} = * CHROMA.h {} = *".format(half, *(n // 2 for n in self.size))
+        )
+
+    @classmethod
+    def of(cls, card: StreamCard) -> Shown:
+        """How a card says it."""
+        height, width = card.lr_size
+        padded = (card.pad_right, card.pad_bottom) != (0, 0)
+        sited = _SITED.get(card.color.chroma_siting, _SITED[1])
+        return cls((width, height), (card.width, card.height) if padded else None, sited)
 
 
 def export_glsl(
@@ -108,11 +136,13 @@ def shader_of(weights: Weights, qp: float | None, shown: Shown) -> str:
         raise BadOption(f"H.264 has no quantiser {qp:g}", hint=f"0 to {_MOST_QP}")
     scale, cells = card.network.scale, Cells(fold_of(card.network.scale))
     layers = _layers(weights.arrays, cells, scale, qp)
-    when = "" if shown.size is None else "LUMA.w {} = LUMA.h {} = *".format(*shown.size)
-    passes = [packed_luma(when), *([_enlarged(scale, when)] if scale > 1 else [])]
-    passes.append(local_means(cells, f"CHROMA.w {LUMA}.w = CHROMA.h {LUMA}.h = *"))
-    passes += [layer.computed(cells, DETAILS if layer is layers[-1] else FEATURES) for layer in layers]
-    passes += [*_synthesis(cells, scale, weights.arrays, shown), _shown(scale, shown)]
+    chroma = [
+        local_means(cells),
+        *(layer.computed(cells, DETAILS if layer is layers[-1] else FEATURES) for layer in layers),
+    ]
+    chroma += _synthesis(cells, scale, weights.arrays, shown)
+    passes = [_NOTHING, packed_luma(), *([_enlarged(scale, shown.when)] if scale > 1 else [])]
+    passes += [*(replace(one, when=shown.when_chroma) for one in chroma), _shown(scale, shown)]
     said = "its parameter" if qp is None else f"{qp:g}"
     about = f"// {card.name}, quantiser: {said}. irn-video {version('irn-video')}, {card.licence}\n"
     parameters = [_PARAMETER] if qp is None else []
@@ -213,4 +243,4 @@ vec4 hook() {{
     return color;
 }}"""
     crop = None if shown.crop is None else (str(shown.crop[0]), str(shown.crop[1]))
-    return Pass("IRN: shown", "NATIVE", ("HOOKED", SHOWN), code, crop)
+    return Pass("IRN: shown", "NATIVE", ("HOOKED", SHOWN), code, crop, when=f"{SHOWN}.w 1 >")

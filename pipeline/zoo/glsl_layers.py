@@ -80,7 +80,7 @@ vec4 seen(int n, ivec2 at) {{
         return f"CHROMA.w{cells} {columns} *", f"CHROMA.h{cells} {rows} *"
 
 
-def packed_luma(when: str) -> Pass:
+def packed_luma() -> Pass:
     """Luma, 2×2 samples in a texel."""
     code = """
 vec4 hook() {
@@ -89,10 +89,10 @@ vec4 hook() {
     for (int p = 0; p < 4; p++) samples[p] = texelFetch(HOOKED_raw, min(at + ivec2(p & 1, p >> 1), last), 0).x;
     return HOOKED_mul * samples - 0.5;
 }"""
-    return Pass("IRN: luma", "LUMA", ("HOOKED",), code, ("LUMA.w 2 /", "LUMA.h 2 /"), LUMA, when=when)
+    return Pass("IRN: luma", "LUMA", ("HOOKED",), code, ("LUMA.w 2 /", "LUMA.h 2 /"), LUMA)
 
 
-def local_means(cells: Cells, when: str) -> Pass:
+def local_means(cells: Cells) -> Pass:
     """The means of each cell's surroundings, of what is inside the picture."""
     reach, fold = AROUND // 2, cells.fold
     across, down = _WIDE + 2 * reach, _HIGH + 2 * reach
@@ -124,7 +124,7 @@ void hook() {{
     if (all(lessThan(at, size))) imageStore(out_image, at, vec4(sum.xyz / sum.w, 0.0));
 }}"""
     block = Block(_WIDE, _HIGH, (_WIDE, _HIGH))
-    return Pass("IRN: local means", "CHROMA", ("HOOKED", LUMA), code, cells.size(), LOCAL, block, when)
+    return Pass("IRN: local means", "CHROMA", ("HOOKED", LUMA), code, cells.size(), LOCAL, block)
 
 
 @dataclass(frozen=True)

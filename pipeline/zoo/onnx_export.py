@@ -9,7 +9,8 @@ A lifting step is one convolution. See `onnx_graph.py` for how graphs are writte
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,18 +32,33 @@ _CHROMA, _BANDS, _KINDS = 2, 3, 5
 _PEAK = 255.0
 
 
-def export_onnx(name: str, path: Path, *, overwrite: bool = False) -> int:
+def export_onnx(
+    name: str,
+    path: Path,
+    *,
+    tuned: Mapping[str, Array] | None = None,
+    inputs: Sequence[Path] = (),
+    overwrite: bool = False,
+) -> int:
     """Write the receiver of a network, given by name or weights file; returns the size in bytes.
+
+    Args:
+        name: of the network.
+        path: of the file.
+        tuned: weights in the place of its own, as a stream brings them along.
+        inputs: files that must not be written over.
+        overwrite: replace an existing file.
 
     Raises:
         UnknownModel, MissingFile, BadWeights: see `load_weights`.
         BadOption: a network of the paper's family.
         OutputRefused, UnwritableOutput: see `atomic_path`.
     """
-    weights = find_model(name)
-    check_output(path, [weights], overwrite)
-    content: bytes = receiver_graph(load_weights(str(weights))).SerializeToString()
-    with atomic_path(path, [weights], overwrite) as temporary:
+    file = find_model(name)
+    check_output(path, [file, *inputs], overwrite)
+    weights = load_weights(str(file))
+    content: bytes = receiver_graph(weights if tuned is None else replace(weights, arrays=tuned)).SerializeToString()
+    with atomic_path(path, [file, *inputs], overwrite) as temporary:
         temporary.write_bytes(content)
     return len(content)
 
