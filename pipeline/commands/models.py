@@ -95,8 +95,11 @@ def import_command(checkpoint: Path, name: str, overwrite: bool) -> None:
 @click.argument("output", metavar="OUTPUT.onnx|OUTPUT.glsl", type=click.Path(path_type=Path))
 @option("--qp", type=float, metavar="N", help="Of a shader: the stream's mean H.264 quantiser, 0 to 51.")
 @option("--for", "stream", type=click.Path(path_type=Path), metavar="LR_FILE", help="For this stream alone, see above.")
+@option("--planar", is_flag=True, help="Of an ONNX file: one input and one output, of floats, see above.")
 @option("--overwrite", is_flag=True, help="Replace an existing file.")
-def export_command(name: str, output: Path, qp: float | None, stream: Path | None, overwrite: bool) -> None:
+def export_command(
+    name: str, output: Path, qp: float | None, stream: Path | None, planar: bool, overwrite: bool
+) -> None:
     """Write the receiver of a network for H.264 as an ONNX file, for programs without PyTorch, or as a user shader for
     mpv and FFmpeg's filter libplacebo.
 
@@ -107,6 +110,12 @@ def export_command(name: str, output: Path, qp: float | None, stream: Path | Non
              qp            float32 (1,): its mean H.264 quantiser, 0 to 51
     Outputs: restored_y, restored_u, restored_v
                            uint8, each side times the scale of the network
+
+    \b
+    With --planar, for VapourSynth's vs-mlrt, at scales 1, 2 and 4:
+    Input:   planes        float32 (1, 4, h, w): y, u, v divided by 255, u and v
+                           with samples repeated, and qp divided by 51
+    Output:  restored      float32 (1, 3, …): y, u and v likewise
 
     A shader has one quantiser for all frames: that of --qp, that of the stream of --for, or else a parameter, qp, which
     needs mpv 0.36 (--vo=gpu-next).
@@ -119,10 +128,10 @@ def export_command(name: str, output: Path, qp: float | None, stream: Path | Non
     There is no noise in the restored frame: the latent is its mean (irn-receive --temperature 0).
     Where the sender padded the frame, cropping is up to the caller, except with --for.
     """
-    _export(name, output, qp, stream, overwrite=overwrite)
+    _export(name, output, qp, stream, planar=planar, overwrite=overwrite)
 
 
-def _export(name: str, output: Path, qp: float | None, stream: Path | None, *, overwrite: bool) -> None:
+def _export(name: str, output: Path, qp: float | None, stream: Path | None, *, planar: bool, overwrite: bool) -> None:
     from irn_video.codecs.errors import BadOption
     from irn_video.codecs.writing.output import check_output
     from irn_video.pipeline.baking import bake
@@ -132,13 +141,16 @@ def _export(name: str, output: Path, qp: float | None, stream: Path | None, *, o
     shader = output.suffix == _SHADER
     if qp is not None and (stream is not None or not shader):
         raise BadOption("--qp is for a shader without --for", hint="an ONNX file has qp as an input")
+    if planar and shader:
+        raise BadOption("--planar is for an ONNX file", hint="leave it out, or name the output .onnx")
     inputs = [] if stream is None else [stream]
     check_output(output, inputs, overwrite)  # before a whole stream is read
     baked = None if stream is None else bake(stream, name)
     tuned = None if baked is None else baked.tuned
     if not shader:
-        size = export_onnx(name, output, tuned=tuned, inputs=inputs, overwrite=overwrite)
-        click.echo(f"{output}: {', '.join(INPUTS)} to {', '.join(OUTPUTS)}, {size / 1e6:.1f} MB")
+        size = export_onnx(name, output, tuned=tuned, planar=planar, inputs=inputs, overwrite=overwrite)
+        said = "planes to restored" if planar else f"{', '.join(INPUTS)} to {', '.join(OUTPUTS)}"
+        click.echo(f"{output}: {said}, {size / 1e6:.1f} MB")
     else:
         shown = None if baked is None else Shown.of(baked.card)
         qp = qp if baked is None else baked.qp
