@@ -2,7 +2,7 @@
 
 All of it runs where chroma is, at the size of the cells: luma comes first in every player, so that only there both are
 known. A layer is one compute pass. Its groups of threads fetch each texel of their cells and each weight once, and each
-thread computes four cells beside each other, of up to 16 channels.
+thread computes four cells of a row, of up to 16 channels.
 
 Textures are of 16-bit floats, so samples are kept less 0.5, where their error is at most 0.03 levels of 255; sums are
 in 32 bits.
@@ -22,7 +22,9 @@ LUMA, LOCAL, FEATURES = "IRN_LUMA", "IRN_LOCAL", "IRN_FEATURES"
 QUANTISER = "qp"
 """Name of the parameter."""
 _WIDE, _HIGH, _RUN, _MOST = 16, 8, 4, 4
-"""Cells of a group; cells along a row, and tiles of outputs at most, of one thread."""
+"""Cells of a group; cells of a row, and tiles of outputs at most, of one thread."""
+_STRIDE = 20
+"""Of the rows that threads share: 18 are there, and so eight threads beside each other meet in no bank of memory."""
 
 
 @dataclass(frozen=True)
@@ -181,20 +183,20 @@ class Layer:
     def _hook(self, into: Tiles, inputs: int, each: int, threads: int) -> str:
         """GLSL: a group fetches tile by tile of its inputs and their kernels, and adds them up."""
         taps, across, down = 9 * CHANNELS * into.count, _WIDE + 2, _HIGH + 2
-        features = self.features // CHANNELS
+        features, apart = self.features // CHANNELS, _WIDE // _RUN
         fetched = "seen(n, at)" if not features else f"n < {features} ? tile(n, at) : seen(n - {features}, at)"
         fetched = "tile(n, at)" if features == inputs else fetched
         made = "max(sum, 0.0)" if self.rectified else "sum"
         made += " + tile(first + o, at)" if self.rectified and features else ""
         return f"""
-shared vec4 inputs[{across * down}];
+shared vec4 inputs[{_STRIDE * down}];
 shared vec4 kernels[{taps}];
 
 void hook() {{
     int lane = int(gl_LocalInvocationID.x), first = int(gl_LocalInvocationID.y) * {each};
     int thread = int(gl_LocalInvocationIndex);
     ivec2 origin = ivec2(gl_WorkGroupID.xy) * ivec2({_WIDE}, {_HIGH}), size = cells();
-    ivec2 mine = ivec2(lane % {_WIDE // _RUN} * {_RUN}, lane / {_WIDE // _RUN});
+    ivec2 mine = ivec2(lane % {apart}, lane / {apart});
     {self._prepared(threads)}
     vec4 sums[{_RUN * each}];
     for (int o = 0; o < {each}; o++)
@@ -202,24 +204,25 @@ void hook() {{
     for (int n = 0; n < {inputs}; n++) {{
         barrier();
         for (int i = thread; i < {across * down}; i += {threads}) {{
-            ivec2 at = origin + ivec2(i % {across}, i / {across}) - 1;
+            ivec2 place = ivec2(i % {across}, i / {across}), at = origin + place - 1;
             bool inside = all(greaterThanEqual(at, ivec2(0))) && all(lessThan(at, size));
-            inputs[i] = vec4(0.0);
-            if (inside) inputs[i] = {fetched};
+            vec4 texel = vec4(0.0);
+            if (inside) texel = {fetched};
+            inputs[place.y * {_STRIDE} + place.x] = texel;
         }}
         for (int i = thread; i < {taps}; i += {threads}) kernels[i] = kernel(i, n);
         barrier();
         for (int tap = 0; tap < 9; tap++) {{
-            int from = (mine.y + tap / 3) * {across} + mine.x + tap % 3;
+            int from = (mine.y + tap / 3) * {_STRIDE} + mine.x + tap % 3;
             for (int o = 0; o < {each}; o++) {{
                 int k = (tap * {into.count} + first + o) * 4;
                 mat4 weights = mat4(kernels[k], kernels[k + 1], kernels[k + 2], kernels[k + 3]);
-                for (int c = 0; c < {_RUN}; c++) sums[o * {_RUN} + c] += weights * inputs[from + c];
+                for (int c = 0; c < {_RUN}; c++) sums[o * {_RUN} + c] += weights * inputs[from + c * {apart}];
             }}
         }}
     }}
     for (int c = 0; c < {_RUN}; c++) {{
-        ivec2 at = origin + mine + ivec2(c, 0);
+        ivec2 at = origin + mine + ivec2(c * {apart}, 0);
         if (any(greaterThanEqual(at, size))) continue;
         for (int o = 0; o < {each}; o++) {{
             vec4 sum = sums[o * {_RUN} + c];
