@@ -117,8 +117,8 @@ def export_command(
                            with samples repeated, and qp divided by 51
     Output:  restored      float32 (1, 3, …): y, u and v likewise
 
-    A shader has one quantiser for all frames: that of --qp, that of the stream of --for, or else a parameter, qp, which
-    needs mpv 0.36 (--vo=gpu-next).
+    A shader has one quantiser for all frames: that of --qp, that of the stream of --for, or else a parameter, qp; players
+    that know none, as mpv 0.35 and FFmpeg 5, refuse such a shader.
 
     --for takes from a stream its mean quantiser and size (a shader then runs for frames of that size alone, and cuts
     off what the sender padded), and the weights that were tuned for it: those that more than half of its frames go by,

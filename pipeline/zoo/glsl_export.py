@@ -144,9 +144,19 @@ def shader_of(weights: Weights, qp: float | None, shown: Shown) -> str:
     passes = [_NOTHING, packed_luma(), *([_enlarged(scale, shown.when)] if scale > 1 else [])]
     passes += [*(replace(one, when=shown.when_chroma) for one in chroma), _shown(scale, shown)]
     said = "its parameter" if qp is None else f"{qp:g}"
-    about = f"// {card.name}, quantiser: {said}. irn-video {version('irn-video')}, {card.licence}\n"
+    about = f"{card.name}, quantiser: {said}. irn-video {version('irn-video')}, {card.licence}"
     parameters = [_PARAMETER] if qp is None else []
-    return "\n".join(map(str, (about, *parameters, *(table for layer in layers for table in layer.tables), *passes)))
+    return "\n".join(
+        map(
+            str,
+            (
+                f"// {' '.join(about.split())}\n",
+                *parameters,
+                *(table for layer in layers for table in layer.tables),
+                *passes,
+            ),
+        )
+    )
 
 
 def _layers(arrays: Mapping[str, Array], cells: Cells, scale: float, qp: float | None) -> list[Layer]:
