@@ -117,16 +117,16 @@ def export_command(
                            with samples repeated, and qp divided by 51
     Output:  restored      float32 (1, 3, …): y, u and v likewise
 
-    A shader has one quantiser for all frames: that of --qp, that of the stream of --for, or else a parameter, qp; players
-    that know none, as mpv 0.35 and FFmpeg 5, refuse such a shader.
+    A shader has one quantiser for all frames: that of --qp, that of the stream of --for, or else a parameter, qp;
+    players that know none, as mpv 0.35 and FFmpeg 5, refuse such a shader.
 
     --for takes from a stream its mean quantiser and size (a shader then runs for frames of that size alone, and cuts
     off what the sender padded), and the weights that were tuned for it: those that more than half of its frames go by,
     for all of them. Where groups of frames have weights of their own there are none such, and the general network is
     taken.
 
-    There is no noise in the restored frame: the latent is its mean (irn-receive --temperature 0).
-    Where the sender padded the frame, cropping is up to the caller, except with --for.
+    There is no noise in the restored frame: the latent is its mean (irn-receive --temperature 0). Of what an ONNX file
+    gives, the caller cuts off what the sender padded.
     """
     _export(name, output, qp, stream, planar=planar, overwrite=overwrite)
 

@@ -10,12 +10,27 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from irn_video.codecs.errors import BadOption
 from irn_video.pipeline.network.basis import BRIGHTNESS, CONTRAST, CellBasis
 from irn_video.pipeline.network.constants import QP_CENTRE, QP_SPREAD
+from irn_video.pipeline.zoo.card import ModelCard
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
 Arrays = Mapping[str, Array]
+
+
+def check_family(card: ModelCard) -> None:
+    """Refuse a network that has no such layers.
+
+    Raises:
+        BadOption: a network of the paper's family.
+    """
+    if card.network.family != "codec-aware":
+        raise BadOption(
+            f"{card.name} is a network of the paper and works on RGB; only receivers of 4:2:0 are exported",
+            hint="name a codec-aware network, such as irn-h264-x2",
+        )
 
 
 def depth_of(arrays: Arrays) -> int:

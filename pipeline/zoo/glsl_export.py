@@ -22,7 +22,7 @@ from irn_video.codecs.errors import BadOption
 from irn_video.codecs.writing.output import atomic_path, check_output
 from irn_video.pipeline.network.constants import DETAIL, fold_of
 from irn_video.pipeline.zoo.card import Weights
-from irn_video.pipeline.zoo.folding import condition_at, depth_of, modulation_of, of_cells
+from irn_video.pipeline.zoo.folding import check_family, condition_at, depth_of, modulation_of, of_cells
 from irn_video.pipeline.zoo.glsl_layers import FEATURES, LUMA, QUANTISER, Cells, Layer, local_means, packed_luma, tiled
 from irn_video.pipeline.zoo.glsl_passes import CHANNELS, Array, Pass, Tiles
 from irn_video.pipeline.zoo.glsl_wavelet import DETAILS, SHOWN, details_of, halves, thirds
@@ -126,37 +126,25 @@ def shader_of(weights: Weights, qp: float | None, shown: Shown) -> str:
     Raises:
         BadOption: a network of the paper's family, or a quantiser out of range.
     """
-    card = weights.card
-    if card.network.family != "codec-aware":
-        raise BadOption(
-            f"{card.name} is a network of the paper and works on RGB; only receivers of 4:2:0 are exported",
-            hint="name a codec-aware network, such as irn-h264-x2",
-        )
+    check_family(weights.card)
     if qp is not None and not 0 <= qp <= _MOST_QP:
         raise BadOption(f"H.264 has no quantiser {qp:g}", hint=f"0 to {_MOST_QP}")
-    scale, cells = card.network.scale, Cells(fold_of(card.network.scale))
+    scale, cells = weights.card.network.scale, Cells(fold_of(weights.card.network.scale))
     layers = _layers(weights.arrays, cells, scale, qp)
-    chroma = [
-        local_means(cells),
-        *(layer.computed(cells, DETAILS if layer is layers[-1] else FEATURES) for layer in layers),
-    ]
+    into = [FEATURES] * (len(layers) - 1) + [DETAILS]
+    chroma = [local_means(cells), *(layer.computed(cells, save) for layer, save in zip(layers, into, strict=True))]
     chroma += _synthesis(cells, scale, weights.arrays, shown)
     passes = [_NOTHING, packed_luma(), *([_enlarged(scale, shown.when)] if scale > 1 else [])]
     passes += [*(replace(one, when=shown.when_chroma) for one in chroma), _shown(scale, shown)]
-    said = "its parameter" if qp is None else f"{qp:g}"
-    about = f"{card.name}, quantiser: {said}. irn-video {version('irn-video')}, {card.licence}"
-    parameters = [_PARAMETER] if qp is None else []
-    return "\n".join(
-        map(
-            str,
-            (
-                f"// {' '.join(about.split())}\n",
-                *parameters,
-                *(table for layer in layers for table in layer.tables),
-                *passes,
-            ),
-        )
-    )
+    parameters, tables = [_PARAMETER] if qp is None else [], [table for layer in layers for table in layer.tables]
+    return "\n".join(map(str, (_about(weights, qp), *parameters, *tables, *passes)))
+
+
+def _about(weights: Weights, qp: float | None) -> str:
+    """A comment of one line, whatever the card holds."""
+    card, said = weights.card, "its parameter" if qp is None else f"{qp:g}"
+    words = f"{card.name}, quantiser: {said}. irn-video {version('irn-video')}, {card.licence}".split()
+    return f"// {' '.join(words)}\n"
 
 
 def _layers(arrays: Mapping[str, Array], cells: Cells, scale: float, qp: float | None) -> list[Layer]:

@@ -20,6 +20,7 @@ from irn_video.codecs.errors import BadOption
 from irn_video.codecs.writing.output import atomic_path, check_output
 from irn_video.pipeline.network.constants import LUMA, PACKED, THIRDS_DETAIL, THIRDS_EDGE, latent_channels_of
 from irn_video.pipeline.zoo.card import Weights
+from irn_video.pipeline.zoo.folding import check_family
 from irn_video.pipeline.zoo.onnx_graph import FLOAT, UINT8, Array, Graph, RestorerGraph, floats, model_of
 from irn_video.pipeline.zoo.registry import find_model, load_weights
 
@@ -149,12 +150,7 @@ def _add_receiver(graph: Graph, weights: Weights) -> None:
     Raises:
         BadOption: a network of the paper's family.
     """
-    card = weights.card
-    if card.network.family != "codec-aware":
-        raise BadOption(
-            f"{card.name} is a network of the paper and works on RGB; only receivers of 4:2:0 are exported",
-            hint="name a codec-aware network, such as irn-h264-x2",
-        )
+    check_family(weights.card)
     y, u, v = (graph("Div", graph("Cast", plane, to=FLOAT), floats(_PEAK)) for plane in INPUTS[:3])
     chroma = graph.join((u, v))
     packed = graph.join((graph("SpaceToDepth", y, blocksize=2), chroma))
