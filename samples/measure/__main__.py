@@ -27,6 +27,7 @@ MEASUREMENTS = (
     "picture",
     "bench",
     "speed",
+    "shader",
     "reuse",
     "loopback",
     "study-clips",

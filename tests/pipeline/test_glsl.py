@@ -42,15 +42,6 @@ def filtered(source: Sequence[object], libplacebo: str, layout: str = "yuv420p")
     return done.stdout
 
 
-@pytest.fixture(scope="session")
-def vulkan() -> None:
-    """Debian's FFmpeg has libplacebo, that of imageio-ffmpeg has not."""
-    try:
-        assert len(filtered(("-f", "lavfi", "-i", "color=size=16x16"), "w=16:h=16")) == 16 * 16 * 3
-    except (AssertionError, FileNotFoundError) as error:
-        pytest.skip(f"no FFmpeg with libplacebo on Vulkan (apt-get install ffmpeg mesa-vulkan-drivers): {error}")
-
-
 def shaded(sent: Path, shader: Path, height: int, width: int, layout: str = "yuv420p") -> Planes:
     """The first frame of an LR stream, restored by a shader; of 4:2:0 chroma is on the left and repeated."""
     raw = filtered(("-i", sent), f"w={width}:h={height}:custom_shader_path={shader}", layout)
