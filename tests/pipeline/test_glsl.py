@@ -38,7 +38,8 @@ def filtered(source: Sequence[object], libplacebo: str, layout: str = "yuv420p")
     command += ["-frames:v", "1", "-vf", chain, "-f", "rawvideo", "-"]
     done = subprocess.run(command, capture_output=True, timeout=60)
     assert done.returncode == 0, done.stderr.decode()
-    assert done.stderr == b"", done.stderr.decode()  # FFmpeg goes on without a shader that does not compile
+    # FFmpeg goes on without a shader that does not compile.
+    assert b"libplacebo" not in done.stderr, done.stderr.decode()
     return done.stdout
 
 
