@@ -213,3 +213,18 @@ def chromium() -> str:
     if program is None:
         pytest.skip("no Chromium (Debian or Ubuntu: apt-get install chromium)")
     return program
+
+
+@pytest.fixture(scope="session")
+def vulkan() -> None:
+    """Skips where FFmpeg has no libplacebo or no Vulkan device; that of imageio-ffmpeg has neither."""
+    device = ["-init_hw_device", "vulkan=gpu", "-filter_hw_device", "gpu", "-f", "lavfi", "-i", "color=size=16x16"]
+    chain = "format=yuv420p,hwupload,libplacebo=w=16:h=16,hwdownload,format=yuv420p"
+    command = ["ffmpeg", "-v", "error", *device, "-frames:v", "1", "-vf", chain, "-f", "rawvideo", "-"]
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=60)
+        reason = "" if len(done.stdout) == 16 * 16 * 3 // 2 else done.stderr.decode()
+    except FileNotFoundError:
+        reason = "no FFmpeg"
+    if reason:
+        pytest.skip(f"no libplacebo on Vulkan (apt-get install ffmpeg mesa-vulkan-drivers): {reason}")

@@ -36,6 +36,7 @@ ROOMS = (
     "pipeline.adaptation",
     "pipeline.restoring",
     "pipeline.upscalers",
+    "pipeline.baking",
     "pipeline.pace",
     "pipeline.inspection",
     "sender",

@@ -19,6 +19,7 @@ from irn_video.pipeline.commandline.running import run_command
 _LEAST_ROOM = 20  # of the last column
 _HEADS = ("NAME", "SCALE", "TIER", "FROM", "WHAT")
 _NO_TIER = "-"
+_SHADER = ".glsl"
 _name_argument = click.argument("name", metavar="NAME|FILE", shell_complete=complete_models)
 
 
@@ -91,25 +92,73 @@ def import_command(checkpoint: Path, name: str, overwrite: bool) -> None:
 
 @command.command("export")
 @_name_argument
-@click.argument("output", metavar="OUTPUT.onnx", type=click.Path(path_type=Path))
+@click.argument("output", metavar="OUTPUT.onnx|OUTPUT.glsl", type=click.Path(path_type=Path))
+@option("--qp", type=float, metavar="N", help="Of a shader: the stream's mean H.264 quantiser, 0 to 51.")
+@option("--for", "stream", type=click.Path(path_type=Path), metavar="LR_FILE", help="For this stream alone, see above.")
+@option("--planar", is_flag=True, help="Of an ONNX file: one input and one output, of floats, see above.")
 @option("--overwrite", is_flag=True, help="Replace an existing file.")
-def export_command(name: str, output: Path, overwrite: bool) -> None:
-    """Write the receiver of a network for H.264 as an ONNX file, for programs without PyTorch.
+def export_command(
+    name: str, output: Path, qp: float | None, stream: Path | None, planar: bool, overwrite: bool
+) -> None:
+    """Write the receiver of a network for H.264 as an ONNX file, for programs without PyTorch, or as a user shader for
+    mpv and FFmpeg's filter libplacebo.
 
     \b
-    Inputs:  y, u, v       uint8 (1, 1, h, w), u and v h/2 by w/2, h and w even:
+    Inputs of the ONNX file:
+             y, u, v       uint8 (1, 1, h, w), u and v h/2 by w/2, h and w even:
                            the decoded LR frame, 8 bits, 4:2:0
              qp            float32 (1,): its mean H.264 quantiser, 0 to 51
     Outputs: restored_y, restored_u, restored_v
                            uint8, each side times the scale of the network
 
-    There is no noise in the restored frame: the latent is its mean (irn-receive --temperature 0), in float32.
-    Where the sender padded the frame, cropping is up to the caller.
+    \b
+    With --planar, for VapourSynth's vs-mlrt, at scales 1, 2 and 4:
+    Input:   planes        float32 (1, 4, h, w): y, u, v divided by 255, u and v
+                           with samples repeated, and qp divided by 51
+    Output:  restored      float32 (1, 3, …): y, u and v likewise
+
+    A shader has one quantiser for all frames: that of --qp, that of the stream of --for, or else a parameter, qp;
+    players that know none, as mpv 0.35 and FFmpeg 5, refuse such a shader.
+
+    --for takes from a stream its mean quantiser and size (a shader then runs for frames of that size alone, and cuts
+    off what the sender padded), and the weights that were tuned for it: those that more than half of its frames go by,
+    for all of them. Where groups of frames have weights of their own there are none such, and the general network is
+    taken.
+
+    There is no noise in the restored frame: the latent is its mean (irn-receive --temperature 0). Of what an ONNX file
+    gives, the caller cuts off what the sender padded.
     """
+    _export(name, output, qp, stream, planar=planar, overwrite=overwrite)
+
+
+def _export(name: str, output: Path, qp: float | None, stream: Path | None, *, planar: bool, overwrite: bool) -> None:
+    from irn_video.codecs.errors import BadOption
+    from irn_video.codecs.writing.output import check_output
+    from irn_video.pipeline.baking import bake
+    from irn_video.pipeline.zoo.glsl_export import Shown, export_glsl
     from irn_video.pipeline.zoo.onnx_export import INPUTS, OUTPUTS, export_onnx
 
-    size = export_onnx(name, output, overwrite=overwrite)
-    click.echo(f"{output}: {', '.join(INPUTS)} to {', '.join(OUTPUTS)}, {size / 1e6:.1f} MB")
+    shader = output.suffix == _SHADER
+    if qp is not None and (stream is not None or not shader):
+        raise BadOption("--qp is for a shader without --for", hint="an ONNX file has qp as an input")
+    if planar and shader:
+        raise BadOption("--planar is for an ONNX file", hint="leave it out, or name the output .onnx")
+    inputs = [] if stream is None else [stream]
+    check_output(output, inputs, overwrite)  # before a whole stream is read
+    baked = None if stream is None else bake(stream, name)
+    tuned = None if baked is None else baked.tuned
+    if not shader:
+        size = export_onnx(name, output, tuned=tuned, planar=planar, inputs=inputs, overwrite=overwrite)
+        said = "planes to restored" if planar else f"{', '.join(INPUTS)} to {', '.join(OUTPUTS)}"
+        click.echo(f"{output}: {said}, {size / 1e6:.1f} MB")
+    else:
+        shown = None if baked is None else Shown.of(baked.card)
+        qp = qp if baked is None else baked.qp
+        size = export_glsl(name, output, qp=qp, tuned=tuned, shown=shown, inputs=inputs, overwrite=overwrite)
+        click.echo(f"{output}: quantiser {'by parameter' if qp is None else f'{qp:g}'}, {size / 1e6:.1f} MB")
+    if baked is not None:
+        kind = "tuned weights" if tuned is not None else "the general network"
+        click.echo(f"{kind}, as irn-receive has for {baked.fitting} of {baked.frames} frames")
 
 
 @command.command("score")

@@ -9,7 +9,8 @@ A lifting step is one convolution. See `onnx_graph.py` for how graphs are writte
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ from irn_video.codecs.errors import BadOption
 from irn_video.codecs.writing.output import atomic_path, check_output
 from irn_video.pipeline.network.constants import LUMA, PACKED, THIRDS_DETAIL, THIRDS_EDGE, latent_channels_of
 from irn_video.pipeline.zoo.card import Weights
+from irn_video.pipeline.zoo.folding import check_family
 from irn_video.pipeline.zoo.onnx_graph import FLOAT, UINT8, Array, Graph, RestorerGraph, floats, model_of
 from irn_video.pipeline.zoo.registry import find_model, load_weights
 
@@ -28,21 +30,39 @@ if TYPE_CHECKING:
 INPUTS = ("y", "u", "v", "qp")
 OUTPUTS = ("restored_y", "restored_u", "restored_v")
 _CHROMA, _BANDS, _KINDS = 2, 3, 5
-_PEAK = 255.0
+_PEAK, _MOST_QP = 255.0, 51.0
 
 
-def export_onnx(name: str, path: Path, *, overwrite: bool = False) -> int:
+def export_onnx(
+    name: str,
+    path: Path,
+    *,
+    tuned: Mapping[str, Array] | None = None,
+    planar: bool = False,
+    inputs: Sequence[Path] = (),
+    overwrite: bool = False,
+) -> int:
     """Write the receiver of a network, given by name or weights file; returns the size in bytes.
+
+    Args:
+        name: of the network.
+        path: of the file.
+        tuned: weights in the place of its own, as a stream brings them along.
+        planar: see `planar_graph`.
+        inputs: files that must not be written over.
+        overwrite: replace an existing file.
 
     Raises:
         UnknownModel, MissingFile, BadWeights: see `load_weights`.
-        BadOption: a network of the paper's family.
+        BadOption: a network of the paper's family, or see `planar_graph`.
         OutputRefused, UnwritableOutput: see `atomic_path`.
     """
-    weights = find_model(name)
-    check_output(path, [weights], overwrite)
-    content: bytes = receiver_graph(load_weights(str(weights))).SerializeToString()
-    with atomic_path(path, [weights], overwrite) as temporary:
+    file = find_model(name)
+    check_output(path, [file, *inputs], overwrite)
+    weights = load_weights(str(file))
+    weights = weights if tuned is None else replace(weights, arrays=tuned)
+    content: bytes = (planar_graph(weights) if planar else receiver_graph(weights)).SerializeToString()
+    with atomic_path(path, [file, *inputs], overwrite) as temporary:
         temporary.write_bytes(content)
     return len(content)
 
@@ -59,18 +79,54 @@ def receiver_graph(weights: Weights) -> onnx.ModelProto:
     """
     import onnx
 
-    card = weights.card
-    if card.network.family != "codec-aware":
-        raise BadOption(
-            f"{card.name} is a network of the paper and works on RGB; only receivers of 4:2:0 are exported",
-            hint="name a codec-aware network, such as irn-h264-x2",
-        )
-    graph, scale = Graph(), card.network.scale
-    _receiver(graph, weights)
+    graph, scale = Graph(), weights.card.network.scale
+    _add_receiver(graph, weights)
     quantiser = onnx.helper.make_tensor_value_info(INPUTS[3], FLOAT, [1])
     inputs, outputs = _infos(INPUTS[:3], ""), _infos(OUTPUTS, f"{scale:g}*" if scale > 1 else "")
-    proto = model_of(graph.proto("receiver", [*inputs, quantiser], outputs), version("irn-video"), card.summary)
-    facts = {"model": card.name, "sha256": weights.sha256, "scale": scale, "licence": card.licence}
+    return _checked(graph.proto("receiver", [*inputs, quantiser], outputs), weights)
+
+
+def planar_graph(weights: Weights) -> onnx.ModelProto:
+    """Likewise with one input and one output, for programs that know frames of floats alone, such as vs-mlrt.
+
+    Input: `planes` float32 (1, 4, h, w), h and w even: Y, U and V as coded, divided by 255, U and V with each sample
+    repeated to the size of Y, and the quantiser divided by 51. Output: `restored` float32 (1, 3, scale·h, scale·w), Y,
+    U and V likewise.
+
+    Raises:
+        BadOption: a network of the paper's family, or of scale 3/2: such programs know whole scales.
+    """
+    from onnx.helper import make_tensor_value_info
+
+    scale = weights.card.network.scale
+    if scale != int(scale):
+        raise BadOption(f"{weights.card.name} is of scale {scale:g}", hint="planar files are for whole scales")
+    graph = Graph()
+    *planes, quantiser = graph.split("planes", (1, 1, 1, 1))
+    for plane, name in zip(planes, INPUTS[:3], strict=True):
+        if name != INPUTS[0]:
+            limits = np.full(2, np.iinfo(np.int64).max)
+            plane = graph("Slice", plane, np.zeros(2, np.int64), limits, np.array((2, 3)), np.array((2, 2)))
+        graph("Cast", _rounded(graph, plane), name=name, to=UINT8)
+    mean = graph("ReduceMean", quantiser, axes=[1, 2, 3], keepdims=0)
+    graph("Mul", mean, floats(_MOST_QP), name=INPUTS[3])
+    _add_receiver(graph, weights)
+    y, *chroma = (graph("Div", graph("Cast", plane, to=FLOAT), floats(_PEAK)) for plane in OUTPUTS)
+    twice = np.array((1, 1, 2, 2), np.float32)
+    nearest = {"mode": "nearest", "nearest_mode": "floor", "coordinate_transformation_mode": "asymmetric"}
+    graph("Concat", y, *(graph("Resize", plane, "", twice, **nearest) for plane in chroma), name="restored", axis=1)
+    inputs = make_tensor_value_info("planes", FLOAT, [1, len(INPUTS), "h", "w"])
+    outputs = make_tensor_value_info("restored", FLOAT, [1, len(OUTPUTS), f"{scale:g}*h", f"{scale:g}*w"])
+    return _checked(graph.proto("receiver", [inputs], [outputs]), weights)
+
+
+def _checked(graph: onnx.GraphProto, weights: Weights) -> onnx.ModelProto:
+    """What is written, with what it says of itself."""
+    import onnx
+
+    card = weights.card
+    proto = model_of(graph, version("irn-video"), card.summary)
+    facts = {"model": card.name, "sha256": weights.sha256, "scale": card.network.scale, "licence": card.licence}
     onnx.helper.set_model_props(proto, {key: str(value) for key, value in facts.items()})
     onnx.checker.check_model(proto, full_check=True)
     return proto
@@ -83,8 +139,18 @@ def _infos(names: Sequence[str], times: str) -> list[onnx.ValueInfoProto]:
     return [make_tensor_value_info(name, UINT8, side) for name, side in zip(names, sides, strict=True)]
 
 
-def _receiver(graph: Graph, weights: Weights) -> None:
-    """From the planes that arrived to those that are shown."""
+def _rounded(graph: Graph, plane: str) -> str:
+    """0…1 → whole levels."""
+    return graph("Clip", graph("Round", graph("Mul", plane, floats(_PEAK))), floats(0), floats(_PEAK))
+
+
+def _add_receiver(graph: Graph, weights: Weights) -> None:
+    """From the planes that arrived to those that are shown, `INPUTS` to `OUTPUTS`.
+
+    Raises:
+        BadOption: a network of the paper's family.
+    """
+    check_family(weights.card)
     y, u, v = (graph("Div", graph("Cast", plane, to=FLOAT), floats(_PEAK)) for plane in INPUTS[:3])
     chroma = graph.join((u, v))
     packed = graph.join((graph("SpaceToDepth", y, blocksize=2), chroma))
@@ -100,8 +166,7 @@ def _receiver(graph: Graph, weights: Weights) -> None:
         y, chroma = _synthesised_halves(graph, taps, y, chroma, latent, int(spec.scale).bit_length() - 1)
     u, v = graph.split(chroma, (1, 1))
     for plane, name in zip((y, u, v), OUTPUTS, strict=True):
-        rounded = graph("Clip", graph("Round", graph("Mul", plane, floats(_PEAK))), floats(0), floats(_PEAK))
-        graph("Cast", rounded, name=name, to=UINT8)
+        graph("Cast", _rounded(graph, plane), name=name, to=UINT8)
 
 
 def _predicted(graph: Graph, weights: Weights, packed: str) -> tuple[str, str]:

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from irn_video.pipeline.network.basis import AROUND, BRIGHTNESS, CONTRAST, CellBasis
+from irn_video.pipeline.network.basis import AROUND, CellBasis
 from irn_video.pipeline.network.constants import DETAIL, PACKED, QP_CENTRE, QP_SPREAD, QP_STEPS, fold_of
 from irn_video.pipeline.network.spec import NetworkSpec
+from irn_video.pipeline.zoo.folding import condition_at, depth_of, embedding_of, modulation_of, of_cells
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
@@ -95,11 +96,7 @@ class RestorerGraph:
 
     def condition(self, qp: Array) -> Array:
         """What modulates the layers at a quantiser, (1,) → (1, n)."""
-        value: Array = (qp.reshape(1, 1) - np.float32(QP_CENTRE)) / np.float32(QP_SPREAD)
-        for weight, bias in self._embedding():
-            value = np.einsum("nc,oc->no", value, weight) + bias  # not @: BLAS keeps threads busy waiting after it
-            value = value / (1 + np.exp(-value))  # SiLU
-        return value
+        return condition_at(self.arrays, qp)
 
     def condition_of(self, qp: str) -> str:
         """Likewise for a quantiser that the graph is given, rounded as receivers do."""
@@ -107,7 +104,7 @@ class RestorerGraph:
         rounded = graph("Div", graph("Round", graph("Mul", qp, steps)), steps)
         scaled = graph("Div", graph("Sub", rounded, floats(QP_CENTRE)), floats(QP_SPREAD))
         value = graph("Reshape", scaled, np.array((1, 1)))
-        for weight, bias in self._embedding():
+        for weight, bias in embedding_of(self.arrays):
             value = graph("Gemm", value, weight, bias, transB=1)
             value = graph("Mul", value, graph("Sigmoid", value))
         return value
@@ -122,7 +119,7 @@ class RestorerGraph:
         """
         graph, cells = self.graph, self._cells(packed)
         x = graph("Relu", self._modulated("first", cells, condition))
-        for index in range(self._depth):
+        for index in range(depth_of(self.arrays)):
             x = graph("Add", x, graph("Relu", self._modulated(f"body.{index}", (x,), condition)))
         scale = np.float32(DETAIL * unit)
         weight, bias = (self.arrays[f"restorer.last.{part}"] * scale for part in ("weight", "bias"))
@@ -133,14 +130,6 @@ class RestorerGraph:
         """Logarithm of the standard deviation of these channels of the latent, before it is held in its range."""
         weight, bias = (self.arrays[f"restorer.spread.{part}"][list(channels)] for part in ("weight", "bias"))
         return self.graph("Conv", features, weight, bias)
-
-    @property
-    def _depth(self) -> int:
-        return sum(name.startswith("restorer.body.") and name.endswith(".conv.weight") for name in self.arrays)
-
-    def _embedding(self) -> list[tuple[Array, Array]]:
-        names = (f"restorer.embedding.{index}" for index in (0, 2))
-        return [(self.arrays[f"{name}.weight"], self.arrays[f"{name}.bias"]) for name in names]
 
     def _cells(self, packed: str) -> tuple[str, str]:
         """The samples of each cell, and the local means of Y, Cb and Cr: what `CellTransform` is linear in.
@@ -158,18 +147,6 @@ class RestorerGraph:
             packed = graph("Conv", packed, identity, strides=stride)
         return packed, local
 
-    def _of_cells(self, weight: Array) -> Array:
-        """Kernels over the result of `CellTransform` → kernels over `_cells`."""
-        basis = CellBasis.of(self.fold)
-        count = len(basis.rows)
-        matrix = np.zeros((count + 3, count + 3), np.float32)
-        matrix[:count, :count] = basis.rows * basis.scales[:, None]
-        for index, row in enumerate(basis.means):
-            matrix[row, :count] = basis.rows[row] / basis.sizes[index] * np.float32(CONTRAST)
-            matrix[row, count + index], matrix[count + index, count + index] = -CONTRAST, BRIGHTNESS
-        mixed: Array = np.einsum("ofyx,fc->ocyx", weight, matrix)
-        return mixed
-
     def _modulated(
         self, layer: str, parts: Sequence[str], condition: str | Array, scale: np.float32 | float = 1.0
     ) -> str:
@@ -178,17 +155,12 @@ class RestorerGraph:
         Folded into the weights, the gain costs nothing per pixel, as in PyTorch. `parts` are features, or both of
         `_cells`.
         """
-        weight, bias, slope, constant = (
-            self.arrays[f"restorer.{layer}.{part}"]
-            for part in ("conv.weight", "conv.bias", "modulation.weight", "modulation.bias")
-        )
+        weight = self.arrays[f"restorer.{layer}.conv.weight"]
         weights = [weight * np.float32(scale)]
         if len(parts) > 1:
-            weights = np.split(self._of_cells(weights[0]), [-3], axis=1)
-        bias, channels = bias * np.float32(scale), len(bias)
-        shift = slope[channels:] * np.float32(scale), constant[channels:] * np.float32(scale)
-        slope = np.concatenate((slope[:channels], slope[:channels] * bias[:, None] + shift[0]))
-        constant = np.concatenate((1 + constant[:channels], (1 + constant[:channels]) * bias + shift[1]))
+            weights = np.split(of_cells(weights[0], self.fold), [-3], axis=1)
+        slope, constant = modulation_of(self.arrays, layer, scale)
+        channels = len(weight)
         graph = self.graph
         kernels: list[str | Array]
         shifts: str | Array

@@ -28,6 +28,7 @@ MEASUREMENTS = (
     "picture",
     "bench",
     "speed",
+    "shader",
     "reuse",
     "loopback",
     "study-clips",

@@ -112,6 +112,35 @@ def test_restores_what_was_sent(name: str, clips: Any, tmp_path: Path) -> None:
         assert compare(picture, cropped).psnr() == pytest.approx(ours, abs=0.05)
 
 
+@pytest.mark.parametrize("name", NETWORKS)
+def test_planar_file_computes_the_same(name: str, clips: Any, tmp_path: Path) -> None:
+    """Its sizes are known from those of its input, as programs need that have fixed ones."""
+    scale, path = rescaler(name).scale, tmp_path / "planar.onnx"
+    if scale == 1.5:
+        with pytest.raises(BadOption, match="whole scales"):
+            export_onnx(name, path, planar=True)
+        return
+    (picture,) = decoded(name, clips.read(clips.make(tmp_path / "in.mp4", size="96x64", frames=1)), 26)
+    height, width = picture.height, picture.width
+    export_onnx(name, path, planar=True)
+    proto = onnx.load(path)
+    for dim, side in zip(proto.graph.input[0].type.tensor_type.shape.dim[2:], (height, width), strict=True):
+        dim.dim_value = side
+    proto.graph.output[0].type.tensor_type.shape.Clear()
+    session = onnxruntime.InferenceSession(proto.SerializeToString())
+    assert [len(session.get_inputs()), len(session.get_outputs())] == [1, 1]
+    assert session.get_outputs()[0].shape == [1, 3, scale * height, scale * width]
+    y, u, v = (plane / np.float32(255) for plane in picture.planes)
+    quantiser = np.full_like(y, (picture.qp or 0) / 51)
+    planes = np.stack((y, *(plane.repeat(2, 0).repeat(2, 1) for plane in (u, v)), quantiser))[None]
+    (restored,) = session.run(None, {"planes": planes})
+    assert restored.dtype == np.float32
+    levels = restored[0] * 255
+    whole = exported(name)(picture).planes
+    for plane, expected in zip(levels, (whole[0], *(p.repeat(2, 0).repeat(2, 1) for p in whole[1:])), strict=True):
+        assert np.abs(plane - expected).max() < 0.01
+
+
 def test_quantiser_matters() -> None:
     rows, columns = np.mgrid[:32, :32]
     luma = (rows * 5 + columns * 7 % 40).astype(np.uint8)
@@ -154,6 +183,7 @@ def test_repeats_itself(tmp_path: Path) -> None:
 
 def test_refusals(run: Any, tmp_path: Path) -> None:
     path = tmp_path / "out.onnx"
+    assert "is for an ONNX file" in run("models", "export", "irn-h264-x2", tmp_path / "x.glsl", "--planar").error
     with pytest.raises(UnknownModel, match="did you mean irn-h264-x2"):
         export_onnx("irn-h265-x2", path)
     for name in shipped("paper"):

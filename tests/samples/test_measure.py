@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import subprocess
 import sys
 from fractions import Fraction
@@ -179,6 +180,21 @@ class TestCoring:
         none, much = (float(cell.replace("\N{MINUS SIGN}", "-")) for cell in row[1:])
         assert abs(none) < 0.1  # an untrained network at scale 1 changes nothing
         assert abs(much) > 1
+
+
+class TestShader:
+    @pytest.mark.usefixtures("vulkan")
+    def test_every_network_has_a_line(self, capsys: pytest.CaptureFixture[str]) -> None:
+        words = ["--model", "irn-h264-x2-lite", "--sizes", "128x96", "--frames", "2", "--repeat", "1", "--markdown"]
+        assert main(["shader", *words]) == 0
+        said = capsys.readouterr().out
+        for what in ("no shader", "irn-h264-x2-lite"):
+            assert re.search(rf"^\| 128x96 {what} \| (–|[\d.]+) \| [\d.]+ \|$", said, re.MULTILINE)
+
+    def test_without_ffmpeg(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        monkeypatch.setenv("PATH", "")
+        assert main(["shader", "--sizes", "128x96"]) == 1
+        assert "no ffmpeg" in capsys.readouterr().err
 
 
 class TestTuning:
