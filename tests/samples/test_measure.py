@@ -7,19 +7,24 @@ import math
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from irn_video.codecs.errors import BadOption
 from irn_video.codecs.picture import ColorSpec, Layout, Picture
 from irn_video.codecs.reading.reader import VideoReader
+from irn_video.pipeline.engine.packed import PackedRescaler
+from irn_video.pipeline.engine.rescaler import Rescaler
+from irn_video.pipeline.network.constants import sampled_channels
 from irn_video.pipeline.system.opencv import cv2
 
 import measure
-from measure import bdrate, choice, perceptual, presets, rates, stages, tuning
+from measure import bdrate, calibration, choice, perceptual, presets, rates, stages, tuning
 from measure.__main__ import MEASUREMENTS, main
 from measure.clips import moving_clip
 from measure.commands import Run
@@ -331,3 +336,30 @@ class TestPicture:
         assert main(["picture", str(clip), str(path), "--place", "190,0,32,24"]) == 2
         assert "192x128" in capsys.readouterr().err
         assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("scale", [1.5, 2, 4])
+def test_bands_hold_every_channel_that_is_drawn(scale: float) -> None:
+    found = calibration.bands_of(scale)
+    assert len(found) == (6 if scale == 4 else 3)
+    assert sorted(channel for channels in found.values() for channel in channels) == list(sampled_channels(scale))
+
+
+def test_calibration_of_a_true_spread(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Errors that are drawn from what is predicted have a normalised square of 1, whatever the band."""
+    rescaler = Rescaler.load("irn-h264-x2", device="cpu")
+    assert isinstance(rescaler, PackedRescaler)
+    network = rescaler.network
+    with VideoReader(clip, frames=1) as reader:
+        (source,) = reader
+    received = replace(source, planes=tuple(plane[::2, ::2].copy() for plane in source.planes), qp=27.0)
+
+    def downscale(_: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        seen = calibration._packed(received, received.height, received.width)
+        prediction = network.predict(seen, received.qp)
+        return prediction.lr, prediction.latent(1.0, torch.Generator().manual_seed(1))
+
+    monkeypatch.setattr(network, "downscale", downscale)
+    for _, band in calibration._of_frame(rescaler, source, received):
+        assert band.ratios / band.samples == pytest.approx(1, abs=0.05)
+        assert band.errors == pytest.approx(band.variances, rel=0.1)
