@@ -16,7 +16,7 @@ PYTHON ?=
 CANDIDATES := $(if $(PYTHON),$(PYTHON),python3 python3.13 python3.12 python3.11 python3.14)
 USABLE := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 
-.PHONY: help venv demo test lint docs bench dist clean
+.PHONY: help venv demo player test lint docs bench dist clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 14
@@ -25,6 +25,9 @@ venv: $(READY) ## make the environment in .venv and install the product in it
 
 demo: $(READY) ## send and restore a real clip; compare with Lanczos and full-size H.264 (results in demo/)
 	@$(BIN)/python samples/demo/demo.py
+
+player: $(READY) ## send a clip, and serve a page on 127.0.0.1 where the browser restores it (needs npm)
+	@$(BIN)/python samples/player $(ARGS)
 
 test: $(READY) ## run every test, slow ones too; those that wait for clocks come last, three at a time
 	@status=0; export PYTHONDONTWRITEBYTECODE=; \
@@ -35,7 +38,7 @@ test: $(READY) ## run every test, slow ones too; those that wait for clocks come
 lint: $(READY) ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	MYPYPATH=samples $(BIN)/mypy -p demo -p measure -m gpu_check
+	MYPYPATH=samples $(BIN)/mypy -p demo -p measure -p player -m gpu_check
 
 docs: $(READY) ## build the book in docs/ into site/; a broken link or reference fails
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict

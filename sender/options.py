@@ -38,6 +38,7 @@ class SendOptions(VideoOptions, EncoderOptions, LatentOptions, DeviceOptions):
         adapt: tune the receiver's network to the frames, see `Effort.parse`; H.264 only. None for no tuning.
         adapt_budget: what the tuned weights of a group of frames may take, see `Budget.parse`; None for what is
             worth it.
+        quantisers: tell each frame's quantiser in the stream, for receivers whose decoder does not; H.264 only.
         psnr: mean PSNR-Y in dB to aim at, with as few bits as possible: network, scale and CRF are searched for.
         vmaf: likewise, mean VMAF.
         vmaf_neg: likewise, mean VMAF-NEG.
@@ -57,6 +58,7 @@ class SendOptions(VideoOptions, EncoderOptions, LatentOptions, DeviceOptions):
     seed: int = 0
     adapt: str | None = None
     adapt_budget: str | None = None
+    quantisers: bool = False
     psnr: float | None = None
     vmaf: float | None = None
     vmaf_neg: float | None = None

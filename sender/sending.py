@@ -323,6 +323,7 @@ def _write(
         card=card,
         tune=tune,
         coarser=tuner is not None and tuner.wants_coarser,
+        quantisers=options.quantisers,
         overwrite=options.overwrite,
         inputs=[info.path],
         container=options.format,

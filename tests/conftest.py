@@ -228,3 +228,12 @@ def vulkan() -> None:
         reason = "no FFmpeg"
     if reason:
         pytest.skip(f"no libplacebo on Vulkan (apt-get install ffmpeg mesa-vulkan-drivers): {reason}")
+
+
+@pytest.fixture(scope="session")
+def node_modules() -> Path:
+    """What the web player stands on."""
+    found = Path(__file__).parents[1] / "receiver" / "web" / "node_modules"
+    if not (found / "onnxruntime-web").is_dir():
+        pytest.skip("no packages for the web player (npm ci --prefix receiver/web)")
+    return found

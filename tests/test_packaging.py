@@ -23,7 +23,7 @@ from packaging.version import Version
 
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = ("codecs", "pipeline", "receiver", "sender")
-TARGETS = {"help", "venv", "demo", "test", "lint", "docs", "bench", "dist", "clean"}
+TARGETS = {"help", "venv", "demo", "player", "test", "lint", "docs", "bench", "dist", "clean"}
 # What a source distribution holds beside the rooms.
 SOURCES = {"CHANGELOG.md", "CITATION.cff", "LICENSE", "MANIFEST.in", "README.md", "constraints.txt", "pyproject.toml"}
 FACE = Path("pipeline", "api")

@@ -18,6 +18,8 @@ STAMP_UUID = UUID("a35d1b9e-42c7-4f16-8e2a-9b64d8f17c53")
 """Identifies the stamps of live pictures."""
 UPDATE_UUID = UUID("b7e2913c-5a84-4df6-9c1b-3f68a2d70e95")
 """Identifies changed weights of the receiver, for the pictures from this keyframe to the next."""
+QUANTISERS_UUID = UUID("d94b6e1f-a352-4c87-b5e8-3a716cf29d48")
+"""Identifies the mean quantisers of the pictures from this keyframe to the next."""
 
 _START_CODE = re.compile(rb"\x00\x00\x01")
 _ESCAPED = re.compile(rb"\x00\x00(?=[\x00-\x03])")

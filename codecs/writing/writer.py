@@ -26,7 +26,8 @@ from av.container.core import Flags
 from av.packet import Packet
 from av.video.stream import VideoStream
 from irn_video.codecs.bitstream.card import MAX_COMMENT, StreamCard
-from irn_video.codecs.bitstream.sei import UPDATE_UUID, sei_nal
+from irn_video.codecs.bitstream.quantisers import quantiser_message
+from irn_video.codecs.bitstream.sei import QUANTISERS_UUID, UPDATE_UUID, sei_nal
 from irn_video.codecs.encoders import Encoder, EncoderSettings, make_encoder
 from irn_video.codecs.errors import BadOption, IrnError, UnwritableOutput
 from irn_video.codecs.picture import Picture, VideoFormat
@@ -36,6 +37,7 @@ from irn_video.codecs.reading.opening import close_quietly, open_input
 
 from .coarser import CoarserStream, CodedGroup, coarser_settings
 from .containers import CONTAINERS, container_for
+from .group_quantisers import group_quantisers
 from .output import atomic_path, atomic_pictures, unwritable
 from .passthrough import Passthrough, StreamCopier, left_behind
 from .picture_stream import PictureStream
@@ -88,6 +90,7 @@ class VideoWriter:
             be had: what goes in with the group's keyframe as an SEI message (`sei.UPDATE_UUID`), if anything. Groups
             wait for it.
         coarser: whether it wants those in fewer bits, for which every frame is encoded twice.
+        quantisers: likewise, the mean quantisers of a group's frames (`sei.QUANTISERS_UUID`); H.264 only.
         overwrite: replace an existing file.
         inputs: files that the output must not be; the passthrough's is added.
         container: a name in `containers.FORMATS`, in place of the extension's; `PIPE` needs it.
@@ -110,6 +113,7 @@ class VideoWriter:
         card: StreamCard | None = None,
         tune: Tune | None = None,
         coarser: bool = True,
+        quantisers: bool = False,
         overwrite: bool = False,
         inputs: Sequence[Path] = (),
         container: str | None = None,
@@ -129,7 +133,7 @@ class VideoWriter:
         self._format, self._time_base = video, video.time_base
         self._check_samples()
         self._warnings: list[str] = []
-        self._tune = tune
+        self._tune, self._quantisers = tune, quantisers and self._encoder.syntax == "h264"
         self._group: list[Packet[VideoStream]] = []
         self._frames = self._bytes = 0
         self._first = self._last = self._end = self._delay = 0
@@ -343,8 +347,8 @@ class VideoWriter:
     def _mux(self, packets: Sequence[Packet[VideoStream]]) -> None:
         if packets and self._first_dts is None:
             self._first_dts = packets[0].dts
-        if self._tune is None:
-            self._mux_tuned(packets, b"")
+        if self._tune is None and not self._quantisers:
+            self._mux_with(packets, b"")
             return
         for packet in packets:
             if packet.is_keyframe:
@@ -352,15 +356,21 @@ class VideoWriter:
             self._group.append(packet)
 
     def _mux_group(self) -> None:
-        """What has waited for its message."""
-        if self._group and self._tune is not None:
-            group, self._group = self._group, []
-            coarser = self._coarser.group(group) if self._coarser is not None else None
-            self._mux_tuned(group, self._tune(CodedGroup(group, self._video.codec_context.extradata), coarser))
+        """What has waited for its messages."""
+        if not self._group:
+            return
+        group, self._group = CodedGroup(self._group, self._video.codec_context.extradata), []
+        messages, syntax = b"", self._encoder.syntax
+        if self._tune is not None:
+            coarser = self._coarser.group(group.packets) if self._coarser is not None else None
+            if (message := self._tune(group, coarser)) and syntax:
+                messages = sei_nal(message, syntax, UPDATE_UUID)
+        if self._quantisers:
+            messages += sei_nal(quantiser_message(group_quantisers(group)), "h264", QUANTISERS_UUID)
+        self._mux_with(group.packets, messages)
 
-    def _mux_tuned(self, packets: Sequence[Packet[VideoStream]], message: bytes) -> None:
-        syntax = self._encoder.syntax
-        nal = (self._nal or b"") + (sei_nal(message, syntax, UPDATE_UUID) if message and syntax else b"")
+    def _mux_with(self, packets: Sequence[Packet[VideoStream]], messages: bytes) -> None:
+        nal = (self._nal or b"") + messages
         for packet in packets:
             whole = self._pictures.with_sei(packet, nal) if nal and packet.is_keyframe else packet
             self._bytes += whole.size

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from irn_video.codecs.errors import BadOption
 from irn_video.pipeline.commandline.completion import complete_models
 from irn_video.pipeline.commandline.help import Group, option
 from irn_video.pipeline.commandline.running import run_command
@@ -92,13 +93,20 @@ def import_command(checkpoint: Path, name: str, overwrite: bool) -> None:
 
 @command.command("export")
 @_name_argument
-@click.argument("output", metavar="OUTPUT.onnx|OUTPUT.glsl", type=click.Path(path_type=Path))
+@click.argument("output", metavar="[OUTPUT.onnx|OUTPUT.glsl]", required=False, type=click.Path(path_type=Path))
 @option("--qp", type=float, metavar="N", help="Of a shader: the stream's mean H.264 quantiser, 0 to 51.")
 @option("--for", "stream", type=click.Path(path_type=Path), metavar="LR_FILE", help="For this stream alone, see above.")
 @option("--planar", is_flag=True, help="Of an ONNX file: one input and one output, of floats, see above.")
+@option("--web", type=click.Path(path_type=Path), metavar="DIR", help="Write files for the player in the browser.")
 @option("--overwrite", is_flag=True, help="Replace an existing file.")
 def export_command(
-    name: str, output: Path, qp: float | None, stream: Path | None, planar: bool, overwrite: bool
+    name: str,
+    output: Path | None,
+    qp: float | None,
+    stream: Path | None,
+    planar: bool,
+    web: Path | None,
+    overwrite: bool,
 ) -> None:
     """Write the receiver of a network for H.264 as an ONNX file, for programs without PyTorch, or as a user shader for
     mpv and FFmpeg's filter libplacebo.
@@ -127,12 +135,21 @@ def export_command(
 
     There is no noise in the restored frame: the latent is its mean (irn-receive --temperature 0). Of what an ONNX file
     gives, the caller cuts off what the sender padded.
+
+    With --web, DIR gets a manifest (networks.json) and what it names; networks that are there already stay.
     """
-    _export(name, output, qp, stream, planar=planar, overwrite=overwrite)
+    if (output is None) == (web is None):
+        raise BadOption("one output is needed", hint="irn-models export NAME OUTPUT.onnx, or --web DIR")
+    if output is not None:
+        _export(name, output, qp, stream, planar=planar, overwrite=overwrite)
+        return
+    if qp is not None or stream is not None or planar:
+        raise BadOption("--qp, --for and --planar are for one file", hint="the player takes both from each stream")
+    if web is not None:
+        _export_web(name, web, overwrite)
 
 
 def _export(name: str, output: Path, qp: float | None, stream: Path | None, *, planar: bool, overwrite: bool) -> None:
-    from irn_video.codecs.errors import BadOption
     from irn_video.codecs.writing.output import check_output
     from irn_video.pipeline.baking import bake
     from irn_video.pipeline.zoo.glsl_export import Shown, export_glsl
@@ -159,6 +176,13 @@ def _export(name: str, output: Path, qp: float | None, stream: Path | None, *, p
     if baked is not None:
         kind = "tuned weights" if tuned is not None else "the general network"
         click.echo(f"{kind}, as irn-receive has for {baked.fitting} of {baked.frames} frames")
+
+
+def _export_web(name: str, folder: Path, overwrite: bool) -> None:
+    from irn_video.pipeline.zoo.web_export import MANIFEST, export_web
+
+    size = export_web(name, folder, overwrite=overwrite)
+    click.echo(f"{folder / MANIFEST}: {name} is in it, {size / 1e6:.1f} MB")
 
 
 @command.command("score")

@@ -113,6 +113,13 @@ if TYPE_CHECKING:
     help="At most this part of a group's bytes, or so many [default: any].",
 )
 @option(
+    "--quantisers",
+    group="Network",
+    rare=True,
+    is_flag=True,
+    help="Tell each frame's quantiser in the stream, a byte each: with it browsers restore exactly. H.264 only.",
+)
+@option(
     "--keyint-seconds",
     group="Rate",
     rare=True,

@@ -1,4 +1,4 @@
-"""What a browser needs to restore frames itself: onnxruntime-web, which the user has, and the networks as ONNX.
+"""What a browser needs to restore frames itself: onnxruntime-web, which the user has, and the networks as files.
 
 Nothing of onnxruntime-web comes with this project, and nothing is fetched: its files are served as they lie in the
 folder that the user names.
@@ -7,6 +7,7 @@ folder that the user names.
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import threading
 from collections.abc import Collection, Mapping
@@ -14,8 +15,8 @@ from pathlib import Path
 
 from aiohttp import web
 from irn_video.codecs.errors import BadOption, IrnError
-from irn_video.pipeline.zoo.onnx_export import receiver_graph
 from irn_video.pipeline.zoo.registry import load_weights
+from irn_video.pipeline.zoo.web_export import MANIFEST, MANIFEST_VERSION, web_files
 
 _NAME = re.compile(r"ort[\w.-]*\.(mjs|js|wasm)")
 _TYPES = {"mjs": "text/javascript", "js": "text/javascript", "wasm": "application/wasm"}
@@ -38,24 +39,27 @@ class BrowserRuntime:
     def __init__(self, folder: Path, networks: Collection[str]) -> None:
         self._files = _files_in(folder)
         self._networks = frozenset(networks)
-        self._graphs: dict[str, bytes] = {}
+        self._made: dict[str, bytes] = {}
         self._making = threading.Lock()
 
-    def network(self, name: str) -> bytes | None:
-        """A receiver as an ONNX file, made when it is first asked for; None for a network that is not offered.
+    def file(self, name: str) -> bytes | None:
+        """The manifest or a file that it names, see `web_export.py`; None for others. Made when first asked for.
 
         Raises:
-            IrnError: see `receiver_graph` and `load_weights`.
+            IrnError: see `web_files` and `load_weights`.
         """
-        if name not in self._networks:
-            return None
         with self._making:
-            if name not in self._graphs:
-                self._graphs[name] = receiver_graph(load_weights(name)).SerializeToString()
-            return self._graphs[name]
+            if not self._made:
+                entries = {}
+                for network in sorted(self._networks):
+                    entries[network], files = web_files(load_weights(network))
+                    self._made |= files
+                manifest = {"version": MANIFEST_VERSION, "networks": entries}
+                self._made[MANIFEST] = json.dumps(manifest).encode()
+            return self._made.get(name)
 
     def add_to(self, application: web.Application, headers: Mapping[str, str]) -> None:
-        """Serve all of it: `/ort/NAME` and `/networks/NAME.onnx`, with these headers."""
+        """Serve all of it: `/ort/NAME` and `/networks/NAME`, with these headers."""
 
         async def serve_file(request: web.Request) -> web.StreamResponse:
             name = request.match_info["name"]
@@ -66,15 +70,15 @@ class BrowserRuntime:
         async def serve_network(request: web.Request) -> web.StreamResponse:
             name = request.match_info["name"]
             try:
-                graph = await asyncio.get_running_loop().run_in_executor(None, self.network, name)
+                content = await asyncio.get_running_loop().run_in_executor(None, self.file, name)
             except IrnError as error:
                 raise web.HTTPInternalServerError(text=str(error), headers=headers) from error
-            if graph is None:
+            if content is None:
                 raise web.HTTPNotFound(headers=headers)
-            return web.Response(body=graph, content_type="application/octet-stream", headers=headers)
+            return web.Response(body=content, content_type="application/octet-stream", headers=headers)
 
         application.router.add_get("/ort/{name}", serve_file)
-        application.router.add_get("/networks/{name}.onnx", serve_network)
+        application.router.add_get("/networks/{name}", serve_network)
 
 
 def _files_in(folder: Path) -> dict[str, Path]:

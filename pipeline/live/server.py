@@ -1,7 +1,7 @@
 """Serves the page: its files over HTTP, video and figures to it and settings from it over one WebSocket.
 
-Where a browser may restore the frames itself, a second page, what it needs (`runtime.py`) and a second WebSocket with
-the LR stream are served too.
+Where a browser may restore the frames itself, a second page, the modules of the player (receiver/web), what they need
+(`runtime.py`) and a second WebSocket with the LR stream are served too.
 
 What a browser may do is bounded: pages of other sites are refused (Origin, RFC 6455 10.2) and so are names that do not
 belong to this server (DNS rebinding), messages are small and few, a slow browser skips to the next keyframe.
@@ -18,6 +18,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -208,9 +209,11 @@ class PageServer:
         application = web.Application(middlewares=[self._guarded])
         application.router.add_get("/socket", self._socket)
         application.router.add_get("/favicon.ico", _nothing)
-        _add_page(application, "page", _HEADERS)
+        pages = files("irn_video.pipeline.live")
+        _add_page(application, pages / "page", _HEADERS)
         if self._runtime is not None:
-            _add_page(application, "browser_page", _ISOLATED_HEADERS)
+            _add_page(application, pages / "browser_page", _ISOLATED_HEADERS)
+            _add_page(application, files("irn_video.receiver") / "web", _ISOLATED_HEADERS, "/irn-player/")
             application.router.add_get("/lr", self._lr_socket)
             self._runtime.add_to(application, _ISOLATED_HEADERS)
         return application
@@ -302,11 +305,11 @@ def _wanted(message: str) -> tuple[str, object]:
     return name, found["value"]
 
 
-def _add_page(application: web.Application, folder: str, headers: Mapping[str, str]) -> None:
-    for file in files("irn_video.pipeline.live").joinpath(folder).iterdir():
+def _add_page(application: web.Application, folder: Traversable, headers: Mapping[str, str], under: str = "/") -> None:
+    for file in folder.iterdir():
         suffix = file.name[file.name.rfind(".") :]
         if suffix in _TYPES:
-            path = "/" if file.name == "index.html" else f"/{file.name}"
+            path = under if file.name == "index.html" else f"{under}{file.name}"
             application.router.add_get(path, _file(file.read_bytes(), _TYPES[suffix], headers))
 
 

@@ -23,6 +23,7 @@ from irn_video.pipeline.zoo.card import Weights
 from irn_video.pipeline.zoo.folding import check_family
 from irn_video.pipeline.zoo.onnx_graph import FLOAT, UINT8, Array, Graph, RestorerGraph, floats, model_of
 from irn_video.pipeline.zoo.registry import find_model, load_weights
+from irn_video.pipeline.zoo.weight_update import changeable
 
 if TYPE_CHECKING:
     import onnx
@@ -67,8 +68,11 @@ def export_onnx(
     return len(content)
 
 
-def receiver_graph(weights: Weights) -> onnx.ModelProto:
+def receiver_graph(weights: Weights, *, tunable: bool = False) -> onnx.ModelProto:
     """The receiver of a codec-aware network, checked for being well formed.
+
+    With `tunable`, all that tuned weights may change (`weight_update.changeable`) are inputs too, under the names of
+    the weights, float32 in their shapes.
 
     Inputs: `y` uint8 (1, 1, h, w), `u` and `v` uint8 (1, 1, h/2, w/2), h and w even, the LR picture as decoded; `qp`
     float32 (1,), its mean H.264 quantiser (0…51). Outputs: `restored_y` uint8 (1, 1, scale·h, scale·w), `restored_u`
@@ -80,10 +84,12 @@ def receiver_graph(weights: Weights) -> onnx.ModelProto:
     import onnx
 
     graph, scale = Graph(), weights.card.network.scale
-    _add_receiver(graph, weights)
+    given = changeable(weights.arrays) if tunable else []
+    _add_receiver(graph, weights, given)
+    tuned = [onnx.helper.make_tensor_value_info(name, FLOAT, weights.arrays[name].shape) for name in given]
     quantiser = onnx.helper.make_tensor_value_info(INPUTS[3], FLOAT, [1])
     inputs, outputs = _infos(INPUTS[:3], ""), _infos(OUTPUTS, f"{scale:g}*" if scale > 1 else "")
-    return _checked(graph.proto("receiver", [*inputs, quantiser], outputs), weights)
+    return _checked(graph.proto("receiver", [*inputs, quantiser, *tuned], outputs), weights)
 
 
 def planar_graph(weights: Weights) -> onnx.ModelProto:
@@ -144,8 +150,8 @@ def _rounded(graph: Graph, plane: str) -> str:
     return graph("Clip", graph("Round", graph("Mul", plane, floats(_PEAK))), floats(0), floats(_PEAK))
 
 
-def _add_receiver(graph: Graph, weights: Weights) -> None:
-    """From the planes that arrived to those that are shown, `INPUTS` to `OUTPUTS`.
+def _add_receiver(graph: Graph, weights: Weights, given: Sequence[str] = ()) -> None:
+    """From the planes that arrived to those that are shown, `INPUTS` to `OUTPUTS`; weights of these names are inputs.
 
     Raises:
         BadOption: a network of the paper's family.
@@ -155,7 +161,7 @@ def _add_receiver(graph: Graph, weights: Weights) -> None:
     chroma = graph.join((u, v))
     packed = graph.join((graph("SpaceToDepth", y, blocksize=2), chroma))
     spec, taps = weights.card.network, weights.arrays.get("wavelet.taps", np.zeros((0, 0), np.float32))
-    correction, latent = _predicted(graph, weights, packed)
+    correction, latent = _predicted(graph, weights, given, packed)
     luma_correction, chroma_correction = graph.split(correction, (LUMA, _CHROMA))
     y, chroma = graph("Add", y, _planes(graph, luma_correction)), graph("Add", chroma, chroma_correction)
     if spec.scale == 1.5:
@@ -169,10 +175,10 @@ def _add_receiver(graph: Graph, weights: Weights) -> None:
         graph("Cast", _rounded(graph, plane), name=name, to=UINT8)
 
 
-def _predicted(graph: Graph, weights: Weights, packed: str) -> tuple[str, str]:
+def _predicted(graph: Graph, weights: Weights, given: Sequence[str], packed: str) -> tuple[str, str]:
     """Packed picture (1, 6, h, w) → its corrections, and the means of the latent, which at scale 1 has no channels."""
     spec = weights.card.network
-    network = RestorerGraph.of(graph, weights.arrays, spec)
+    network = RestorerGraph.of(graph, {**weights.arrays, **{name: name for name in given}}, spec)
     fold, latent = network.fold, latent_channels_of(spec.scale)
     shifted = graph("Sub", packed, floats(0.5))
     # A row and a column more than are there are needed where a side is odd, and do no harm where it is not: the cells

@@ -28,6 +28,9 @@ Array = NDArray[Any]
 OPSET, IR_VERSION = 17, 8
 # onnx.TensorProto's numbers of the types.
 FLOAT, UINT8 = 1, 2
+# Of kernels, and the padding that keeps the size.
+_SIDE = 3
+_AROUND = [_SIDE // 2] * 4
 
 
 class Graph:
@@ -81,16 +84,16 @@ class RestorerGraph:
 
     Attributes:
         graph: grows.
-        arrays: weights by name, float32.
+        arrays: weights by name, float32; names of values in the graph in place of those that it is given each time.
         fold: packed samples of a cell along each axis.
     """
 
     graph: Graph
-    arrays: Mapping[str, Array]
+    arrays: Mapping[str, Any]
     fold: int
 
     @classmethod
-    def of(cls, graph: Graph, arrays: Mapping[str, Array], spec: NetworkSpec) -> RestorerGraph:
+    def of(cls, graph: Graph, arrays: Mapping[str, Array | str], spec: NetworkSpec) -> RestorerGraph:
         """For a network."""
         return cls(graph, arrays, fold_of(spec.scale))
 
@@ -122,9 +125,9 @@ class RestorerGraph:
         for index in range(depth_of(self.arrays)):
             x = graph("Add", x, graph("Relu", self._modulated(f"body.{index}", (x,), condition)))
         scale = np.float32(DETAIL * unit)
-        weight, bias = (self.arrays[f"restorer.last.{part}"] * scale for part in ("weight", "bias"))
+        weight, bias = (self._times(self.arrays[f"restorer.last.{part}"], scale) for part in ("weight", "bias"))
         shortcut = self._modulated("shortcut", cells, condition, scale)
-        return graph("Add", graph("Conv", x, weight, bias, pads=_around(weight)), shortcut), x
+        return graph("Add", graph("Conv", x, weight, bias, pads=_AROUND), shortcut), x
 
     def spread(self, features: str, channels: Sequence[int]) -> str:
         """Logarithm of the standard deviation of these channels of the latent, before it is held in its range."""
@@ -155,12 +158,11 @@ class RestorerGraph:
         Folded into the weights, the gain costs nothing per pixel, as in PyTorch. `parts` are features, or both of
         `_cells`.
         """
-        weight = self.arrays[f"restorer.{layer}.conv.weight"]
-        weights = [weight * np.float32(scale)]
+        weights = [self._times(self.arrays[f"restorer.{layer}.conv.weight"], scale)]
         if len(parts) > 1:
-            weights = np.split(of_cells(weights[0], self.fold), [-3], axis=1)
-        slope, constant = modulation_of(self.arrays, layer, scale)
-        channels = len(weight)
+            weights = self._of_cells(weights[0])
+        slope, constant = self._modulation(layer, scale)
+        channels = len(slope) // 2
         graph = self.graph
         kernels: list[str | Array]
         shifts: str | Array
@@ -172,11 +174,39 @@ class RestorerGraph:
         else:
             gain, shifts = np.split(np.einsum("nc,oc->no", condition, slope)[0] + constant, 2)
             kernels = [kernel * gain[:, None, None, None] for kernel in weights]
-        pads = _around(weight)
-        result = graph("Conv", parts[0], kernels[0], shifts, pads=pads)
+        result = graph("Conv", parts[0], kernels[0], shifts, pads=_AROUND)
         for x, kernel in zip(parts[1:], kernels[1:], strict=True):
-            result = graph("Add", result, graph("Conv", x, kernel, pads=pads))
+            result = graph("Add", result, graph("Conv", x, kernel, pads=_AROUND))
         return result
+
+    def _of_cells(self, weight: Any) -> list[Any]:
+        """See `of_cells`: kernels over each of `_cells`."""
+        if not isinstance(weight, str):
+            return [*np.split(of_cells(weight, self.fold), [-3], axis=1)]
+        inputs = PACKED * self.fold**2 + 3
+        matrix = of_cells(np.eye(inputs, dtype=np.float32)[..., None, None], self.fold)[..., 0, 0]
+        flat = self.graph("Reshape", weight, np.array((0, 0, _SIDE**2)))
+        mixed = self.graph("Reshape", self.graph("MatMul", matrix.T, flat), np.array((0, 0, _SIDE, _SIDE)))
+        return [*self.graph.split(mixed, (inputs - 3, 3))]
+
+    def _modulation(self, layer: str, scale: np.float32 | float) -> tuple[Array, Any]:
+        """See `modulation_of`."""
+        name, bias = f"restorer.{layer}.modulation.bias", self.arrays[f"restorer.{layer}.conv.bias"]
+        given, channels = self.arrays[name], len(bias)
+        if not isinstance(given, str):
+            return modulation_of(self.arrays, layer, scale)
+        graph = self.graph
+        slope, _ = modulation_of({**self.arrays, name: np.zeros(2 * channels, np.float32)}, layer, scale)
+        said, shift = graph.split(graph("Reshape", given, np.array((1, -1))), (channels, channels))
+        gain = graph("Add", said, floats(1))
+        shift = graph("Add", graph("Mul", gain, bias * np.float32(scale)), self._times(shift, scale))
+        return slope, graph.join((gain, shift))
+
+    def _times(self, value: Any, factor: np.float32 | float) -> Any:
+        """Both may be weights or values of the graph."""
+        if not isinstance(value, str):
+            return value * np.float32(factor)
+        return self.graph("Mul", value, floats(float(factor))) if factor != 1 else value
 
 
 def model_of(graph: onnx.GraphProto, version: str = "", summary: str = "") -> onnx.ModelProto:
@@ -196,8 +226,3 @@ def model_of(graph: onnx.GraphProto, version: str = "", summary: str = "") -> on
 def floats(value: float) -> Array:
     """A scalar constant."""
     return np.array(value, np.float32)
-
-
-def _around(weight: Array) -> list[int]:
-    """Padding that keeps the size."""
-    return [side // 2 for side in weight.shape[2:]] * 2

@@ -35,7 +35,7 @@ Arrays = Mapping[str, Array]
 """Weights of a codec-aware network under their names in its state dict, see `Weights`."""
 
 _LAST, _LAST_BIAS = "restorer.last.weight", "restorer.last.bias"
-_QUANTISER, _QUANTISER_BIAS = "restorer.embedding.0.weight", "restorer.embedding.0.bias"
+QUANTISER, _QUANTISER_BIAS = "restorer.embedding.0.weight", "restorer.embedding.0.bias"
 
 _HEADER = struct.Struct("<BI")  # version, checksum of the changed weights
 _FINE = 2.0**24  # kernels are rounded to so fine a grid for the mixing
@@ -150,7 +150,7 @@ class WeightUpdate:
             weights = weights if part is None else part.applied(weights)
         if not self.told:
             return dict(weights)
-        step = weights[_QUANTISER][:, 0] * np.float32(self.told / QP_SPREAD)
+        step = weights[QUANTISER][:, 0] * np.float32(self.told / QP_SPREAD)
         return {**weights, _QUANTISER_BIAS: weights[_QUANTISER_BIAS] + step}
 
     def to_message(self, weights: Arrays) -> bytes:

@@ -119,6 +119,7 @@ def demonstrate(clip: Path | None, folder: Path, model: str, crf: float, frames:
     click.echo("Other clips differ: where texture is as fine as the pixels, full size wins (docs/results.md).")
     click.echo(f"\nrestored video: {folder / 'restored.mp4'}")
     click.echo(f"side by side: {picture} (frame {middle}, enlarged {_ZOOM} times)")
+    click.echo("in the browser: make player")
 
 
 @click.command()

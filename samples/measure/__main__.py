@@ -31,6 +31,8 @@ MEASUREMENTS = (
     "shader",
     "reuse",
     "loopback",
+    "web",
+    "slices",
     "study-clips",
     "study-speed",
 )

@@ -1,6 +1,7 @@
 /** Brings the parts of the page that restores together: socket, decoder, restorer, figures. */
 
-import { Decoder, decoderOptions } from "/decoder.js";
+import { AccessUnits } from "/irn-player/access_unit.js";
+import { Decoder, decoderOptions } from "/irn-player/decoder.js";
 import { Link } from "/link.js";
 import { Pace, put } from "/pace.js";
 import { Restoring } from "/restoring.js";
@@ -14,12 +15,13 @@ let pace = null;
 let decoder = null;
 let restoring = null;
 let head = null;
+let units = new AccessUnits();
+let tuned = { update: null, group: 0 };
 
 /** What is missing for this page to work, in words; empty if nothing is. */
 function missing() {
   if (!isSecureContext) return "Browsers decode video for pages only at localhost or over https.";
   if (!("VideoDecoder" in window)) return "This browser has no WebCodecs, which newer ones have.";
-  if (!("OffscreenCanvas" in window)) return "This browser cannot draw in a worker, which newer ones can.";
   return "";
 }
 
@@ -29,8 +31,14 @@ function heard(message) {
 }
 
 function arrived(data) {
-  if (head && root.dataset.state !== "failed") decoder.decode(head, data);
+  if (head && root.dataset.state !== "failed") decoder.decode({ ...head, ...weightsOf(new Uint8Array(data)) }, data);
   head = null;
+}
+
+/** Tuned weights come with keyframes, for all pictures up to the next one. */
+function weightsOf(data) {
+  if (head.keyframe) tuned = { update: units.read(data).update, group: tuned.group + 1 };
+  return tuned;
 }
 
 function begin(stream) {
@@ -40,7 +48,8 @@ function begin(stream) {
   part("stream").textContent = `${lr_width} × ${lr_height} to ${width} × ${height}`;
   put("model", model);
   pace.clear();
-  decoder.start(codec);
+  units = new AccessUnits();
+  decoder.start({ codec });
   restoring.start(stream);
 }
 

@@ -1,35 +1,49 @@
 /** Restoring at the pace of the machine: of the pictures that came meanwhile, the newest is next. */
 
-/** Hands decoded pictures to the worker, one at a time. */
+import { PATIENCE_MS } from "/irn-player/fetching.js";
+import { Networks } from "/irn-player/networks.js";
+import { cropped, draw, planesOf } from "/irn-player/planes.js";
+import { Restorer } from "/irn-player/restorer.js";
+
+const RUNTIME = { folder: new URL("/ort/", location).href, on: "gpu" };
+const MANIFEST = new URL("/networks/networks.json", location).href;
+
+/** Hands decoded pictures to the worker, one at a time, and draws what comes back. */
 export class Restoring {
-  #worker = new Worker("/restorer.js", { type: "module" });
+  #restorer = new Restorer(RUNTIME);
+  #context;
   #handlers;
-  #run = 0;
-  #loaded = false;
+  #stream = null;
+  #loaded = "";
   #idle = false;
   #next = null;
   #wanted = [];
 
   /**
-   * @param {HTMLCanvasElement} canvas to draw on; nobody else may
+   * @param {HTMLCanvasElement} canvas to draw on
    * @param {{ready: (provider: string) => void, restored: (head: object, ms: number) => void,
    *          dropped: () => void, failed: (why: string) => void}} handlers
    */
   constructor(canvas, handlers) {
+    this.#context = canvas.getContext("2d", { alpha: false });
     this.#handlers = handlers;
-    const offscreen = canvas.transferControlToOffscreen();
-    this.#worker.postMessage({ type: "canvas", canvas: offscreen }, [offscreen]);
-    this.#worker.addEventListener("message", ({ data }) => this.#heard(data));
-    this.#worker.addEventListener("error", () => handlers.failed("The restorer could not be started."));
   }
 
   /** @param {object} stream that begins: what came before is forgotten */
-  start(stream) {
-    this.#run += 1;
-    this.#loaded = false;
+  async start(stream) {
+    this.#stream = stream;
     this.#idle = false;
     this.#take()?.frame.close();
-    this.#worker.postMessage({ type: "stream", run: this.#run, stream });
+    try {
+      const provider = await this.#network(stream);
+      if (stream !== this.#stream) return;
+      Object.assign(this.#context.canvas, { width: stream.width, height: stream.height });
+      this.#idle = true;
+      this.#handlers.ready(provider);
+      this.#go();
+    } catch (error) {
+      this.#failed(stream, error);
+    }
   }
 
   /** @param {VideoFrame} frame is closed in time @param {object} head */
@@ -43,10 +57,21 @@ export class Restoring {
 
   /**
    * The planes of the next picture that is restored.
-   * @returns {Promise<{index: number, planes: import("/planes.js").Planes}>}
+   * @returns {Promise<{index: number, planes: import("/irn-player/planes.js").Planes}>}
    */
   planes() {
     return new Promise((resolve) => this.#wanted.push(resolve));
+  }
+
+  async #network(stream) {
+    this.#loaded = "";
+    const { model, width, height, lr_width: lrWidth, lr_height: lrHeight, color } = stream;
+    const networks = await Networks.at(MANIFEST, PATIENCE_MS);
+    if (!networks.ladder(model).length) throw new Error(`the server has no network ${model} for browsers`);
+    const files = await networks.files(model);
+    const { provider } = await this.#restorer.start(files, { width, height, lrWidth, lrHeight, color });
+    this.#loaded = model;
+    return provider;
   }
 
   #take() {
@@ -55,30 +80,34 @@ export class Restoring {
     return taken;
   }
 
-  #go() {
+  async #go() {
     if (!this.#idle || !this.#next) return;
     this.#idle = false;
-    const { frame, head } = this.#take();
-    const wanted = this.#wanted.length > 0;
-    this.#worker.postMessage({ type: "picture", run: this.#run, frame, head, wanted }, [frame]);
-  }
-
-  #heard({ type, run, provider, head, ms, planes, why }) {
-    if (run !== this.#run) return; // Of a stream that is over.
-    if (type === "failed") return this.#handlers.failed(`This browser cannot restore the stream: ${why}`);
-    if (type === "ready") this.#ready(provider);
-    else this.#restored(head, ms, planes);
+    const [stream, { frame, head }] = [this.#stream, this.#take()];
+    try {
+      const found = await this.#restorer.restore(frame, head);
+      if (stream === this.#stream) await this.#restored(head, found);
+      found.frame.close();
+    } catch (error) {
+      this.#failed(stream, error);
+    }
+    if (stream !== this.#stream) return;
     this.#idle = true;
     this.#go();
   }
 
-  #ready(provider) {
-    this.#loaded = true;
-    this.#handlers.ready(provider);
+  async #restored(head, { frame, ms }) {
+    draw(this.#context, frame);
+    const wanted = this.#wanted.splice(0);
+    if (wanted.length) {
+      const { width, height } = this.#stream;
+      const planes = cropped(await planesOf(frame, frame.codedWidth, frame.codedHeight), width, height);
+      for (const resolve of wanted) resolve({ index: head.index, planes });
+    }
+    this.#handlers.restored(head, ms);
   }
 
-  #restored(head, ms, planes) {
-    if (planes) for (const resolve of this.#wanted.splice(0)) resolve({ index: head.index, planes });
-    this.#handlers.restored(head, ms);
+  #failed(stream, error) {
+    if (stream === this.#stream) this.#handlers.failed(`This browser cannot restore the stream: ${error.message}`);
   }
 }

@@ -30,6 +30,8 @@ export async function planesOf(frame, width, height) {
 /**
  * The top left part.
  * @param {Planes} planes
+ * @param {number} width
+ * @param {number} height
  * @returns {Planes}
  */
 export function cropped({ width: stride, y, u, v }, width, height) {
@@ -38,21 +40,29 @@ export function cropped({ width: stride, y, u, v }, width, height) {
 }
 
 /**
- * Draws the part of a picture that is to be seen.
- * @param {OffscreenCanvasRenderingContext2D} context its canvas has the size of that part
+ * A picture that can be drawn; whoever gets it has to close it.
  * @param {Planes} planes even sides
  * @param {VideoColorSpaceInit} colorSpace
+ * @param {number} timestamp
+ * @returns {VideoFrame}
  */
-export function draw(context, { width, height, y, u, v }, colorSpace) {
+export function frameOf({ width, height, y, u, v }, colorSpace, timestamp) {
   const data = new Uint8Array(y.length + u.length + v.length);
   data.set(y);
   data.set(u, y.length);
   data.set(v, y.length + u.length);
   const [codedWidth, codedHeight, layout] = [width, height, layoutOf(width, height)];
-  const frame = new VideoFrame(data, { format: "I420", codedWidth, codedHeight, layout, colorSpace, timestamp: 0 });
-  const { width: w, height: h } = context.canvas;
-  context.drawImage(frame, 0, 0, w, h, 0, 0, w, h);
-  frame.close();
+  return new VideoFrame(data, { format: "I420", codedWidth, codedHeight, layout, colorSpace, timestamp });
+}
+
+/**
+ * Draws the part of a picture that is to be seen.
+ * @param {CanvasRenderingContext2D} context its canvas has the size of that part
+ * @param {VideoFrame} frame
+ */
+export function draw(context, frame) {
+  const { width, height } = context.canvas;
+  context.drawImage(frame, 0, 0, width, height, 0, 0, width, height);
 }
 
 function layoutOf(width, height) {

@@ -6,14 +6,21 @@ const MOST_FAILURES = 5; // In a row.
 const COMMON = "avc1.42c01e"; // Stands for all H.264 while it is not known what will come.
 
 /**
+ * @typedef {object} Head what is known about an access unit; whatever else it has comes back with its picture
+ * @property {number} index its own, a whole number; WebCodecs takes it for the timestamp
+ * @property {boolean} keyframe
+ */
+
+/**
  * How the decoder is to work, or null where H.264 cannot be decoded. Software is preferred: the pictures are small,
  * and those of a graphics card would have to be read back.
+ * @param {string} [codec] in RFC 6381's words
  * @returns {Promise<object | null>}
  */
-export async function decoderOptions() {
+export async function decoderOptions(codec = COMMON) {
   const plain = { optimizeForLatency: true };
   for (const options of [{ ...plain, hardwareAcceleration: "prefer-software" }, plain]) {
-    const { supported } = await VideoDecoder.isConfigSupported({ codec: COMMON, ...options });
+    const { supported } = await VideoDecoder.isConfigSupported({ codec, ...options });
     if (supported) return options;
   }
   return null;
@@ -23,14 +30,14 @@ export async function decoderOptions() {
 export class Decoder {
   #options;
   #handlers;
-  #codec = "";
+  #config = null;
   #decoder = null;
   #heads = new Map();
   #failures = 0;
 
   /**
    * @param {object} options of `decoderOptions`
-   * @param {{picture: (frame: VideoFrame, head: object) => void, failed: (why: string) => void}} handlers
+   * @param {{picture: (frame: VideoFrame, head: Head) => void, failed: (why: string) => void}} handlers
    *   `picture` has to close the frame.
    */
   constructor(options, handlers) {
@@ -38,11 +45,19 @@ export class Decoder {
     this.#handlers = handlers;
   }
 
-  /** @param {string} codec in RFC 6381's words, of a stream that begins now */
-  start(codec) {
+  /**
+   * @param {{codec: string, description?: Uint8Array}} config of a stream that begins now; without a description its
+   *   access units are in Annex B's form
+   */
+  start(config) {
     this.stop();
-    this.#codec = codec;
+    this.#config = config;
     this.#failures = 0;
+  }
+
+  /** How many access units wait in the decoder. */
+  get waiting() {
+    return this.#decoder?.decodeQueueSize ?? 0;
   }
 
   /** Forgets what is under way. */
@@ -52,12 +67,9 @@ export class Decoder {
     this.#heads.clear();
   }
 
-  /**
-   * @param {{index: number, keyframe: boolean}} head indices rise
-   * @param {ArrayBuffer} data an access unit in Annex B's form
-   */
+  /** @param {Head} head @param {BufferSource} data an access unit */
   decode(head, data) {
-    if (this.#decoder?.decodeQueueSize > MOST_WAITING) this.stop();
+    if (this.waiting > MOST_WAITING) this.stop();
     if (!this.#decoder && head.keyframe) this.#open();
     if (!this.#decoder) return;
     this.#heads.set(head.index, head);
@@ -70,13 +82,18 @@ export class Decoder {
     }
   }
 
+  /** Brings out the last pictures of a stream. */
+  async flush() {
+    await this.#decoder?.flush().catch(() => {}); // Whoever stops it in the meantime knows.
+  }
+
   #open() {
     const decoder = new VideoDecoder({
-      output: (frame) => this.#decoded(frame),
+      output: (frame) => (this.#decoder === decoder ? this.#decoded(frame) : frame.close()),
       error: (error) => this.#decoder === decoder && this.#failed(error),
     });
-    decoder.configure({ codec: this.#codec, ...this.#options }); // Without a description: Annex B.
     this.#decoder = decoder;
+    decoder.configure({ ...this.#config, ...this.#options });
   }
 
   #decoded(frame) {

@@ -1,0 +1,1 @@
+"""The web player on a page of its own."""
