@@ -17,6 +17,7 @@ from irn_video.codecs.reading.reader import VideoReader
 from irn_video.pipeline.flow import Advance
 from irn_video.pipeline.restoring import restoration_of, restored_pictures
 from irn_video.pipeline.upscalers import card_for, check_restoring, rescaler_for
+from irn_video.receiver.playlists import as_video
 from irn_video.receiver.receiving import ReceiveOptions, receive
 from irn_video.receiver.window import Window, check_screen
 
@@ -34,7 +35,7 @@ def play(
     """Show a stream at its pace, or at that of this machine if it is slower, until it ends or the window is closed.
 
     Args:
-        lr: a file made by `send`; `-` for standard input.
+        lr: a file made by `send`; `-` for standard input; a playlist, see `as_video`.
         options: see `ReceiveOptions`; nothing is measured.
         advance: see `Advance`.
         say: called with what shows it, once, before the work starts.
@@ -71,7 +72,8 @@ def _show(lr: Path, options: ReceiveOptions, advance: Advance | None) -> None:
     window = Window()
     with (
         as_file(lr, again=True) if lr == PIPE else nullcontext(lr) as path,
-        VideoReader(path, stream=options.stream, frames=options.frames, quantiser=True) as reader,
+        as_video(path, PIPE, options.rung, lambda _: lambda *_: None) as video,
+        VideoReader(video, stream=options.stream, frames=options.frames, quantiser=True) as reader,
     ):
         card = card_for(reader.info, options)
         to = restoration_of(card, temperature=options.temperature, seed=options.seed)

@@ -44,6 +44,7 @@ from irn_video.pipeline.restoring import (
     with_samples,
 )
 from irn_video.pipeline.upscalers import card_for, check_restoring, rescaler_for
+from irn_video.receiver.playlists import as_video
 from irn_video.receiver.scoring import Scorer
 
 _PIPED = "y4m"
@@ -65,11 +66,13 @@ class ReceiveOptions(VideoOptions, EncoderOptions, RestoringOptions):
         source_stream: video stream of `source`, from 0; None for the one that a player would show.
         metrics: what is measured, with commas between: see `parse_metrics`. All but PSNR are computed by FFmpeg on
             copies without loss of the frames, which lie beside the output meanwhile.
+        rung: of a playlist: its name, or its number from 1; None for the highest that can be restored.
     """
 
     source: Path | str | None = None
     source_stream: int | None = None
     metrics: str = "psnr"
+    rung: str | None = None
 
     @property
     def encoder(self) -> EncoderSettings:
@@ -120,7 +123,8 @@ def receive(
     """Restore an LR stream at full size, measure it against its source if there is one, and write it.
 
     Args:
-        lr: a file made by `send`, remuxed or cut as you like; `-` for standard input.
+        lr: a file made by `send`, remuxed or cut as you like; `-` for standard input; a playlist of HLS, on disk or at
+            an address, see `as_video`.
         output: the restored file; its suffix names the container. `-` for standard output, while it is restored;
             `restored/%05d.png` for pictures.
         options: see `ReceiveOptions`.
@@ -143,6 +147,7 @@ def receive(
         check_output(output, inputs, options.overwrite)
     with ExitStack() as stack:
         lr = stack.enter_context(as_file(lr, again=True)) if lr == PIPE else lr
+        lr = stack.enter_context(as_video(lr, output, options.rung, phase or _unseen))
         reader = stack.enter_context(VideoReader(lr, stream=options.stream, frames=options.frames, quantiser=True))
         card = card_for(reader.info, options)
         rescaler = rescaler_for(card, options)

@@ -45,6 +45,7 @@ class SendOptions(VideoOptions, EncoderOptions, LatentOptions, DeviceOptions):
         size: bytes of the file to aim at, with the best quality; `bitrate` is an aim too where neither model nor scale
             is named.
         verify: afterwards decode and restore the LR stream and measure it.
+        plain_card: give plain coding a stream card too, so that it is received like the rest.
     """
 
     model: str | None = None
@@ -64,6 +65,7 @@ class SendOptions(VideoOptions, EncoderOptions, LatentOptions, DeviceOptions):
     vmaf_neg: float | None = None
     size: int | None = None
     verify: bool = False
+    plain_card: bool = True
 
 
 def with_keyint(options: SendOptions, info: VideoInfo) -> SendOptions:

@@ -43,6 +43,7 @@ from irn_video.sender.reporting import source_of, stream_report
 from irn_video.sender.search.checking import check_size_kept, corrected, is_too_large, scores_of_sent
 from irn_video.sender.search.choosing import Chosen, choose, goal_of, rescaler_of
 from irn_video.sender.search.peers import peers_of
+from irn_video.sender.search.search import FULL
 
 if TYPE_CHECKING:
     from irn_video.pipeline.adaptation.tuner import Tuner
@@ -320,7 +321,7 @@ def _write(
             color=plan.lr.color,
         ),
         passthrough=rest_of(part, options) if info.path != PIPE else None,
-        card=card,
+        card=card if options.plain_card or rescaler.name != FULL else None,
         tune=tune,
         coarser=tuner is not None and tuner.wants_coarser,
         quantisers=options.quantisers,

@@ -45,6 +45,7 @@ class EncoderSettings:
         preset: speed against compression, in the words of the codec; None for its default.
         tune: as the codec names it.
         keyint: largest distance of keyframes in frames; None for the codec's default.
+        steady_keyframes: each `keyint` frames and nowhere else, not even where scenes change.
         pixel_format: FFmpeg's name of the samples to encode (`yuv420p`, `yuv444p10le`, `gbrp`); None for those of the
             frames.
         lossless: keep every sample.
@@ -57,6 +58,7 @@ class EncoderSettings:
     preset: str | None = None
     tune: str | None = None
     keyint: int | None = None
+    steady_keyframes: bool = False
     pixel_format: str | None = None
     lossless: bool = False
     buffer_seconds: float | None = None
@@ -98,6 +100,8 @@ class Encoder(ABC):
     """Those that can carry it, as `writing.containers` names them."""
     to_h264: ClassVar[float] = 1.0
     """A CRF times this is about the H.264 quantiser of the same quality, for decoders that do not tell quantisers."""
+    steady: ClassVar[bool] = False
+    """It can have `steady_keyframes`."""
     needs_even: ClassVar[bool] = True
     """Subsampled frames must have sizes that the subsampling divides."""
 
@@ -109,6 +113,8 @@ class Encoder(ABC):
         self._check_word("tune", settings.tune, self.tunes)
         if settings.keyint is not None and not 1 <= settings.keyint <= 100_000:
             raise BadOption(f"keyint must be at least 1 frame, not {settings.keyint}")
+        if settings.steady_keyframes and (settings.keyint is None or not self.steady):
+            raise BadOption(f"{settings.codec} has no keyframes at fixed distances", hint="use h264, with keyint")
         if settings.pixel_format is not None:
             self._check_word("pixel format", _plain(settings.pixel_format), self.formats)
             if samples_of(_plain(settings.pixel_format)) not in self.samples():

@@ -55,6 +55,7 @@ class X264(Encoder):
     tunes = ("film", "animation", "grain", "stillimage", "psnr", "ssim", "fastdecode", "zerolatency")
     formats = ("yuv420p", "yuv422p", "yuv444p", "yuv420p10le", "yuv422p10le", "yuv444p10le", "gbrp")
     syntax = "h264"
+    steady = True
 
     @property
     def prefilter_qp(self) -> float | None:
@@ -76,6 +77,8 @@ class X264(Encoder):
         options = {"preset": self.preset or ""}
         if settings.tune:
             options["tune"] = settings.tune
+        if settings.steady_keyframes:
+            options["sc_threshold"] = "0"
         if settings.lossless:
             options["qp"] = "0"
         elif self.crf is not None:

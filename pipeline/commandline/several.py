@@ -12,11 +12,14 @@ import click
 from irn_video.codecs.errors import BadOption, IrnError, MissingFile
 from irn_video.codecs.pipes import PIPE
 from irn_video.codecs.reading.numbered import is_numbered
+from irn_video.codecs.reading.origins import address_of
 from irn_video.codecs.writing.output import unwritable
 from irn_video.pipeline.commandline.running import PartialResult, explained
 from irn_video.pipeline.commandline.talk import Talk
 
 _FALLBACK = ".mkv"
+PLAYLIST = ".m3u8"
+"""Suffix of a ladder's master playlist."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +94,7 @@ def arranged(paths: tuple[Path, ...], out: Path | None) -> tuple[tuple[Path, ...
     """
     from irn_video.codecs.writing.containers import CONTAINERS
 
-    if out is None or out.suffix.lower() not in CONTAINERS or out.is_dir():
+    if out is None or out.suffix.lower() not in (*CONTAINERS, PLAYLIST) or out.is_dir():
         return paths, out
     if len(paths) > 1:
         raise BadOption(f"{len(paths)} videos cannot become one file", path=out, hint="give --out a folder")
@@ -129,6 +132,8 @@ def jobs_of(paths: Sequence[Path], out: Path | None, naming: Naming, *, make: bo
             raise BadOption(what, hint="INPUT OUTPUT for one video, INPUT... --out DIR for several")
         if len(paths) == 1 and (paths[0] == PIPE or is_numbered(paths[0])):
             raise BadOption("the output needs a name", path=paths[0], hint="INPUT OUTPUT")
+        if len(paths) == 1 and address_of(paths[0]) is not None:
+            raise BadOption("what comes from a server needs a name here", path=paths[0], hint="INPUT OUTPUT")
         return [Job(paths[0], paths[1] if len(paths) == 2 else naming.beside(paths[0]))]
     for path in paths:
         if not path.is_file():

@@ -75,9 +75,11 @@ def _convert(hint: Any, value: Any, where: str, folder: Path) -> Any:
 def _convert_list(hint: Any, value: Any, where: str, folder: Path) -> tuple[Any, ...]:
     kind, *rest = get_args(hint)
     count = "" if Ellipsis in rest else f"{1 + len(rest)} "
-    wrong = BadConfig(f"{where} must be a list of {count}{_PLURALS[kind]}")
+    wrong = BadConfig(f"{where} must be a list of {count}{_PLURALS.get(kind, 'tables')}")
     if not isinstance(value, list) or not value or (count and len(value) != 1 + len(rest)):
         raise wrong
+    if dataclasses.is_dataclass(kind):
+        return tuple(_convert(kind, item, where, folder) for item in value)
     try:
         return tuple(_convert(kind, item, where, folder) for item in value)
     except BadConfig:

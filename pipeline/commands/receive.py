@@ -107,6 +107,13 @@ if TYPE_CHECKING:
     help="Official checkpoint for --upscaler rcan, of the stream's scale: RCAN_BIX2.pt or RCAN_BIX4.pt.",
 )
 @option(
+    "--rung",
+    group="Restored file",
+    rare=True,
+    metavar="N|NAME",
+    help="Which stream of a playlist, by its number from 1 or its name [default: the highest that can be restored].",
+)
+@option(
     "--no-reuse",
     "reuse",
     group="Network",
@@ -152,7 +159,7 @@ def command(
 
     Without OUTPUT, clip_lr.mp4 becomes clip_restored.mp4 beside it. PSNR is measured on the restored frames before they
     are encoded again. irn-info INPUT says what a stream is. - is standard input or output; a .y4m or frames/%05d.png as
-    OUTPUT keeps every sample.
+    OUTPUT keeps every sample. INPUT may be a playlist of HLS, also at http://….
     """
     from irn_video.pipeline.quality.report import check_report_name
     from irn_video.receiver.receiving import ReceiveOptions

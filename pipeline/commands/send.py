@@ -28,6 +28,7 @@ from irn_video.pipeline.commandline.options import (
 from irn_video.pipeline.commandline.purposes import PURPOSES, RATES, purpose_words, with_purpose
 from irn_video.pipeline.commandline.running import run_command
 from irn_video.pipeline.commandline.several import (
+    PLAYLIST,
     Job,
     Naming,
     arranged,
@@ -45,6 +46,7 @@ from irn_video.pipeline.commands.send_aims import (
     peer_lines,
     reached_line,
 )
+from irn_video.pipeline.commands.send_ladder import send_as_ladder
 
 if TYPE_CHECKING:
     from irn_video.pipeline.quality.report import Report
@@ -138,6 +140,14 @@ if TYPE_CHECKING:
 )
 @advice_options
 @option(
+    "--ladder",
+    group="Output",
+    rare=True,
+    metavar="auto|FILE",
+    help="The rungs of an OUTPUT that ends in .m3u8: those of a TOML file, or plain H.264 and below it what is best at "
+    "each half of the rate before [default: auto].",
+)
+@option(
     "--report",
     group="Output",
     rare=True,
@@ -156,13 +166,14 @@ def command(
     resume: bool,
     dry_run: bool,
     advise: bool,
+    ladder: str | None,
     **options: Any,
 ) -> None:
     """Shrink every frame of INPUT and write the small stream to OUTPUT (.mp4, .mkv, .mov, .ts …).
 
     Without OUTPUT, clip.mp4 becomes clip_lr.mp4 beside it. OUTPUT is an ordinary video that carries what irn-receive
     needs to restore it. Audio, subtitles, chapters and tags are copied. - is standard input or output; frames/%05d.png
-    or a folder is pictures.
+    or a folder is pictures; OUTPUT.m3u8 makes a ladder for HLS and DASH.
     """
     from irn_video.pipeline.quality.report import check_report_name
     from irn_video.sender.options import SendOptions
@@ -176,6 +187,13 @@ def command(
         raise BadOption("--report is for one video", hint="--json prints the reports of all")
     talk = talk_for(paths if out is None else (), quiet, as_json)
     jobs = jobs_of(paths, out, Naming(settings.codec, "_lr", suffix=suffix), make=not dry_run)
+    if out is None and jobs[0].output.suffix.lower() == PLAYLIST:
+        if report is not None or dry_run or resume:
+            raise BadOption("--report, --dry-run and --resume are for one stream", hint="--json prints all reports")
+        send_as_ladder(jobs[0], settings, ladder, talk)
+        return
+    if ladder is not None:
+        raise BadOption("--ladder is for an output that ends in .m3u8")
     if dry_run:
         _estimate(jobs, settings, talk)
         return

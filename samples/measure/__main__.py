@@ -18,6 +18,7 @@ MEASUREMENTS = (
     "bdrate",
     "hull",
     "choice",
+    "ladder",
     "tuning",
     "temperature",
     "calibration",

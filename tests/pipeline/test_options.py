@@ -28,7 +28,7 @@ def parsed(command: click.Command, *arguments: str, but: tuple[str, ...] = ()) -
 
 
 NO_FIELDS = ("paths", "out", "report", "as_json", "quiet", "resume")
-SEND_NO_FIELDS = (*NO_FIELDS, "dry_run", "advise", "purpose")
+SEND_NO_FIELDS = (*NO_FIELDS, "dry_run", "advise", "purpose", "ladder")
 COMMANDS = {
     "send": (send_command.command, ("a", "b"), SEND_NO_FIELDS, SendOptions),
     "receive": (receive_command.command, ("a", "b"), (*NO_FIELDS, "plot", "play"), ReceiveOptions),

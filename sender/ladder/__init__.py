@@ -1,0 +1,1 @@
+"""A ladder: the same video at several rates, for players that choose."""
