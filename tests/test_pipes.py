@@ -86,6 +86,7 @@ def test_y4m_in_and_out_of_pipes(y4m: Path, moving: Path, tmp_path: Path) -> Non
     words = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-i", "-", "-f", "framemd5", "-"]
     seen = subprocess.run(words, input=back.stdout, capture_output=True, check=True, timeout=60)
     assert len([line for line in seen.stdout.splitlines() if not line.startswith(b"#")]) == 8
+    assert back.stdout.startswith(b"YUV4MPEG2 W96 H64 F25:1 ")
     (tmp_path / "back.y4m").write_bytes(back.stdout)
     receive(tmp_path / "direct.mp4", tmp_path / "file.y4m")
     assert (tmp_path / "file.y4m").read_bytes() == back.stdout
@@ -205,6 +206,19 @@ def test_numbered_pictures_both_ways(frames: Path, tmp_path: Path) -> None:
     with VideoReader(tmp_path / "same.y4m") as exact:
         for picture, other in zip(pictures, exact, strict=True):
             assert planes_of(convert(other, Samples.of(picture))) == planes_of(picture)
+
+
+def test_y4m_has_no_times(clips: Any, tmp_path: Path) -> None:
+    uneven = "setpts='if(gte(N,4),N+6,N)/25/TB'"
+    source = clips.make(tmp_path / "in.mkv", "-vf", uneven, "-fps_mode", "vfr", "-c:v", "ffv1", rate="30000/1001")
+    send(source, tmp_path / "lr.mkv", LANCZOS)
+    result = receive(tmp_path / "lr.mkv", tmp_path / "back.y4m")
+    assert any("even rate" in warning for warning in result.report.warnings)
+    assert len(planes(tmp_path / "back.y4m")) == 3 * 8
+    even = clips.make(tmp_path / "even.mkv", "-c:v", "ffv1", rate="30000/1001")
+    send(even, tmp_path / "lr.mkv", LANCZOS)
+    assert not receive(tmp_path / "lr.mkv", tmp_path / "even.y4m").report.warnings
+    assert b" F30000:1001 " in (tmp_path / "even.y4m").read_bytes()[:60]
 
 
 def test_pictures_of_more_bits(clips: Any, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from irn_video.codecs.picture import Layout, Picture, VideoFormat
 from irn_video.codecs.reading.pixels import pack, range_code, tag_color
 
 _CHROMA_LOCATIONS = ("unspecified", "left", "center", "topleft", "top", "bottomleft", "bottom")
-_FALLBACK_RATE = Fraction(25)
+FALLBACK_RATE = Fraction(25)
 _MAX_RATE = Fraction(240)  # SVT-AV1 refuses more; only rate control looks at it, timestamps are kept
 
 
@@ -43,7 +43,7 @@ class PictureStream:
         self._encoder, self._color, self._time_base = encoder, color, video.time_base
         self._captions: dict[int, bytes] = {}  # of frames that are being encoded, as NAL units, by time
         self._format = encoder.frame_format(layout, video.bit_depth)
-        rate = min(video.frame_rate or _FALLBACK_RATE, _MAX_RATE).limit_denominator(1001)
+        rate = min(video.frame_rate or FALLBACK_RATE, _MAX_RATE).limit_denominator(1001)
         self.period = max(1, round(1 / (rate * video.time_base)))
         options = encoder.options(video.width, video.height)
         if (bitrate := encoder.settings.bitrate) and (seconds := encoder.settings.buffer_seconds):

@@ -40,7 +40,7 @@ from .containers import CONTAINERS, container_for
 from .group_quantisers import group_quantisers
 from .output import atomic_path, atomic_pictures, unwritable
 from .passthrough import Passthrough, StreamCopier, left_behind
-from .picture_stream import PictureStream
+from .picture_stream import FALLBACK_RATE, PictureStream
 from .tags import user_comment
 
 Tune = Callable[[CodedGroup, CodedGroup | None], bytes]
@@ -130,6 +130,8 @@ class VideoWriter:
             raise BadOption(f"a time base of {video.time_base} s makes no sense", path=self._path)
         if video.time_base.denominator > _FASTEST_CLOCK:
             video = replace(video, time_base=_FINEST_BASE)
+        if self._kind.only is not None:  # its clock is its frame rate
+            video = replace(video, time_base=1 / (video.frame_rate or FALLBACK_RATE))
         self._format, self._time_base = video, video.time_base
         self._check_samples()
         self._warnings: list[str] = []
@@ -338,9 +340,7 @@ class VideoWriter:
             pts = self._last + 1
             self._warn("frames with the same timestamp were moved apart")
         self._last = pts
-        if self._kind.only is not None and abs(pts - self._first - self._frames * self._pictures.period) > 1 + (
-            self._pictures.period // 2
-        ):
+        if self._kind.only is not None and abs(pts - self._first - self._frames) > 1:
             self._warn("frames do not come at an even rate, which this kind of file cannot tell")
         return pts
 
