@@ -63,7 +63,7 @@ class Rung:
         if self.model is not None:
             words.setdefault("tier", None)
         if self.model == "full":
-            words |= {"adapt": None, "adapt_budget": None}
+            words |= {"adapt": None, "adapt_budget": None, "quantisers": False}
         return replace(given, **words)
 
 
@@ -141,7 +141,8 @@ def common_options(source: Path, options: SendOptions, rungs: Sequence[Rung] | N
         options = replace(options, keyint_seconds=_KEYINT_SECONDS)
     options = with_keyint(options, probe(source, stream=options.stream))
     pixel_format = options.pixel_format or "yuv420p"
-    return replace(options, steady_keyframes=True, plain_card=False, crf=None, pixel_format=pixel_format, rate=None)
+    options = replace(options, steady_keyframes=True, plain_card=False, quantisers=True)
+    return replace(options, crf=None, pixel_format=pixel_format, rate=None)
 
 
 def check_networks(rungs: Sequence[Rung], common: SendOptions) -> None:

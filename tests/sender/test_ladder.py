@@ -24,7 +24,7 @@ import av
 import numpy as np
 import pytest
 from irn_video.codecs.bitstream.card import parse_payload
-from irn_video.codecs.bitstream.sei import UPDATE_UUID, find_payloads
+from irn_video.codecs.bitstream.sei import QUANTISERS_UUID, UPDATE_UUID, find_payloads
 from irn_video.codecs.errors import BadConfig, BadOption, OutputRefused, UnwritableOutput
 from irn_video.codecs.reading.playlist import MediaPlaylist, parse_playlist
 from irn_video.codecs.reading.reader import VideoReader
@@ -140,10 +140,12 @@ class TestWhatIsInIt:
             found = [find_payloads(segment) for segment in made.segments(rung.track.name)]
             if rung.result.card.model == "lanczos-x1":
                 assert not any(found)
+                assert not any(find_payloads(segment, QUANTISERS_UUID) for segment in made.segments(rung.track.name))
                 continue
             cards = {parse_payload(payload) for payloads in found for payload in payloads}
             assert all(found)
             assert cards == {rung.result.card}
+            assert all(find_payloads(segment, QUANTISERS_UUID) for segment in made.segments(rung.track.name))
 
     def test_tuned_weights_come_with_the_segments_they_are_for(self, source: Path, tmp_path: Path) -> None:
         rung = Rung(scale=1, crf=30, adapt="quick")
