@@ -140,11 +140,12 @@ def receive(
     lr, output = Path(lr), Path(output)
     if output == PIPE and options.format is None:
         options = replace(options, format=_PIPED)
-    options = replace(options, codec=codec_for(output, options.codec, options.format))
     scored = _check_options(options)
     inputs = [Path(path) for path in (lr, options.source, options.weights) if path is not None]
     if sink is None:
         check_output(output, inputs, options.overwrite)
+    options = replace(options, codec=codec_for(output, options.codec, options.format))
+    make_encoder(options.encoder)
     with ExitStack() as stack:
         lr = stack.enter_context(as_file(lr, again=True)) if lr == PIPE else lr
         lr = stack.enter_context(as_video(lr, output, options.rung, phase or _unseen))

@@ -119,7 +119,13 @@ def demonstrate(clip: Path | None, folder: Path, model: str, crf: float, frames:
     click.echo("Other clips differ: where texture is as fine as the pixels, full size wins (docs/results.md).")
     click.echo(f"\nrestored video: {folder / 'restored.mp4'}")
     click.echo(f"side by side: {picture} (frame {middle}, enlarged {_ZOOM} times)")
-    click.echo("in the browser: make player")
+    shader = folder / "lr.glsl"
+    click.echo("\nwatch it restored")
+    click.echo("  in a browser: make player")
+    click.echo(f"  here, with mpv's sound: irn-receive {lr} --play")
+    click.echo(f"  in mpv itself: irn-models export {model} {shader} --for {lr}")
+    click.echo(f"                 mpv --vo=gpu-next --glsl-shaders={shader} {lr}")
+    click.echo("  (irn-… are in .venv/bin)")
 
 
 @click.command()

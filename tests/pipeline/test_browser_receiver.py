@@ -23,8 +23,6 @@ from irn_video.pipeline.live.small_stream import SmallStream
 from irn_video.pipeline.restoring import restoration_of
 from irn_video.sender.live import LiveSendOptions
 
-pytestmark = pytest.mark.alone
-
 NETWORK = "irn-h264-x2"
 PAGES = (
     "/browser.html",
@@ -92,6 +90,7 @@ def picture(data: bytes, keyframe: bool, stream: str = "stream") -> SmallPicture
     return SmallPicture(stream, f"head of {data.decode()}", data, keyframe)
 
 
+@pytest.mark.alone
 class TestServing:
     def test_nothing_of_it_is_there_unless_asked_for(self) -> None:
         with PageServer(refuse).serving(0) as address:
@@ -151,6 +150,7 @@ class TestServing:
         assert line.startswith(f"error: {named}: no such folder with onnxruntime-web (npm install")
 
 
+@pytest.mark.alone
 class TestStream:
     def test_a_browser_hears_the_stream_then_a_keyframe(self, server: PageServer) -> None:
         async def hear(socket: Any) -> list[object]:

@@ -25,8 +25,6 @@ from irn_video.pipeline.zoo.weight_update import HiddenLayers, WeightUpdate, gai
 from irn_video.receiver import ReceiveOptions, receive
 from irn_video.sender import SendOptions, send, sending
 
-pytestmark = pytest.mark.alone
-
 NETWORK, CHEAPER = "irn-h264-x2", "irn-h264-x2-lite"
 SOME = (0, 1, 4, 6, 9, 11)
 """Frames that are compared: of both groups, and of all types."""
@@ -413,6 +411,7 @@ class TestPlaying:
         assert len({time for time, _ in found}) >= 6  # of twelve
 
     @pytest.mark.slow
+    @pytest.mark.alone
     def test_it_drops_to_a_cheaper_network_then_to_plain(self, page: Any) -> None:
         page.evaluate(SHOW, {"src": "fast_lr.mp4", "loop": ""})
         said = page.evaluate("""async () => {

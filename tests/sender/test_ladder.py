@@ -481,7 +481,6 @@ def served(folder: Path) -> Iterator[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.alone
 def test_browsers_play_it_as_ordinary_video(chromium: str, players: Path, made: Made, tmp_path: Path) -> None:
     """hls.js, and Shaka with the playlist and with the MPD: each rung to its end, with sound, without an error."""
     from playwright.sync_api import sync_playwright
