@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -172,6 +174,21 @@ def compare(before: Path, after: Path) -> None:
 
     for line in changes(read_results(before), read_results(after)):
         click.echo(line)
+
+
+@command.command()
+@click.argument("clip", type=click.Path(path_type=Path))
+@click.option("--ladder", type=click.Path(path_type=Path), metavar="FILE", help="Rungs, as irn-send has them.")
+@click.option("--frames", type=click.IntRange(1), metavar="N", help="Only the first N frames [default: all].")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON in place of a table.")
+def ladder(clip: Path, ladder: Path | None, frames: int | None, as_json: bool) -> None:
+    """VMAF-NEG of the rungs that irn-send CLIP master.m3u8 makes, restored and as players show them, against plain
+    H.264 of full size at the same rates."""
+    from irn_video.pipeline.study.ladder import measured, table
+
+    _check_clips([clip])
+    steps = measured(clip, ladder, frames)
+    click.echo(json.dumps([asdict(step) for step in steps], indent=1) if as_json else table(steps))
 
 
 @command.command()

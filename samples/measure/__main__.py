@@ -18,7 +18,6 @@ MEASUREMENTS = (
     "bdrate",
     "hull",
     "choice",
-    "ladder",
     "tuning",
     "temperature",
     "calibration",

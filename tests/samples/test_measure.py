@@ -363,17 +363,3 @@ def test_calibration_of_a_true_spread(clip: Path, monkeypatch: pytest.MonkeyPatc
     for _, band in calibration._of_frame(rescaler, source, received):
         assert band.ratios / band.samples == pytest.approx(1, abs=0.05)
         assert band.errors == pytest.approx(band.variances, rel=0.1)
-
-
-def test_a_ladder_s_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    clip = moving_clip(tmp_path / "moving.mkv", 384, 256, 6)
-    rungs = '[[rung]]\nmodel = "full"\ncrf = 20\n[[rung]]\nmodel = "lanczos-x2"\ncrf = 24\n'
-    (tmp_path / "ladder.toml").write_text(rungs)
-    assert main(["ladder", str(clip), "--frames", "4", "--ladder", str(tmp_path / "ladder.toml"), "--markdown"]) == 0
-    _, _, plain, small = [line.split(" | ") for line in capsys.readouterr().out.splitlines() if line.startswith("|")]
-    assert plain[:2] == ["| 384x256", "none: plain H.264"]
-    assert plain[3] == plain[4] == plain[5]
-    assert small[:2] == ["| 192x128", "lanczos-x2"]
-    kbps, restored, unrestored, same, plain_kbps = (float(cell.strip("| ")) for cell in small[2:])
-    assert plain_kbps == pytest.approx(kbps, rel=0.5)
-    assert all(20 < score <= 100 for score in (restored, unrestored, same))

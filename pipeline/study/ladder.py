@@ -1,7 +1,5 @@
 """A ladder against plain H.264 at full size: what each rung takes, how well it looks restored, and as players show it.
 
-python samples/measure ladder CLIP [--ladder FILE] [--frames N] [--markdown]
-
 The clip is sent as `irn-send CLIP master.m3u8` sends it. Each rung is received from its playlist and measured against
 the clip: restored, and enlarged by a bicubic filter, as a player does that knows nothing of us. Beside it stands plain
 H.264 at full size with the same keyframes, sent again until its rate is that of the rung.
@@ -11,10 +9,10 @@ from __future__ import annotations
 
 import statistics
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import click
 from irn_video.codecs.encoders import EncoderSettings
 from irn_video.codecs.reading.reader import VideoReader
 from irn_video.codecs.writing.segments import INDEX
@@ -23,10 +21,6 @@ from irn_video.receiver import ReceiveOptions, receive
 from irn_video.sender import SendOptions, send
 from irn_video.sender.ladder.ladder import SentRung, send_ladder
 from irn_video.sender.ladder.rungs import common_options, read_ladder
-
-from measure.machine import machine, machine_line
-from measure.options import VIDEO, frames_option, markdown_option
-from measure.tables import table
 
 _METRIC, _PLAIN = "vmaf_neg", "lanczos-x1"
 _PASSES, _NEAR = 4, 0.02
@@ -53,16 +47,44 @@ class Step:
     plain: float
 
 
-def steps(clip: Path, ladder: Path | None, folder: Path) -> list[Step]:
-    """Send and receive all rungs."""
+def measured(clip: Path, ladder: Path | None = None, frames: int | None = None) -> list[Step]:
+    """Send and receive all rungs, the highest rate first.
+
+    Args:
+        clip: the source.
+        ladder: see `read_ladder`; None for what is found for the clip.
+        frames: only the first so many.
+
+    Raises:
+        IrnError: see `send_ladder` and `receive`.
+    """
     rungs = None if ladder is None else read_ladder(ladder)
-    master = folder / "master.m3u8"
-    sent = send_ladder(clip, master, SendOptions(), rungs)
-    common, tracks = common_options(clip, SendOptions(), rungs), master.with_suffix("")
-    return [_step(clip, rung, tracks / rung.track.name / INDEX, common, folder) for rung in sent.rungs]
+    with tempfile.TemporaryDirectory(prefix="irn-study-") as name:
+        folder = Path(name)
+        clip = _beginning(clip, frames, folder)
+        master = folder / "master.m3u8"
+        sent = send_ladder(clip, master, SendOptions(), rungs)
+        common, tracks = common_options(clip, SendOptions(), rungs), master.with_suffix("")
+        return [_step(clip, rung, tracks / rung.track.name / INDEX, common, folder) for rung in sent.rungs]
 
 
-def beginning(clip: Path, frames: int | None, folder: Path) -> Path:
+def table(steps: Sequence[Step]) -> str:
+    """In Markdown."""
+    head = ("sent as", "network", "kb/s", "restored", "as players show it", "plain full size", "kb/s")
+    rows = [
+        (
+            step.size,
+            "none: plain H.264" if step.model == _PLAIN else step.model,
+            *(f"{step.kbps:.0f}", f"{step.restored:.1f}", f"{step.unrestored:.1f}"),
+            *(f"{step.plain:.1f}", f"{step.plain_kbps:.0f}"),
+        )
+        for step in steps
+    ]
+    lines = ["| " + " | ".join(cells) + " |" for cells in (head, *rows)]
+    return "\n".join([lines[0], "|---|---|" + "---:|" * (len(head) - 2), *lines[1:]])
+
+
+def _beginning(clip: Path, frames: int | None, folder: Path) -> Path:
     """The clip, or a copy of so many frames without loss."""
     if frames is None:
         return clip
@@ -102,29 +124,3 @@ def _scored(clip: Path, lr: Path, options: ReceiveOptions, folder: Path) -> floa
     options = replace(options, source=clip, metrics="vmaf-neg", preset="ultrafast", overwrite=True)
     frames = receive(lr, folder / "restored.mp4", options).report.frames
     return statistics.fmean(score for frame in frames if (score := frame.scores[_METRIC]) is not None)
-
-
-def rows(found: list[Step]) -> list[list[str]]:
-    """The table, with a head."""
-    head = ["sent as", "network", "kb/s", "restored", "as players show it", "plain full size", "kb/s"]
-    return [head] + [
-        [
-            step.size,
-            "none: plain H.264" if step.model == _PLAIN else step.model,
-            *(f"{step.kbps:.0f}", f"{step.restored:.1f}", f"{step.unrestored:.1f}"),
-            *(f"{step.plain:.1f}", f"{step.plain_kbps:.0f}"),
-        ]
-        for step in found
-    ]
-
-
-@click.command()
-@click.argument("clip", type=VIDEO)
-@click.option("--ladder", type=VIDEO, help="TOML, as for irn-send [default: auto].")
-@frames_option
-@markdown_option
-def command(clip: Path, ladder: Path | None, frames: int | None, markdown: bool) -> None:
-    """VMAF-NEG of a ladder's rungs, restored and not, against plain H.264 at full size and equal rate."""
-    with tempfile.TemporaryDirectory() as folder:
-        found = rows(steps(beginning(clip, frames, Path(folder)), ladder, Path(folder)))
-    click.echo(f"{machine_line(machine())}\n\n{table(found, markdown=markdown)}")
