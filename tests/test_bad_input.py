@@ -21,6 +21,7 @@ import pytest
 import torch
 from irn_video.codecs.reading.card_search import find_card
 from irn_video.codecs.reading.reader import VideoReader, probe
+from irn_video.pipeline.commandline.interrupts import interrupts
 from irn_video.receiver import receive
 from irn_video.sender import SendOptions, send
 
@@ -617,6 +618,23 @@ class TestUnusualPictures:
 
 class TestInterrupted:
     """Signals at many moments: never a file under the final name, nothing left behind, no hang."""
+
+    def test_python_says_nothing_of_one_that_it_ignores(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        said = list[type[BaseException]]()
+        monkeypatch.setattr(sys, "unraisablehook", lambda found: said.append(found.exc_type))
+
+        class Dying:
+            def __init__(self, error: BaseException) -> None:
+                self.error = error
+
+            def __del__(self) -> None:
+                raise self.error
+
+        with interrupts.caught():
+            Dying(KeyboardInterrupt())
+            Dying(ValueError())
+        Dying(KeyboardInterrupt())
+        assert said == [ValueError, KeyboardInterrupt]
 
     @pytest.fixture(scope="class")
     @staticmethod
