@@ -70,6 +70,8 @@ class Picture:
         interlaced: coded as interlaced fields.
         update: changed weights for the receiver that came with the last keyframe, empty for none.
         captions: closed captions (CEA-608, CEA-708) that came with the frame, in triplets of bytes, see `captions`.
+        origins: where in an earlier picture what is seen at each place was, x and y, (h, w, 2); None where nobody has
+            followed it.
     """
 
     planes: tuple[Plane, Plane, Plane]
@@ -84,6 +86,7 @@ class Picture:
     interlaced: bool = False
     update: bytes = b""
     captions: bytes = b""
+    origins: NDArray[np.float32] | None = None
 
     @property
     def height(self) -> int:

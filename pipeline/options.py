@@ -47,14 +47,17 @@ class EncoderOptions(EncoderSettings):
 
 @dataclass(frozen=True, kw_only=True)
 class LatentOptions:
-    """The detail that is sampled.
+    """The detail that is not known.
 
     Attributes:
+        look: how it is filled in, a name in `LOOKS`: `faithful` (the least error), `balanced`, `real`; None for what
+            the network or the stream says.
         temperature: of the latents, 0 for their mean to 1 for all of their spread; None for what the network or the
             stream says.
         seed: of the latents; None for what the stream says.
     """
 
+    look: str | None = None
     temperature: float | None = None
     seed: int | None = None
 

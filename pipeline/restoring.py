@@ -19,6 +19,7 @@ from irn_video.codecs.reading.reader import VideoReader
 from irn_video.codecs.reading.video_info import VideoInfo
 from irn_video.codecs.reading.wholeness import ends_early
 from irn_video.codecs.scales import enlarged
+from irn_video.pipeline.engine.following import followed
 from irn_video.pipeline.engine.rescaler import Rescaler, Restoration
 from irn_video.pipeline.flow import ahead, mapped, mapped_by
 from irn_video.pipeline.planes import Samples, carried_color, convert
@@ -263,7 +264,7 @@ def restored_pictures(
         meter: to measure with, or None.
     """
     with ExitStack() as stack:
-        decoded = stack.enter_context(ahead(lr))
+        decoded = stack.enter_context(ahead(followed(lr, to.temperature)))
         # Few frames wait, since they are large; the workers are ahead as it is.
         large = stack.enter_context(ahead(_restored(decoded, rescaler, to), depth=1))
         if meter is None:

@@ -12,9 +12,10 @@ from irn_video.codecs.errors import BadCard, BadOption, MissingCard, UnknownMode
 from irn_video.codecs.reading.card_search import find_card
 from irn_video.codecs.reading.video_info import VideoInfo
 from irn_video.codecs.scales import enlarged
-from irn_video.pipeline.engine.rescaler import Rescaler
-from irn_video.pipeline.options import RestoringOptions, check_temperature, check_types
-from irn_video.pipeline.restoring import check_size
+from irn_video.pipeline.engine.rescaler import Rescaler, Restoration
+from irn_video.pipeline.options import LatentOptions, RestoringOptions, check_temperature, check_types
+from irn_video.pipeline.restoring import check_size, restoration_of
+from irn_video.pipeline.zoo.looks import check_look
 
 UPSCALERS = ("model", "lanczos", "bicubic", "rcan")
 _OF_FILES = (".safetensors", ".pt", ".pth")
@@ -28,8 +29,11 @@ def check_restoring(options: RestoringOptions) -> None:
             out of range.
     """
     check_types(options)
+    check_look(options.look)
     if options.upscaler not in UPSCALERS:
         raise BadOption(f"no upscaler {options.upscaler!r}", hint=", ".join(UPSCALERS))
+    if options.upscaler != "model" and options.look is not None:
+        raise BadOption(f"{options.upscaler} has one look alone", hint="leave --look out")
     if (options.upscaler == "rcan") != (options.weights is not None):
         raise BadOption("the upscaler rcan and its weights go together", hint="--upscaler rcan --weights RCAN_BIX2.pt")
     check_temperature(options.temperature)
@@ -55,10 +59,24 @@ def rescaler_for(card: StreamCard, options: RestoringOptions) -> Rescaler:
         WeightsMismatch, BadCard, UnknownModel, BadWeights, MissingFile, BadOption: see `load_for` and `load_rcan_for`.
     """
     if options.upscaler == "model":
-        return load_for(card, options.model, device=options.device, precision=options.precision, reuse=options.reuse)
+        return load_for(
+            *(card, options.model),
+            device=options.device,
+            precision=options.precision,
+            reuse=options.reuse,
+            look=options.look,
+        )
     if options.weights is not None:
         return load_rcan_for(card, Path(options.weights), device=options.device, precision=options.precision)
     return Rescaler.load(f"{options.upscaler}-x{card.scale:g}", device=options.device, precision=options.precision)
+
+
+def restoration_for(card: StreamCard, rescaler: Rescaler, options: LatentOptions) -> Restoration:
+    """How a stream is restored by what `rescaler_for` gives: a look brings its temperature along."""
+    temperature = options.temperature
+    if temperature is None and options.look is not None:
+        temperature = rescaler.temperature
+    return restoration_of(card, temperature=temperature, seed=options.seed)
 
 
 class HasWeights(Protocol):
@@ -73,16 +91,24 @@ Loaded = TypeVar("Loaded", bound=HasWeights)
 
 
 def load_for(
-    card: StreamCard, name: str | None, *, device: str, precision: str, threads: int = 1, reuse: bool = True
+    card: StreamCard,
+    name: str | None,
+    *,
+    device: str,
+    precision: str,
+    threads: int = 1,
+    reuse: bool = True,
+    look: str | None = None,
 ) -> Rescaler:
-    """The rescaler that restores a stream, see `load_as_made` and `Rescaler.load`.
+    """The rescaler that restores a stream, see `load_as_made` and `Rescaler.load`, with this look or the stream's.
 
     Raises:
         WeightsMismatch, BadCard, UnknownModel, BadWeights, MissingFile, BadOption: see `load_as_made`, `Rescaler.load`.
     """
-    return load_as_made(
-        card, name, partial(Rescaler.load, device=device, precision=precision, threads=threads, reuse=reuse)
+    load = partial(
+        Rescaler.load, device=device, precision=precision, threads=threads, reuse=reuse, look=look or card.look
     )
+    return load_as_made(card, name, load)
 
 
 def load_as_made(

@@ -13,9 +13,9 @@ from irn_video.codecs.links.live_reader import Arrival
 from irn_video.codecs.picture import Picture
 from irn_video.pipeline.engine.rescaler import Received, Rescaler, Restoration
 from irn_video.pipeline.pace import PaceClock, note_for
-from irn_video.pipeline.restoring import check_lr_size, restoration_of
+from irn_video.pipeline.restoring import check_lr_size
 from irn_video.pipeline.system.cores import live_threads
-from irn_video.pipeline.upscalers import load_for
+from irn_video.pipeline.upscalers import load_for, restoration_for
 from irn_video.receiver.live_options import LiveDial, LiveReceiveOptions
 
 _TELLING, _ENOUGH = 100, 0.9  # frames, and the share of them that is restored where the network has the time
@@ -49,7 +49,7 @@ class Restorers:
         self._options, self._dial, self._say = options, dial, say
         self._card: StreamCard | None = None
         self._made: _Restorer | None = None
-        self._loaded: dict[tuple[str, str, float], Rescaler] = {}
+        self._loaded: dict[tuple[str, str, float, str | None], Rescaler] = {}
         self._said = self.complaint = ""
 
     def predict(self, arrival: Arrival, newer: int) -> Predicted | None:
@@ -92,10 +92,14 @@ class Restorers:
         return ""
 
     def _load(self, card: StreamCard) -> _Restorer | None:
-        options, key = self._options, (card.model, card.model_sha256, card.scale)
+        options, key = self._options, (card.model, card.model_sha256, card.scale, card.look)
         try:
             network = self._loaded.get(key) or load_for(
-                card, options.model, device=options.device, precision=options.precision, threads=live_threads()
+                *(card, options.model),
+                device=options.device,
+                precision=options.precision,
+                threads=live_threads(),
+                look=options.look,
             )
         except IrnError as error:
             self._refuse(error)
@@ -106,7 +110,7 @@ class Restorers:
             self._say(what)
         self._loaded = {key: network}  # a sender that changes its bit rate only must not cost a load
         quick = Rescaler.load(f"lanczos-x{network.scale:g}", device=options.device, precision=options.precision)
-        return _Restorer(network, quick, restoration_of(card, temperature=None, seed=options.seed))
+        return _Restorer(network, quick, restoration_for(card, network, replace(options, temperature=None)))
 
     def _refuse(self, error: IrnError) -> None:
         if str(error) != self.complaint:

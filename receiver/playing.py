@@ -15,8 +15,8 @@ from irn_video.codecs.pipes import PIPE, Sink
 from irn_video.codecs.reading.inputs import as_file
 from irn_video.codecs.reading.reader import VideoReader
 from irn_video.pipeline.flow import Advance
-from irn_video.pipeline.restoring import restoration_of, restored_pictures
-from irn_video.pipeline.upscalers import card_for, check_restoring, rescaler_for
+from irn_video.pipeline.restoring import restored_pictures
+from irn_video.pipeline.upscalers import card_for, check_restoring, rescaler_for, restoration_for
 from irn_video.receiver.playlists import as_video
 from irn_video.receiver.receiving import ReceiveOptions, receive
 from irn_video.receiver.window import Window, check_screen
@@ -76,8 +76,9 @@ def _show(lr: Path, options: ReceiveOptions, advance: Advance | None) -> None:
         VideoReader(video, stream=options.stream, frames=options.frames, quantiser=True) as reader,
     ):
         card = card_for(reader.info, options)
-        to = restoration_of(card, temperature=options.temperature, seed=options.seed)
-        with restored_pictures(reader, rescaler_for(card, options), to, None) as restored:
+        rescaler = rescaler_for(card, options)
+        to = restoration_for(card, rescaler, options)
+        with restored_pictures(reader, rescaler, to, None) as restored:
             began: float | None = None
             for done, item in enumerate(restored, 1):
                 at = item.picture.pts_seconds

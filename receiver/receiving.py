@@ -38,12 +38,11 @@ from irn_video.pipeline.restoring import (
     Restored,
     find_source,
     meter_for,
-    restoration_of,
     restored_pictures,
     said_stream,
     with_samples,
 )
-from irn_video.pipeline.upscalers import card_for, check_restoring, rescaler_for
+from irn_video.pipeline.upscalers import card_for, check_restoring, rescaler_for, restoration_for
 from irn_video.receiver.playlists import as_video
 from irn_video.receiver.scoring import Scorer
 
@@ -152,7 +151,7 @@ def receive(
         reader = stack.enter_context(VideoReader(lr, stream=options.stream, frames=options.frames, quantiser=True))
         card = card_for(reader.info, options)
         rescaler = rescaler_for(card, options)
-        to, written_as, warnings = _plan(card, options)
+        to, written_as, warnings = _plan(card, restoration_for(card, rescaler, options), options)
         meter, unmeasured = _meter(reader, card, options, stack)
         if say is not None:
             against = f"measured against {options.source or meter.source.info.path}" if meter else ""
@@ -213,9 +212,8 @@ def _check_options(options: ReceiveOptions) -> tuple[str, ...]:
     return tuple(name for name in parse_metrics(options.metrics) if name not in PSNR_METRICS)
 
 
-def _plan(card: StreamCard, options: ReceiveOptions) -> tuple[Restoration, Samples, tuple[str, ...]]:
+def _plan(card: StreamCard, to: Restoration, options: ReceiveOptions) -> tuple[Restoration, Samples, tuple[str, ...]]:
     """How frames are restored and measured, how they are written, and what the user should know about that."""
-    to = restoration_of(card, temperature=options.temperature, seed=options.seed)
     encoder = make_encoder(options.encoder)
     sent = to.samples.layout, to.samples.bit_depth
     layout, depth = encoder.choose(*sent)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
-from irn_video.codecs.bitstream.card import version_of
+from irn_video.codecs.bitstream.card import StreamCard, version_of
 from irn_video.codecs.errors import BadOption
 from irn_video.codecs.reading.seeking import Part, open_part
 from irn_video.codecs.writing.passthrough import Passthrough
@@ -47,10 +48,10 @@ def part_of(source: Path, options: PartOptions) -> Part:
     return open_part(source, start=start, seconds=duration, stream=options.stream, frames=options.frames)
 
 
-def place_of(part: Part) -> dict[str, Any]:
-    """Fields of the card: where the stream begins in its source."""
+def placed(card: StreamCard, part: Part) -> StreamCard:
+    """The card that says where the stream begins in its source."""
     start = part.start or None
-    return {"start": start, "version": version_of(start)}
+    return replace(card, start=start, version=version_of(start, card.look))
 
 
 def rest_of(part: Part, options: PartOptions) -> Passthrough:

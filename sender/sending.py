@@ -10,7 +10,7 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Union
 
-from irn_video.codecs.bitstream.card import StreamCard, digest_of
+from irn_video.codecs.bitstream.card import StreamCard, digest_of, version_of
 from irn_video.codecs.encoders import make_encoder, with_preset
 from irn_video.codecs.errors import BadOption
 from irn_video.codecs.picture import Picture
@@ -36,8 +36,9 @@ from irn_video.pipeline.planes import Samples
 from irn_video.pipeline.quality.entries import FrameReport, SearchReport, SourceReport, Tuning
 from irn_video.pipeline.quality.report import Report
 from irn_video.pipeline.restoring import Meter, check_size, file_digest, restoration_of, restored_pictures, said_stream
+from irn_video.pipeline.zoo.looks import FAITHFUL
 from irn_video.sender.options import SendOptions, with_keyint
-from irn_video.sender.part import part_of, place_of, rest_of
+from irn_video.sender.part import part_of, placed, rest_of
 from irn_video.sender.planning import SendPlan, plan_of
 from irn_video.sender.reporting import source_of, stream_report
 from irn_video.sender.search.checking import check_size_kept, corrected, is_too_large, scores_of_sent
@@ -194,8 +195,7 @@ def _sent(
         reader = part.reader
         options = with_preset(with_keyint(options, reader.info), rescaler.scale)
         plan = plan_of(reader.info, rescaler, options.encoder)
-        card = card_of(reader.info, rescaler, plan.carried, options, findable=findable)
-        card = replace(card, **place_of(part))
+        card = placed(card_of(reader.info, rescaler, plan.carried, options, findable=findable), part)
         if say is not None:
             say(said_stream(reader.info) + f"{rescaler.name} on {rescaler.where}")
         started = time.monotonic()
@@ -265,6 +265,7 @@ def card_of(
     # source by itself.
     named = findable and info.stream == 0 and len(info.path.name) <= _MAX_NAME and "\\" not in info.path.name
     count = info.frames if options.frames is None or info.frames is None else min(options.frames, info.frames)
+    look = None if options.look == FAITHFUL else options.look
     return StreamCard(
         model=rescaler.name,
         model_sha256=digest_of(rescaler.sha256),
@@ -286,6 +287,8 @@ def card_of(
         source_bytes=info.path.stat().st_size if findable else 0,
         source_sha256=digest_of(file_digest(info.path)) if findable else "",
         frames=count,
+        look=look,
+        version=version_of(None, look),
     )
 
 

@@ -24,8 +24,10 @@ from irn_video.codecs.picture import ColorSpec, Layout
 from irn_video.codecs.scales import SCALES, shrunk
 
 CARD_VERSION = 2
-_WITH_START = 3  # written only where a stream starts within its source: older programs read all others
-_READABLE = (1, CARD_VERSION, _WITH_START)
+# Written only where a stream starts within its source, or has a look: older programs read all others.
+_WITH_START, _WITH_LOOK = 3, 4
+_READABLE = (1, CARD_VERSION, _WITH_START, _WITH_LOOK)
+_ADDED = {"start": _WITH_START, "look": _WITH_LOOK}  # fields, and since which version
 MAX_CARD_BYTES = 65536
 """Longer JSON, or longer base64 of it, is refused before it is parsed."""
 MAX_COMMENT = 16384
@@ -64,7 +66,8 @@ class StreamCard:
         frames: number of pictures, None when not known in advance.
         comment: the comment tag the source had.
         start: when the first picture is shown in the source, in seconds after the source's first one; None for that.
-        version: format of the card, 3 if and only if there is a `start`, see `version_of`.
+        look: how the sender wants the detail filled in that is not known; None for what the network does by itself.
+        version: format of the card: the first that has all its fields, see `version_of`.
 
     Raises:
         BadCard: a field is of the wrong type or out of range.
@@ -92,14 +95,15 @@ class StreamCard:
     frames: int | None
     comment: str | None = None
     start: float | None = None
+    look: str | None = None
     version: int = CARD_VERSION
 
     def __post_init__(self) -> None:
         for field in fields(self):
             if not _CHECKS[field.name](getattr(self, field.name)):
                 raise BadCard(f"the card is damaged: {field.name} = {_short(getattr(self, field.name))}")
-        if (self.version == _WITH_START) != (self.start is not None):
-            raise BadCard(f"the card is damaged: version {self.version}, start = {self.start}")
+        if self.version not in (1, version_of(self.start, self.look)):
+            raise BadCard(f"the card is damaged: version {self.version}, start = {self.start}, look = {self.look}")
 
     @property
     def lr_size(self) -> tuple[int, int]:
@@ -108,9 +112,8 @@ class StreamCard:
 
     def to_json(self) -> str:
         """Compact JSON, ASCII, keys sorted: the same card is always the same text."""
-        values = asdict(self)
-        if self.start is None:
-            del values["start"]
+        later = {name for name, since in _ADDED.items() if since > self.version}
+        values = {name: value for name, value in asdict(self).items() if name not in later}
         return json.dumps(values, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
     @classmethod
@@ -124,10 +127,10 @@ class StreamCard:
         version = values.get("version")
         if version not in _READABLE or isinstance(version, bool):
             raise BadCard(
-                f"the card has version {_short(version)}, this program reads up to {_WITH_START}",
+                f"the card has version {_short(version)}, this program reads up to {_READABLE[-1]}",
                 hint="a newer irn-video is needed",
             )
-        names = {field.name for field in fields(cls)} - ({"start"} if version < _WITH_START else set())
+        names = {field.name for field in fields(cls)} - {name for name, since in _ADDED.items() if since > version}
         if names != values.keys():
             odd = ", ".join(sorted(names ^ values.keys())[:5])
             raise BadCard(f"the card, version {version}, has missing or unknown fields: {odd[:100]!r}")
@@ -148,8 +151,10 @@ class StreamCard:
         return _TAG_PREFIX + base64.b64encode(self.to_json().encode()).decode()
 
 
-def version_of(start: float | None) -> int:
-    """The version of a card with this `start`."""
+def version_of(start: float | None, look: str | None = None) -> int:
+    """The version of a card with this `start` and `look`."""
+    if look is not None:
+        return _WITH_LOOK
     return CARD_VERSION if start is None else _WITH_START
 
 
@@ -287,5 +292,6 @@ _CHECKS: dict[str, Callable[[Any], bool]] = {
     "frames": _optional(_whole(0, 2**53)),
     "comment": _optional(_text(MAX_COMMENT)),
     "start": _optional(_real(0, 10**9)),
+    "look": _optional(lambda value: _text(50)(value) and value.isprintable()),
     "version": _whole(_READABLE[0], _READABLE[-1]),
 }

@@ -17,8 +17,8 @@ from irn_video.codecs.reading.video_info import VideoInfo
 from irn_video.pipeline.engine.rescaler import Rescaler, Restoration
 from irn_video.pipeline.options import RestoringOptions
 from irn_video.pipeline.quality.report import summary
-from irn_video.pipeline.restoring import check_lr_size, meter_for, restoration_of, restored_pictures
-from irn_video.pipeline.upscalers import card_for, check_restoring, rescaler_for
+from irn_video.pipeline.restoring import check_lr_size, meter_for, restored_pictures
+from irn_video.pipeline.upscalers import card_for, check_restoring, rescaler_for, restoration_for
 
 
 class Video:
@@ -162,6 +162,7 @@ def open(
     upscaler: str = "model",
     weights: Path | str | None = None,
     stream: int | None = None,
+    look: str | None = None,
     temperature: float | None = None,
     seed: int | None = None,
     device: str = "auto",
@@ -176,7 +177,8 @@ def open(
             super-resolution.
         weights: official checkpoint of RCAN, for `rcan`.
         stream: video stream of the file, from 0; None for the one that a player would show.
-        temperature: of the latents, 0 for their mean; None takes the card's.
+        look: `faithful` (the least error), `balanced` or `real`; None takes the card's.
+        temperature: of the latents, 0 for their mean; None takes the look's, or the card's.
         seed: of the latents; None takes the card's.
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
         precision: `auto`, `fp32`, `bf16` or `fp16`.
@@ -188,6 +190,7 @@ def open(
         model=model,
         upscaler=upscaler,
         weights=weights,
+        look=look,
         temperature=temperature,
         seed=seed,
         device=device,
@@ -196,5 +199,5 @@ def open(
     check_restoring(options)
     info = probe(path, stream=stream)
     card = card_for(info, options)
-    to = restoration_of(card, temperature=temperature, seed=seed)
-    return Video(info, card, rescaler_for(card, options), to)
+    rescaler = rescaler_for(card, options)
+    return Video(info, card, rescaler, restoration_for(card, rescaler, options))

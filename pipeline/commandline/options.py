@@ -16,6 +16,7 @@ import click
 from irn_video.codecs.errors import BadOption
 from irn_video.codecs.scales import SCALES, parse_scale
 from irn_video.pipeline.commandline.help import option
+from irn_video.pipeline.zoo.looks import LOOKS
 from irn_video.pipeline.zoo.tiers import TIERS
 
 _MOMENT = re.compile(r"(?:(?:([0-9]{1,4}):)?([0-9]{1,4}):)?([0-9]{1,9}(?:\.[0-9]{1,9})?)s?")
@@ -122,6 +123,11 @@ def tier_option(function: Function) -> Function:
         help="The network by its speed: lite is the quickest, base restores best. What counts is the work of the "
         "receiver. It is in place of --model; scale 2 has all tiers, the others have base alone.",
     )(function)
+
+
+def look_option(text: str) -> Callable[[Function], Function]:
+    """`--look`."""
+    return option("--look", group="Network", type=click.Choice(list(LOOKS)), help=text)
 
 
 def latent_options(

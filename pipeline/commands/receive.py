@@ -17,6 +17,7 @@ from irn_video.pipeline.commandline.options import (
     device_options,
     encoder_options,
     latent_options,
+    look_option,
     paths_argument,
     video_options,
 )
@@ -130,10 +131,15 @@ if TYPE_CHECKING:
     help="Watch INPUT, in mpv or else without sound. It shows each frame as soon as it is restored; where the machine "
     "is slower than the video, mpv waits.",
 )
+@look_option(
+    "How detail is filled in that is not known [default: the stream's]. faithful leaves it out, nearest to the source; "
+    "real invents what looks like it; balanced is between them. irn-h264-x2 and irn-h264-x4 have all three."
+)
 @latent_options(
-    temperature_help="0 restores the mean (best PSNR), 1 samples full detail [default: the stream's].",
+    temperature_help="0 restores the mean (best PSNR), 1 samples full detail [default: the look's].",
     seed_help="Of the sampled latents [default: the stream's].",
     seed=None,
+    rare=True,
 )
 @encoder_options(
     group="Restored file",

@@ -20,6 +20,7 @@ from irn_video.pipeline.commandline.options import (
     device_options,
     encoder_options,
     latent_options,
+    look_option,
     part_options,
     paths_argument,
     tier_option,
@@ -94,8 +95,12 @@ if TYPE_CHECKING:
     "resampling.",
 )
 @tier_option
+@look_option(
+    "How receivers fill in detail that is not known, unless they choose [default: faithful]. real invents what looks "
+    "like the source, balanced is between them; it takes no bits. irn-h264-x2 and -x4 have all three."
+)
 @latent_options(
-    temperature_help="The receiver's default: 0 (the mean) to 1 [default: the network's].",
+    temperature_help="The receiver's default: 0 (the mean) to 1 [default: the look's].",
     seed_help="Default seed of the receiver's latents.",
     rare=True,
 )

@@ -7,6 +7,7 @@ import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from irn_video.codecs.errors import BadOption
 from irn_video.codecs.kernels import RESAMPLERS
 from irn_video.pipeline.engine.engine import Engine
 from irn_video.pipeline.engine.onnx_engine import OnnxEngine
@@ -15,6 +16,7 @@ from irn_video.pipeline.engine.packed import PackedRescaler
 from irn_video.pipeline.engine.resampling import KernelRescaler
 from irn_video.pipeline.engine.rescaler import Rescaler
 from irn_video.pipeline.zoo.card import LoadedModel, Weights, arrays_of, read_model, read_weights
+from irn_video.pipeline.zoo.looks import check_look, has_look, names_with_looks, with_look
 from irn_video.pipeline.zoo.registry import find_model, unknown_model
 
 if TYPE_CHECKING:
@@ -23,9 +25,11 @@ if TYPE_CHECKING:
 _ONNX = "onnx:"
 
 
-def named_rescaler(name: str, device: str, precision: str, threads: int, *, reuse: bool) -> Rescaler:
+def named_rescaler(name: str, device: str, precision: str, threads: int, *, reuse: bool, look: str | None) -> Rescaler:
     """See `Rescaler.load`."""
+    check_look(look)
     if name in RESAMPLERS:
+        _refuse_look(name, look)
         check_device(device, precision)  # which it does not need, but what was asked for must be there
         return KernelRescaler(name)
     try:
@@ -34,12 +38,20 @@ def named_rescaler(name: str, device: str, precision: str, threads: int, *, reus
         raise unknown_model(name, tuple(RESAMPLERS)) from error
     weights = read_weights(path)
     if weights.card.network.family == "codec-aware":
-        return PackedRescaler(weights, *choose_engine(weights, device, precision, threads, reuse=reuse))
+        looked = with_look(weights, look)
+        shown = replace(weights, arrays=looked.applied(weights.arrays))
+        return PackedRescaler(weights, *choose_engine(shown, device, precision, threads, reuse=reuse), looked=looked)
+    _refuse_look(name, look)
     from irn_video.pipeline.engine.device import choose_device
     from irn_video.pipeline.engine.rgb import RgbRescaler
 
     # The paper's networks live from exactness: bf16 costs them more than it gains.
     return RgbRescaler(read_model(path), choose_device(device, "fp32" if precision == "auto" else precision))
+
+
+def _refuse_look(name: str, look: str | None) -> None:
+    if not has_look(name, look):
+        raise BadOption(f"{name} has one look alone", hint="with others: " + ", ".join(names_with_looks()))
 
 
 def choose_engine(

@@ -22,11 +22,13 @@ class Draw:
         temperature: 0 for the mean, 1 for all of the spread.
         seed: of the stream's noise.
         index: of the picture in the stream.
+        origins: of the picture, see `following`: the noise is that of an earlier one, moved. None for noise of its own.
     """
 
     temperature: float = 0.0
     seed: int = 0
     index: int = 0
+    origins: NDArray[np.float32] | None = None
 
 
 class Engine(ABC):

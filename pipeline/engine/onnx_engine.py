@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from irn_video.pipeline.engine.engine import Draw, Engine, Planes
-from irn_video.pipeline.engine.noise import windows
+from irn_video.pipeline.engine.noise import moved, windows
 from irn_video.pipeline.engine.onnx_coring import coring_graph
 from irn_video.pipeline.engine.onnx_network import CPU, OnnxNetwork, Runtime
 from irn_video.pipeline.engine.wavelet import Wavelet, joined_phases, shuffled
@@ -105,11 +105,17 @@ class OnnxEngine(Engine):
         mean, spread = predicted.mean, predicted.spread
         if spread is None:
             return mean
-        noise = windows(draw.seed, draw.index, len(mean), mean[0].size)
-        drawn = mean.copy()
-        for channel, deviation in zip(sampled_channels(self._spec.scale), spread, strict=True):
-            drawn[channel] += deviation * noise[channel].reshape(deviation.shape)
+        drawn, channels = mean.copy(), sampled_channels(self._spec.scale)
+        for channel, deviation, noise in zip(channels, spread, self._noise(mean, draw), strict=True):
+            drawn[channel] += deviation * noise.reshape(deviation.shape)
         return drawn
+
+    def _noise(self, mean: Array, draw: Draw) -> Iterable[Array]:
+        """Of each channel that is drawn."""
+        if draw.origins is not None:
+            return moved(draw.seed, draw.origins, self._spec.scale)
+        every = windows(draw.seed, draw.index, len(mean), mean[0].size)
+        return (every[channel] for channel in sampled_channels(self._spec.scale))
 
     def _shrunk(self, plane: NDArray[Any], unit: float, qp: float | None) -> NDArray[np.float32]:
         small = plane.astype(np.float32)

@@ -24,6 +24,7 @@ from irn_video.pipeline.planes import (
     to_planes,
 )
 from irn_video.pipeline.zoo.card import Weights
+from irn_video.pipeline.zoo.looks import Looked, with_look
 from irn_video.pipeline.zoo.weight_update import WeightUpdate
 from numpy.typing import NDArray
 
@@ -40,17 +41,20 @@ class PackedRescaler(Rescaler):
 
     Args:
         weights: of the network.
-        engine: what runs it.
+        engine: what runs it, with its look.
         warnings: where that is not what was asked for.
+        looked: its look; None for its own.
 
     Attributes:
-        weights: likewise.
+        weights: likewise, without a look.
     """
 
-    def __init__(self, weights: Weights, engine: Engine, warnings: Sequence[str] = ()) -> None:
-        self.weights, self._engine = weights, engine
+    def __init__(
+        self, weights: Weights, engine: Engine, warnings: Sequence[str] = (), looked: Looked | None = None
+    ) -> None:
+        self.weights, self._engine, self._looked = weights, engine, looked or with_look(weights, None)
         self.name, self.sha256, self.warnings = weights.card.name, weights.sha256, tuple(warnings)
-        self.scale, self.temperature = weights.card.network.scale, weights.card.temperature
+        self.scale, self.temperature = weights.card.network.scale, self._looked.temperature
         self.workers = engine.workers
         self._last_update: tuple[bytes, Engine] = (b"", engine)
 
@@ -61,11 +65,11 @@ class PackedRescaler(Rescaler):
 
     @cached_property
     def torch_engine(self) -> TorchEngine:
-        """The network on PyTorch, for what needs more than its results: tuning, batches of tensors."""
+        """The network on PyTorch without a look, for what needs more than its results: tuning, batches of tensors."""
         from irn_video.pipeline.engine.device import choose_device
         from irn_video.pipeline.engine.torch_engine import TorchEngine
 
-        if isinstance(self._engine, TorchEngine):
+        if isinstance(self._engine, TorchEngine) and not self._looked.difference:
             return self._engine
         return TorchEngine.of(self.weights, choose_device("cpu", "fp32"))
 
@@ -110,7 +114,7 @@ class PackedRescaler(Rescaler):
     def reverse(self, received: Received, to: Restoration, index: int = 0) -> Picture:
         """Wavelet synthesis with the drawn latent, in float32."""
         picture, samples = received.picture, to.samples
-        draw = Draw(to.temperature, to.seed, index)
+        draw = Draw(to.temperature, to.seed, index, picture.origins)
         carried = replace(samples, layout=Layout.YUV420, color=to.carried_color or samples.color)
         shapes = Layout.YUV420.plane_shapes(to.height, to.width)
         kept = same_planes(Samples.of(picture), _subsampled(picture), picture.height)
@@ -128,7 +132,8 @@ class PackedRescaler(Rescaler):
         last, tuned = self._last_update
         if last != update:
             try:
-                tuned = self._engine.tuned(WeightUpdate.from_message(update, self.weights.arrays))
+                arrays = WeightUpdate.from_message(update, self.weights.arrays)
+                tuned = self._engine.tuned(self._looked.applied(arrays))
             except BadUpdate as error:
                 tuned = self._engine
                 text = f"{error.what}; the general network was used instead"

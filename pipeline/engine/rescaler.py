@@ -77,6 +77,7 @@ class Rescaler(ABC):
         precision: str = "auto",
         threads: int = 1,
         reuse: bool = True,
+        look: str | None = None,
     ) -> Rescaler:
         """A rescaler by name: a network of the zoo, a weights file, `lanczos-x2`, `bicubic-x4`, ….
 
@@ -87,14 +88,15 @@ class Rescaler(ABC):
             threads: for each frame, on the CPU: one where several frames are worked on at a time, see `workers`; as
                 many as there are cores where frames come one by one, as they do live.
             reuse: see `RestoringOptions`.
+            look: see `LatentOptions`; None for the network's own.
 
         Raises:
             UnknownModel, MissingFile, BadWeights: see `load_model`.
-            BadOption, UnavailableDevice: see `choose_engine` and `choose_device`.
+            BadOption, UnavailableDevice: see `choose_engine`, `choose_device` and `with_look`.
         """
         from irn_video.pipeline.engine.choosing import named_rescaler
 
-        return named_rescaler(name, device, precision, threads, reuse=reuse)
+        return named_rescaler(name, device, precision, threads, reuse=reuse, look=look)
 
     @property
     def multiple(self) -> int:

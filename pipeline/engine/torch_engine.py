@@ -13,8 +13,9 @@ from irn_video.pipeline.engine.cuda_graphs import Runner
 from irn_video.pipeline.engine.device import Device
 from irn_video.pipeline.engine.engine import Draw, Engine, Planes
 from irn_video.pipeline.engine.latents import NoiseFields, with_noise
-from irn_video.pipeline.engine.noise import places
+from irn_video.pipeline.engine.noise import moved, places
 from irn_video.pipeline.network import CodecAwareRescaler
+from irn_video.pipeline.network.constants import sampled_channels
 from irn_video.pipeline.network.packed import pack, unpack
 from irn_video.pipeline.zoo.card import Weights, network_of
 from irn_video.pipeline.zoo.tuned import tuned_network
@@ -88,21 +89,32 @@ class TorchEngine(Engine):
         unit, cell, seen = arrived.unit, self.network.fold, [_number(arrived.qp)]
         samples = math.prod(-(-side // cell) for side in arrived.planes[1].shape)
         noisy = draw.temperature > 0 and self.network.latent_channels > 0
-        field = self._fields(draw.seed, samples) if noisy else None
-        if noisy:
+        field = self._fields(draw.seed, samples) if noisy and draw.origins is None else None
+        if field is not None:
             seen.append(places(draw.seed, draw.index, self.network.latent_channels))
+        elif noisy:
+            seen.append(self._moved(draw, samples))
 
-        def restored(y: Tensor, u: Tensor, v: Tensor, qp: Tensor, *windows: Tensor) -> tuple[Tensor, ...]:
+        def restored(y: Tensor, u: Tensor, v: Tensor, qp: Tensor, *drawn: Tensor) -> tuple[Tensor, ...]:
             with self.device.autocast(cached=False):
                 prediction = self.network.predict(_packed((y, u, v), unit), qp)
             latent = prediction.mean
-            if field is not None:
-                latent = with_noise(prediction, field.windows(*windows), draw.temperature)
+            if noisy:
+                noise = drawn[0] if field is None else field.windows(*drawn)
+                latent = with_noise(prediction, noise, draw.temperature)
             return _planes(self.network.upscale(prediction.lr, latent) * unit, bits)
 
-        key = "up", unit, bits, (draw.seed, draw.temperature) if noisy else None
+        key = "up", unit, bits, (draw.seed, draw.temperature, field is None) if noisy else None
         y, u, v = self._run(key, restored, *arrived.planes, *seen)
         return y, u, v
+
+    def _moved(self, draw: Draw, samples: int) -> NDArray[np.float32]:
+        """Noise of all channels of a latent, (C, samples), none where nothing is drawn."""
+        assert draw.origins is not None
+        noise, scale = np.zeros((self.network.latent_channels, samples), np.float32), self.network.scale
+        for channel, drawn in zip(sampled_channels(scale), moved(draw.seed, draw.origins, scale), strict=True):
+            noise[channel] = drawn.reshape(-1)
+        return noise
 
 
 def rounded(codes: Tensor, bits: int) -> Tensor:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from irn_video.pipeline.training.sequences import SequenceSource
 
 # Chroma counts for more than in PSNR-YUV (6 : 1 : 1): with those weights its BD-rate stayed 3 points behind luma.
-_PLANE_WEIGHTS = (0.65, 0.175, 0.175)
+PLANE_WEIGHTS = (0.65, 0.175, 0.175)
 _STD_LOSS_WEIGHT = 1e-3
 
 
@@ -58,7 +58,7 @@ class CodecTask(Task[Samples]):
         """Weighted error of LR and latent as predicted from the decoded LR."""
         lr, target = batch.lr.float() / 255, batch.target.float()
         prediction = network.predict(lr, batch.qp)
-        weight = batch.weight * torch.tensor(_PLANE_WEIGHTS, device=lr.device)
+        weight = batch.weight * torch.tensor(PLANE_WEIGHTS, device=lr.device)
         predicted = in_cells(prediction.lr, prediction.mean).float()
         errors = plane_errors(predicted, target) * weight
         aimed = errors

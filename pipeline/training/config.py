@@ -40,17 +40,22 @@ class CodecConfig:
 
 @dataclass(frozen=True)
 class PerceptualConfig:
-    """IRN+: what makes a paper network sharp instead of exact (see perceptual_task.py).
+    """What makes a network look real instead of exact: IRN+ (perceptual_task.py), codec-aware (texture_task.py).
 
     Attributes:
-        adversarial: weight of the adversarial loss beside the mean losses of the paper; 0 for plain IRN.
+        adversarial: weight of the adversarial loss beside the others; 0 for none of this.
         features: weight of the difference in the critic's features.
+        strength: weight of the squared difference in the local strength of details (codec-aware networks only).
+        noise: weight of the squared noise beside what it adds to the squared error: noise costs far more PSNR than
+            details that are made stronger (codec-aware networks only).
         width: feature channels of the critic's first layer.
         rate: factor on the learning rate for the critic.
     """
 
     adversarial: float = 0.0
     features: float = 0.0
+    strength: float = 0.0
+    noise: float = 0.0
     width: int = 32
     rate: float = 1.0
 
@@ -63,7 +68,7 @@ class TrainConfig:
         name: of the network that comes out.
         network: its architecture.
         codec: how the LR pictures are coded on their way (codec-aware networks only).
-        perceptual: adversarial training (paper networks only).
+        perceptual: adversarial training.
         teacher: name or weights file of a larger network of the same scale to learn from; empty for none.
         teaching: how much of the loss is against what the teacher predicts, the rest is against the source.
         contrast: by how much the fine luma of the LR picture that is aimed at is stronger than the source's: the least
@@ -171,12 +176,17 @@ def _check_ranges(config: TrainConfig, path: Path) -> None:
         "teaching must be from 0 to 1": 0 <= config.teaching <= 1,
         "codec.sender_rate must be from 0 to 1": 0 <= config.codec.sender_rate <= 1,
         "codec.rate_weight must be from 0 to 10": 0 <= config.codec.rate_weight <= 10,
-        "perceptual.adversarial, features and rate must be from 0 to 100": all(
-            0 <= value <= 100
-            for value in (config.perceptual.adversarial, config.perceptual.features, config.perceptual.rate)
+        "perceptual.adversarial, features, strength, noise and rate must be from 0 to 100": all(
+            0 <= value <= 100 for value in _weights(config.perceptual)
         ),
-        'perceptual.adversarial needs a paper network and loss = "mean"': (
-            not config.perceptual.adversarial or (config.network.family == "paper" and config.loss == "mean")
+        'perceptual.adversarial needs a paper network and loss = "mean", or a codec-aware one of scale 2 or 4': (
+            not config.perceptual.adversarial
+            or (config.network.family == "paper" and config.loss == "mean")
+            or (config.network.family == "codec-aware" and config.network.scale in (2, 4))
+        ),
+        'perceptual.adversarial of a codec-aware network needs codec.sender = "fixed", no teacher, no contrast': (
+            not config.perceptual.adversarial
+            or (config.codec.sender == "fixed" and not config.teacher and not config.contrast)
         ),
         "perceptual.width must be from 1 to 512": 1 <= config.perceptual.width <= 512,
         "codec.frames must be from 1 to 250": 1 <= config.codec.frames <= 250,
@@ -184,3 +194,7 @@ def _check_ranges(config: TrainConfig, path: Path) -> None:
     for message, holds in checks.items():
         if not holds:
             raise BadConfig(message, path=path)
+
+
+def _weights(perceptual: PerceptualConfig) -> tuple[float, ...]:
+    return perceptual.adversarial, perceptual.features, perceptual.strength, perceptual.noise, perceptual.rate

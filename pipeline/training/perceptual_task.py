@@ -8,12 +8,10 @@ from functools import cached_property
 import torch
 import torch.nn.functional as F
 from irn_video.pipeline.network import InvertibleRescaler
+from irn_video.pipeline.training.critics import SLOPE, difference, relativistic, without_weights_gradient
 from irn_video.pipeline.training.paper_task import PaperTask
 from irn_video.pipeline.training.task import Loss, Rates
 from torch import Tensor, nn
-
-_SLOPE = 0.2
-_LEAST_FEATURE = 1e-3
 
 
 class PatchCritic(nn.Module):
@@ -32,7 +30,7 @@ class PatchCritic(nn.Module):
         self.verdict = nn.Conv2d(channels[-1], 1, 3, padding=1)
         for layer in (*self.layers, self.verdict):
             assert isinstance(layer, nn.Conv2d)
-            nn.init.kaiming_normal_(layer.weight, a=_SLOPE)
+            nn.init.kaiming_normal_(layer.weight, a=SLOPE)
             assert layer.bias is not None
             nn.init.zeros_(layer.bias)
 
@@ -41,7 +39,7 @@ class PatchCritic(nn.Module):
         x = 4 * pictures - 2
         features = []
         for layer in self.layers:
-            x = F.leaky_relu(layer(x), _SLOPE)
+            x = F.leaky_relu(layer(x), SLOPE)
             features.append(x)
         return self.verdict(x), features
 
@@ -67,12 +65,12 @@ class PerceptualTask(PaperTask):
         plain, restored = self.restored_loss(network, batch, rng)
         real, real_features = self.critic(batch.float() / 255)
         fake, _ = self.critic(restored.detach())
-        judged, judged_features = _without_weights_gradient(self.critic, restored)
+        judged, judged_features = without_weights_gradient(self.critic, restored)
         parts = {
             **plain.parts,
-            "critic": _relativistic(real, fake),
-            "adversarial": _relativistic(judged, real.detach()),
-            "features": _difference(judged_features, real_features),
+            "critic": relativistic(real, fake),
+            "adversarial": relativistic(judged, real.detach()),
+            "features": difference(judged_features, real_features),
         }
         total = plain.total + parts["critic"]
         total = total + perceptual.adversarial * parts["adversarial"] + perceptual.features * parts["features"]
@@ -86,24 +84,3 @@ class PerceptualTask(PaperTask):
         """For the card."""
         how, data = super().describe()
         return f"{how}; adversarial loss and features of the critic", data
-
-
-def _without_weights_gradient(critic: PatchCritic, pictures: Tensor) -> tuple[Tensor, list[Tensor]]:
-    frozen = {name: weight.detach() for name, weight in critic.named_parameters()}
-    found: tuple[Tensor, list[Tensor]] = torch.func.functional_call(critic, frozen, (pictures,))
-    return found
-
-
-def _relativistic(better: Tensor, worse: Tensor) -> Tensor:
-    """Small where `better` is judged more real than `worse` is on average, and the other way round."""
-    better, worse = better.float(), worse.float()
-    return F.softplus(worse.mean() - better).mean() + F.softplus(worse - better.mean()).mean()
-
-
-def _difference(features: list[Tensor], wanted: list[Tensor]) -> Tensor:
-    """Mean absolute difference relative to the mean size, averaged over layers."""
-    ratios = [
-        (have - want.detach()).abs().float().mean() / (want.detach().abs().float().mean() + _LEAST_FEATURE)
-        for have, want in zip(features, wanted, strict=True)
-    ]
-    return torch.stack(ratios).mean()

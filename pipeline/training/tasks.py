@@ -25,6 +25,10 @@ def make_task(config: TrainConfig, source: SequenceSource) -> Task[Any]:
         from irn_video.pipeline.training.sender_task import SenderTask
 
         return SenderTask(config, source)
+    if config.perceptual.adversarial:
+        from irn_video.pipeline.training.texture_task import TextureTask
+
+        return TextureTask(config, source)
     from irn_video.pipeline.training.codec_task import CodecTask
 
     return CodecTask(config, source)

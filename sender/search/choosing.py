@@ -15,6 +15,7 @@ from irn_video.pipeline.engine.rescaler import Rescaler
 from irn_video.pipeline.flow import Advance
 from irn_video.pipeline.quality.entries import SearchReport, TriedWay
 from irn_video.pipeline.quality.libvmaf import LEAST_SIDE
+from irn_video.pipeline.zoo.looks import has_look
 from irn_video.pipeline.zoo.tiers import check_choice, network_of, networks_of
 from irn_video.sender.options import AUTO, SendOptions, with_keyint
 from irn_video.sender.search.climbing import climb, quick
@@ -128,7 +129,7 @@ def choose(source: Path, options: SendOptions, goal: Goal, *, advance: Advance) 
         advance(done, total)
 
     advance(0, total)
-    ways = [Rescaler.load(n, device=options.device, precision=options.precision) for n in names]
+    ways = [_loaded(name, replace(options, look=None) if name == FULL else options) for name in names]
     with TemporaryDirectory(prefix="irn-send-") as folder:
         encoder = with_keyint(options, sample.info).encoder
         if goal.by_rate and goal.value is not None:
@@ -169,7 +170,8 @@ def _candidates(options: SendOptions) -> Sequence[str]:
         return (model_of(options),)
     if options.scale in (None, AUTO):
         first, others = network_of(2, options.tier), networks_of(options.tier)
-        return (FULL, first, *(others[scale] for scale in (1.5, 4, 1) if scale in others))
+        every = (first, *(others[scale] for scale in (1.5, 4, 1) if scale in others))
+        return (FULL, *(name for name in every if has_look(name, options.look)))
     network = network_of(options.scale, options.tier)
     return (FULL, network) if options.scale == 1 else (network,)
 
@@ -182,10 +184,14 @@ def rescaler_of(options: SendOptions) -> Rescaler:
         BadOption: no network has this scale, or the model has another.
     """
     model = model_of(options)
-    rescaler = Rescaler.load(model, device=options.device, precision=options.precision)
+    rescaler = _loaded(model, options)
     if options.scale not in (None, rescaler.scale):
         raise BadOption(f"{model} has scale {rescaler.scale:g}, not {options.scale}", hint="choose another model")
     return rescaler
+
+
+def _loaded(name: str, options: SendOptions) -> Rescaler:
+    return Rescaler.load(name, device=options.device, precision=options.precision, look=options.look)
 
 
 def model_of(options: SendOptions) -> str:
@@ -202,7 +208,7 @@ def _to_send(options: SendOptions, way: Way, goal: Goal) -> SendOptions:
     """The options that send this way; plain coding has nothing to tune."""
     plain = replace(options, model=way.model, tier=None, scale=None, psnr=None, vmaf=None, vmaf_neg=None, size=None)
     if way.model == FULL:
-        plain = replace(plain, adapt=None, adapt_budget=None)
+        plain = replace(plain, adapt=None, adapt_budget=None, look=None)
     if goal.by_rate:
         assert goal.value is not None
         return replace(plain, bitrate=round(goal.value * 1000))
