@@ -102,7 +102,7 @@ class StreamCard:
         for field in fields(self):
             if not _CHECKS[field.name](getattr(self, field.name)):
                 raise BadCard(f"the card is damaged: {field.name} = {_short(getattr(self, field.name))}")
-        if self.version not in (1, version_of(self.start, self.look)):
+        if max(self.version, CARD_VERSION) != version_of(self.start, self.look):
             raise BadCard(f"the card is damaged: version {self.version}, start = {self.start}, look = {self.look}")
 
     @property

@@ -1,6 +1,6 @@
 /** The stream card: what an LR stream says about itself (docs/formats.md). */
 
-const READABLE = [1, 2, 3];
+const READABLE = [1, 2, 3, 4];
 const LONGEST = 65536;
 const MASKED = 2;
 const DEFLATED = 1;
@@ -28,6 +28,7 @@ const HD_LINES = 720;
  * @property {number} height
  * @property {number} lrWidth of the decoded picture
  * @property {number} lrHeight
+ * @property {string | null} look how detail is to be filled in that is not known, such as "real"
  * @property {number | null} qp to be assumed where nothing tells the quantiser; null for a stream without loss
  * @property {VideoColorSpaceInit} color
  */
@@ -111,6 +112,8 @@ function checked(values) {
   const sides = [width, height].every((side) => whole(side, LARGEST_SIDE) && side > 0);
   const pads = [right, bottom].every((pad) => whole(pad, 1024));
   const names = [model, digest].every((text) => typeof text === "string" && text.length <= 200);
+  const look = values.look ?? null;
+  if (look !== null && !(typeof look === "string" && look.length <= 50)) throw new BadCard("the stream's card is damaged: look");
   if (!sides || !pads || !names || !(scale === 1.5 || (whole(scale, 16) && scale > 0))) {
     throw new BadCard("the stream's card is damaged: its sizes or names make no sense");
   }
@@ -119,7 +122,7 @@ function checked(values) {
   if (layout !== "yuv420" || values.bit_depth !== 8) {
     throw new BadCard(`this player restores 4:2:0 of 8 bits, not ${short(layout)} of ${short(values.bit_depth)}`);
   }
-  return { model, digest, scale, width, height, lrWidth, lrHeight, qp: assumed(values), color: colorOf(values) };
+  return { model, digest, scale, width, height, lrWidth, lrHeight, look, qp: assumed(values), color: colorOf(values) };
 }
 
 function assumed({ crf, bitrate }) {

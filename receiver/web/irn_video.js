@@ -53,7 +53,7 @@ ${STYLE}
 
 /** See above. */
 export class IrnVideo extends HTMLElement {
-  static observedAttributes = ["src", "controls", "split", "plain", "networks", "runtime", "on", ...PASSED];
+  static observedAttributes = ["src", "controls", "split", "plain", "networks", "runtime", "on", "look", ...PASSED];
 
   /** `loading`, `restored` or `plain`. */
   state = "loading";
@@ -191,7 +191,7 @@ export class IrnVideo extends HTMLElement {
     const options = await decoderOptions(opened.track.config.codec);
     if (!options) throw new Error("this browser cannot decode it for pages");
     opened.networks = held(await networks);
-    opened.ladder = opened.networks.ladder(card.model, card.digest);
+    opened.ladder = opened.networks.ladder(card.model, card.digest, this.getAttribute("look") ?? card.look ?? "");
     if (!opened.ladder.length) throw new Error(`the server has no network ${card.model}`);
     opened.card = card;
     opened.restorer = new Restorer({ folder: this.#runtime(), on: this.getAttribute("on") ?? "gpu" });

@@ -3,6 +3,7 @@
 import { fetched } from "./fetching.js";
 
 const VERSION = 1;
+const REAL = "-plus"; // ends the name of a network that was trained to look real
 const MOST_BYTES = 1 << 28;
 const MANIFEST_BYTES = 1 << 20;
 
@@ -54,9 +55,10 @@ export class Networks {
    * Names of the networks that restore what one of this name sent, itself first, then those that cost less.
    * @param {string} name
    * @param {string} [digest] first digits of the SHA-256 of its weights; empty for any
+   * @param {string} [look] "real" for the network of the same sender that looks real, before all others, if it is there
    * @returns {string[]} empty if it is not there
    */
-  ladder(name, digest = "") {
+  ladder(name, digest = "", look = "") {
     const own = Object.hasOwn(this.#entries, name) ? this.#entries[name] : null;
     if (!own) return [];
     const mine = String(own.digest);
@@ -64,10 +66,11 @@ export class Networks {
       throw new Error(`the stream was made with other weights of ${name} than there are here`);
     }
     const cheaper = Object.entries(this.#entries).filter(
-      ([, { scale, macs_up: macs }]) => scale === own.scale && macs < own.macs_up,
+      ([each, { scale, macs_up: macs }]) => scale === own.scale && macs < own.macs_up && !each.endsWith(REAL),
     );
     cheaper.sort(([, one], [, other]) => other.macs_up - one.macs_up);
-    return [name, ...cheaper.map(([each]) => each)];
+    const real = look === "real" && Object.hasOwn(this.#entries, name + REAL) ? [name + REAL] : [];
+    return [...real, name, ...cheaper.map(([each]) => each)];
   }
 
   /**

@@ -76,6 +76,13 @@ def test_the_same_card_is_the_same_text(tools: Any) -> None:
             {"color": ColorSpec(full_range=1)},
             {"version": 3},
             {"version": 4},
+            {"version": 5},
+            {"look": "real"},
+            {"look": "real", "version": 3},
+            {"look": "real", "version": 1},
+            {"look": "a\nb", "version": 4},
+            {"look": "x" * 60, "version": 4},
+            {"start": 1.5, "version": 1},
             {"start": 1.5},
             {"start": -1.0, "version": 3},
         ),
@@ -102,7 +109,7 @@ def test_sizes_of_lr_pictures(tools: Any) -> None:
     assert card.lr_size == (720, 1284)
 
 
-@pytest.mark.parametrize("version", [0, 4, 99, "1", None, True, [1]])
+@pytest.mark.parametrize("version", [0, 5, 99, "1", None, True, [1]])
 def test_other_versions_say_which(tools: Any, version: object) -> None:
     values = json.loads(tools.card().to_json()) | {"version": version, "something": "new"}
     with pytest.raises(BadCard, match=r"version.*a newer irn-video is needed") as caught:
@@ -328,9 +335,9 @@ def test_no_card(mp4: Path, tools: Any, tmp_path: Path) -> None:
 
 
 def test_bad_cards_in_files(tools: Any, mp4: Path, tmp_path: Path) -> None:
-    newer = json.loads(tools.card().to_json()) | {"version": 4}
+    newer = json.loads(tools.card().to_json()) | {"version": 5}
     payload = base64.b64encode(json.dumps(newer).encode()).decode()
-    for index, (text, words) in enumerate(((payload, "version 4"), ("%%%", "not base64"), ("e30=", "version None"))):
+    for index, (text, words) in enumerate(((payload, "version 5"), ("%%%", "not base64"), ("e30=", "version None"))):
         path = tmp_path / f"{index}.mp4"
         tools.ffmpeg("-i", mp4, "-c", "copy", "-metadata", f"comment=irn-video card {text}", path)
         with pytest.raises(BadCard, match=words) as caught:

@@ -96,7 +96,7 @@ def test_without_its_weight_it_is_the_plain_recipe(source: SequenceSource) -> No
     ("text", "words"),
     [
         ('loss = "sum"\n[network]\nfamily = "paper"\n', "perceptual.adversarial needs"),
-        ('[network]\nfamily = "codec-aware"\n', "perceptual.adversarial needs"),
+        ('[network]\nfamily = "codec-aware"\nscale = 1\n', "perceptual.adversarial needs"),
         ('[network]\nfamily = "paper"\n[perceptual]\nadversarial = -1', "from 0 to 100"),
         ('[network]\nfamily = "paper"\n[perceptual]\nwidth = 0', "perceptual.width"),
     ],
