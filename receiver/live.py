@@ -21,6 +21,7 @@ from irn_video.pipeline.flow import ahead, mapped, newest
 from irn_video.pipeline.options import check_types
 from irn_video.pipeline.pace import PaceClock
 from irn_video.pipeline.quality.psnr import PictureError
+from irn_video.pipeline.zoo.looks import check_look
 from irn_video.receiver.live_options import LiveDial, LiveReceiveOptions
 from irn_video.receiver.live_restoring import Restorers
 from irn_video.receiver.live_statistics import LiveStatistics, Tally
@@ -78,6 +79,7 @@ def receive_live(
     """
     options, say = options or LiveReceiveOptions(), say or _silent
     check_types(options)
+    check_look(options.look)
     dial = dial or LiveDial(options.temperature)
     if options.output is not None:
         check_output(Path(options.output), [Path(options.source)] if options.source else [], options.overwrite)

@@ -11,11 +11,13 @@ from irn_video.codecs.bitstream.card import StreamCard
 from irn_video.codecs.errors import IrnError
 from irn_video.codecs.links.live_reader import Arrival
 from irn_video.codecs.picture import Picture
+from irn_video.pipeline.engine.following import FAINT, Follower
 from irn_video.pipeline.engine.rescaler import Received, Rescaler, Restoration
 from irn_video.pipeline.pace import PaceClock, note_for
 from irn_video.pipeline.restoring import check_lr_size
 from irn_video.pipeline.system.cores import live_threads
 from irn_video.pipeline.upscalers import load_for, restoration_for
+from irn_video.pipeline.zoo.looks import has_look
 from irn_video.receiver.live_options import LiveDial, LiveReceiveOptions
 
 _TELLING, _ENOUGH = 100, 0.9  # frames, and the share of them that is restored where the network has the time
@@ -51,6 +53,7 @@ class Restorers:
         self._made: _Restorer | None = None
         self._loaded: dict[tuple[str, str, float, str | None], Rescaler] = {}
         self._said = self.complaint = ""
+        self._follower = Follower()
 
     def predict(self, arrival: Arrival, newer: int) -> Predicted | None:
         """First half; None for a frame that cannot be restored. `newer` frames wait behind it."""
@@ -69,7 +72,8 @@ class Restorers:
         by = made.quick if late else made.network
         if self._dial.temperature is not None:
             to = replace(to, temperature=self._dial.temperature)
-        return Predicted(arrival, by, to, by.predict(arrival.picture, to), late)
+        picture = self._follower(arrival.picture) if to.temperature > FAINT else arrival.picture
+        return Predicted(arrival, by, to, by.predict(picture, to), late)
 
     def reverse(self, predicted: Predicted | None) -> tuple[Picture, Arrival, bool] | None:
         """Second half; says whether it was done by Lanczos for lack of time."""
@@ -92,7 +96,9 @@ class Restorers:
         return ""
 
     def _load(self, card: StreamCard) -> _Restorer | None:
-        options, key = self._options, (card.model, card.model_sha256, card.scale, card.look)
+        # A sender may change to a network that has one look alone.
+        look = self._options.look if has_look(card.model, self._options.look) else None
+        options, key = replace(self._options, look=look), (card.model, card.model_sha256, card.scale, card.look)
         try:
             network = self._loaded.get(key) or load_for(
                 *(card, options.model),

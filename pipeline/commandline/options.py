@@ -125,9 +125,9 @@ def tier_option(function: Function) -> Function:
     )(function)
 
 
-def look_option(text: str) -> Callable[[Function], Function]:
+def look_option(text: str, *, rare: bool = False) -> Callable[[Function], Function]:
     """`--look`."""
-    return option("--look", group="Network", type=click.Choice(list(LOOKS)), help=text)
+    return option("--look", group="Network", rare=rare, type=click.Choice(list(LOOKS)), help=text)
 
 
 def latent_options(

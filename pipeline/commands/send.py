@@ -97,7 +97,8 @@ if TYPE_CHECKING:
 @tier_option
 @look_option(
     "How receivers fill in detail that is not known, unless they choose [default: faithful]. real invents what looks "
-    "like the source, balanced is between them; it takes no bits. irn-h264-x2 and -x4 have all three."
+    "like the source, balanced is between them; it takes no bits. irn-h264-x2 and -x4 have all three.",
+    rare=True,
 )
 @latent_options(
     temperature_help="The receiver's default: 0 (the mean) to 1 [default: the look's].",

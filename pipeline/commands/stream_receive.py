@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from irn_video.pipeline.commandline.help import Command, option
-from irn_video.pipeline.commandline.options import device_options
+from irn_video.pipeline.commandline.options import device_options, look_option
 from irn_video.pipeline.commands.stream_shared import page, say, summary
 
 if TYPE_CHECKING:
@@ -55,12 +55,14 @@ _LINE_SECONDS = 2.0
 @option(
     "--seconds", group="Input", type=click.FloatRange(min=0, min_open=True), metavar="S", help="Stop after so long."
 )
+@look_option("Of networks that have several: see irn receive --help [default: what the sender says].")
 @option(
     "--temperature",
     group="Network",
+    rare=True,
     type=click.FloatRange(0, 10),
     metavar="T",
-    help="Of the latents [default: what the sender says].",
+    help="Of the latents [default: the look's].",
 )
 @option(
     "--fallback",

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 _BANDS = 3
 _WINDOW = 8  # places across in which strength is compared: what differs more locally is for the critic
+_COARSER = 1 / 16  # weight of a band twice as coarse: it has a quarter of the samples, and more of it arrives
 _LEAST_STRENGTH = 0.25 / 255  # so that the root has a gradient where nothing is
 _VIEW = 4.0  # LR luma in [0, 1] → [−2, 2] for the critic
 
@@ -82,7 +83,7 @@ class TextureTask(CodecTask):
 
         drawn, true = luma_bands(prediction.lr, latent), luma_bands(true_lr, true_latent)
         strength = sum(
-            (local_strength(ours) - local_strength(theirs)).square().mean((2, 3)).sum(1) / 4**level
+            (local_strength(ours) - local_strength(theirs)).square().mean((2, 3)).sum(1) * _COARSER**level
             for level, (ours, theirs) in enumerate(zip(drawn, true, strict=True))
         )
         seen = seen_by_critic(lr, prediction.lr, drawn[:-1], batch.qp)

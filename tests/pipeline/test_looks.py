@@ -31,6 +31,9 @@ def made(folder: Path, name: str, seed: int, temperature: float = 0.05) -> Weigh
     """A network of the user's own, with the usual sender."""
     torch.manual_seed(seed)
     network = SPEC.build()
+    with torch.no_grad():
+        for weight in network.restorer.parameters():
+            weight += 0.05 * torch.randn_like(weight)
     card = ModelCard(name, SPEC, "", "", "", "", "", 0, 0, temperature)
     write_model(folder / f"{name}.safetensors", card, network.state_dict(), overwrite=True)
     return read_weights(folder / f"{name}.safetensors")
