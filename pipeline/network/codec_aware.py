@@ -172,4 +172,10 @@ class CodecAwareRescaler(InvertibleRescaler):
         restored = lr + F.pixel_shuffle(restored, self.fold)[..., :height, :width]
         if self.wavelet is None:
             return Prediction(restored, lr[:, :0], lr[:, :0])
-        return Prediction(restored, mean, log_std.clamp(*LOG_STD_RANGE) + self.silent)
+        return Prediction(restored, mean, _held(log_std) + self.silent)
+
+
+def _held(log_std: Tensor) -> Tensor:
+    """Within its range; with a gradient beyond it too, or what is too large would never come back."""
+    held = log_std.clamp(*LOG_STD_RANGE)
+    return log_std + (held - log_std).detach() if torch.is_grad_enabled() else held

@@ -46,8 +46,6 @@ class PerceptualConfig:
         adversarial: weight of the adversarial loss beside the others; 0 for none of this.
         features: weight of the difference in the critic's features.
         strength: weight of the squared difference in the local strength of details (codec-aware networks only).
-        noise: weight of the squared noise beside what it adds to the squared error: noise costs far more PSNR than
-            details that are made stronger (codec-aware networks only).
         width: feature channels of the critic's first layer.
         rate: factor on the learning rate for the critic.
     """
@@ -55,7 +53,6 @@ class PerceptualConfig:
     adversarial: float = 0.0
     features: float = 0.0
     strength: float = 0.0
-    noise: float = 0.0
     width: int = 32
     rate: float = 1.0
 
@@ -176,7 +173,7 @@ def _check_ranges(config: TrainConfig, path: Path) -> None:
         "teaching must be from 0 to 1": 0 <= config.teaching <= 1,
         "codec.sender_rate must be from 0 to 1": 0 <= config.codec.sender_rate <= 1,
         "codec.rate_weight must be from 0 to 10": 0 <= config.codec.rate_weight <= 10,
-        "perceptual.adversarial, features, strength, noise and rate must be from 0 to 100": all(
+        "perceptual.adversarial, features, strength and rate must be from 0 to 100": all(
             0 <= value <= 100 for value in _weights(config.perceptual)
         ),
         'perceptual.adversarial needs a paper network and loss = "mean", or a codec-aware one of scale 2 or 4': (
@@ -197,4 +194,4 @@ def _check_ranges(config: TrainConfig, path: Path) -> None:
 
 
 def _weights(perceptual: PerceptualConfig) -> tuple[float, ...]:
-    return perceptual.adversarial, perceptual.features, perceptual.strength, perceptual.noise, perceptual.rate
+    return perceptual.adversarial, perceptual.features, perceptual.strength, perceptual.rate

@@ -8,6 +8,7 @@ the loss, so that no more is drawn, or made stronger, than these two ask for. Lu
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterable
 from functools import cached_property
 
 import torch
@@ -22,7 +23,7 @@ from torch import Tensor, nn
 
 _BANDS = 3
 _WINDOW = 8  # places across in which strength is compared: what differs more locally is for the critic
-_COARSER = 1 / 16  # weight of a band twice as coarse: it has a quarter of the samples, and more of it arrives
+_COARSER = 1 / 4  # weight of a band twice as coarse, which has so many samples
 _LEAST_STRENGTH = 0.25 / 255  # so that the root has a gradient where nothing is
 _VIEW = 4.0  # LR luma in [0, 1] → [−2, 2] for the critic
 
@@ -73,19 +74,21 @@ class TextureTask(CodecTask):
         """Losses of the network and of the critic, each without a gradient to the other."""
         perceptual = self.config.perceptual
         lr, target = batch.lr.float() / 255, batch.target.float()
+        true_lr, true_latent = target.split((PACKED, target.shape[1] - PACKED), 1)
         prediction = network.predict(lr, batch.qp)
         noise = torch.randn(prediction.mean.shape, generator=rng).to(lr.device)
-        added = prediction.std * noise
-        latent = prediction.mean + added
-        errors = plane_errors(in_cells(prediction.lr, latent), target) * batch.weight
+        latent = prediction.mean + (prediction.std * noise).detach()
+        errors = plane_errors(in_cells(prediction.lr, prediction.mean), target) * batch.weight
         plain = plane_errors(in_cells(lr, torch.zeros_like(latent)), target) * batch.weight
-        true_lr, true_latent = target.split((PACKED, target.shape[1] - PACKED), 1)
 
-        drawn, true = luma_bands(prediction.lr, latent), luma_bands(true_lr, true_latent)
-        strength = sum(
-            (local_strength(ours) - local_strength(theirs)).square().mean((2, 3)).sum(1) * _COARSER**level
-            for level, (ours, theirs) in enumerate(zip(drawn, true, strict=True))
+        mean, drawn, true = (
+            luma_bands(*parts)
+            for parts in ((prediction.lr, prediction.mean), (prediction.lr, latent), (true_lr, true_latent))
         )
+        noisy = luma_bands(torch.zeros_like(lr), prediction.std)
+        strengths = [(local_power(ours), local_power(theirs)) for ours, theirs in zip(mean, true, strict=True)]
+        filled = [power.detach() + local_power(std) for (power, _), std in zip(strengths, noisy, strict=True)]
+
         seen = seen_by_critic(lr, prediction.lr, drawn[:-1], batch.qp)
         real = seen_by_critic(lr, true_lr, true[:-1], batch.qp)
         truths, true_features = self.critic(real)
@@ -93,14 +96,16 @@ class TextureTask(CodecTask):
         judged, features = without_weights_gradient(self.critic, seen)
         parts = {
             "squares": (errors * torch.tensor(PLANE_WEIGHTS, device=lr.device)).sum() / len(batch),
-            "noise": (plane_errors(in_cells(0 * lr, added), 0 * target)[:, 0] * batch.weight[:, 0]).sum() / len(batch),
-            "strength": (strength * batch.weight[:, 0]).sum() / len(batch),
+            "strength": (_apart(strengths) * batch.weight[:, 0]).sum() / len(batch),
+            "noise": (
+                _apart(zip(filled[:-1], [power for _, power in strengths], strict=False)) * batch.weight[:, 0]
+            ).sum()
+            / len(batch),
             "critic": _mean(truths, lies),
             "adversarial": _mean(judged, [truth.detach() for truth in truths]),
             "features": difference(features, true_features),
         }
-        total = parts["squares"] + parts["critic"] + perceptual.strength * parts["strength"]
-        total = total + perceptual.noise * parts["noise"]
+        total = parts["squares"] + parts["noise"] + parts["critic"] + perceptual.strength * parts["strength"]
         total = total + perceptual.adversarial * parts["adversarial"] + perceptual.features * parts["features"]
         return Loss(total, errors.detach()[:, 0].sum(), plain[:, 0].sum(), parts)
 
@@ -131,10 +136,9 @@ def luma_bands(lr: Tensor, latent: Tensor) -> list[Tensor]:
     return bands
 
 
-def local_strength(bands: Tensor) -> Tensor:
-    """Root mean square of details around places four apart, (N, 3, h, w) → (N, 3, h/4, w/4)."""
-    power = F.avg_pool2d(bands.square(), _WINDOW, _WINDOW // 2, _WINDOW // 4, count_include_pad=False)
-    return (power + _LEAST_STRENGTH**2).sqrt()
+def local_power(bands: Tensor) -> Tensor:
+    """Mean square of details around places four apart, (N, 3, h, w) → (N, 3, h/4, w/4)."""
+    return F.avg_pool2d(bands.square(), _WINDOW, _WINDOW // 2, _WINDOW // 4, count_include_pad=False)
 
 
 def seen_by_critic(arrived: Tensor, lr: Tensor, bands: list[Tensor], qp: Tensor) -> Tensor:
@@ -155,3 +159,17 @@ def _normalised(layer: nn.Conv2d) -> nn.Module:
 
 def _mean(better: list[Tensor], worse: list[Tensor]) -> Tensor:
     return torch.stack([relativistic(one, other) for one, other in zip(better, worse, strict=True)]).mean()
+
+
+def _apart(powers: Iterable[tuple[Tensor, Tensor]]) -> Tensor:
+    """Squared difference of strengths, summed over bands, finest first, (N,)."""
+    return torch.stack(
+        [
+            (_strength(ours) - _strength(theirs)).square().mean((2, 3)).sum(1) * _COARSER**level
+            for level, (ours, theirs) in enumerate(powers)
+        ]
+    ).sum(0)
+
+
+def _strength(power: Tensor) -> Tensor:
+    return (power + _LEAST_STRENGTH**2).sqrt()
