@@ -39,6 +39,7 @@ ROOMS = (
     "pipeline.baking",
     "pipeline.pace",
     "pipeline.inspection",
+    "pipeline.serving",
     "sender",
     "receiver",
     "pipeline.evaluation",
