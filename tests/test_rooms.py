@@ -45,6 +45,7 @@ ROOMS = (
     "pipeline.evaluation",
     "pipeline.training",
     "pipeline.study",
+    "pipeline.blind",
     "pipeline.live",
     "pipeline.commands",
     "pipeline.api",
