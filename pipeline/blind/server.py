@@ -108,8 +108,7 @@ class BlindServer:
     async def _about(self, _: web.Request) -> web.Response:
         plan = self._plan
         reference = any(clip.reference for clip in plan.clips)
-        trials = len(plan.trials("", 0))
-        return _said(question=plan.question, trials=trials, observer=self._observer, reference=reference)
+        return _said(question=plan.question, trials=plan.count, observer=self._observer, reference=reference)
 
     async def _video(self, request: web.Request) -> web.StreamResponse:
         making = self._showings.video(request.match_info["name"])

@@ -13,6 +13,8 @@ from irn_video.codecs.errors import BadOption
 from irn_video.pipeline.blind.answers import MAX_TEXT, Answer, Side, latest_session
 from irn_video.pipeline.blind.entrants import Clip
 
+_MAX_TRIALS = 10_000
+
 
 @dataclass(frozen=True)
 class Trial:
@@ -39,7 +41,7 @@ class Plan:
         seed: of the orders.
 
     Raises:
-        BadOption: a question that cannot be shown.
+        BadOption: a question that cannot be shown, or more trials than anybody would go through.
     """
 
     clips: tuple[Clip, ...]
@@ -50,6 +52,8 @@ class Plan:
     def __post_init__(self) -> None:
         if not self.question.strip() or len(self.question) > MAX_TEXT or not self.question.isprintable():
             raise BadOption("that is no question", hint=f"up to {MAX_TEXT} letters, in one line")
+        if self.count > _MAX_TRIALS:
+            raise BadOption(f"{self.count} pairs are too many", hint=f"up to {_MAX_TRIALS}: fewer methods or repeats")
 
     @property
     def digest(self) -> str:
@@ -57,6 +61,11 @@ class Plan:
         shown = [[clip.name, list(clip.methods), clip.reference is not None] for clip in self.clips]
         text = json.dumps([shown, self.question, self.repeats, self.seed])
         return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+    @property
+    def count(self) -> int:
+        """Of trials."""
+        return self.repeats * sum(len(clip.pairs()) for clip in self.clips)
 
     def trials(self, observer: str, run: int) -> tuple[Trial, ...]:
         """All of them, for an observer's run of that number: whole rounds, each in an order of its own."""

@@ -398,6 +398,11 @@ class TestSession:
         assert again.trials == PLAN.trials("Ada", 1)
         assert again.following == 0
 
+    def test_too_many_trials_are_refused(self) -> None:
+        assert PLAN.count == len(PLAN.trials("", 0)) == 18
+        with pytest.raises(BadOption, match="18000 pairs are too many"):
+            replace(PLAN, repeats=2000)
+
     @pytest.mark.parametrize("question", ["", " ", "x" * 401, "a\nb", "\x1b[1m"])
     def test_questions_that_cannot_be_shown_are_refused(self, question: str) -> None:
         with pytest.raises(BadOption, match="no question"):

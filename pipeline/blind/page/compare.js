@@ -141,22 +141,22 @@ async function begin() {
   await show(next);
 }
 
+const press = (button, pressed) => button.setAttribute("aria-pressed", String(pressed));
+
 /** Buttons show what is chosen of the view. */
 function tell() {
-  for (const button of all("button[data-view]")) button.ariaPressed = String(button.dataset.view === view.arrangement);
+  for (const button of all("button[data-view]")) press(button, button.dataset.view === view.arrangement);
   find("flip").hidden = view.arrangement !== "place";
-  for (const button of all("button[data-zoom]")) button.ariaPressed = String(button.dataset.zoom === String(view.zoom));
+  for (const button of all("button[data-zoom]")) press(button, button.dataset.zoom === view.zoom);
 }
 
-function togglePlaying() {
-  player.toggle();
-  const playing = !player.paused;
-  find("play").toggleAttribute("data-playing", playing);
-  find("play").ariaLabel = playing ? "Pause" : "Go on";
+function tellPlaying() {
+  find("play").toggleAttribute("data-playing", !player.paused);
+  find("play").setAttribute("aria-label", player.paused ? "Go on" : "Pause");
 }
 
 function step(by) {
-  if (!player.paused) togglePlaying();
+  if (!player.paused) player.toggle();
   player.step(by);
 }
 
@@ -171,7 +171,7 @@ const acts = {
   ArrowDown: () => view.flip(),
   r: () => view.holdReference(true),
   z: () => view.zoomOn(),
-  " ": togglePlaying,
+  " ": () => player.toggle(),
   ",": () => step(-1),
   ".": () => step(1),
   Backspace: () => index > 0 && show(index - 1),
@@ -207,7 +207,7 @@ addEventListener("click", (event) => {
   tell();
 });
 find("flip").addEventListener("click", acts.f);
-find("play").addEventListener("click", togglePlaying);
+find("play").addEventListener("click", acts[" "]);
 find("back-frame").addEventListener("click", () => step(-1));
 find("on-frame").addEventListener("click", () => step(1));
 find("back").addEventListener("click", acts.Backspace);
@@ -218,6 +218,7 @@ find("reference").addEventListener("pointerdown", () => view.holdReference(true)
 for (const end of ["pointerup", "pointercancel", "pointerleave"]) {
   find("reference").addEventListener(end, () => view.holdReference(false));
 }
+for (const event of ["play", "pause"]) find("video").addEventListener(event, tellPlaying);
 find("begin").addEventListener("submit", (event) => {
   event.preventDefault();
   begin();
@@ -230,7 +231,6 @@ find("length").textContent = `There are ${about.trials} pairs.`;
 find("observer").value = about.observer;
 find("keys-list").append(document.querySelector(".keys").cloneNode(true));
 for (const element of all('[data-needs="reference"]')) element.hidden = !about.reference;
-find("play").toggleAttribute("data-playing", true);
 tell();
 enter("welcome");
 find("observer").focus();

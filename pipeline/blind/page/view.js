@@ -113,7 +113,7 @@ export class View {
       const letter = this.arrangement === "place" ? this.#letter : element.dataset.letter;
       tag.textContent = this.#reference ? "Source" : letter.toUpperCase();
       tag.dataset.shows = this.#reference ? "reference" : letter;
-      canvas.ariaLabel = tag.textContent;
+      canvas.setAttribute("aria-label", tag.textContent);
       element.toggleAttribute("data-movable", this.zoom !== "fit");
       if (!canvas.width || !canvas.height) continue;
       context.fillStyle = "#000";
