@@ -139,7 +139,7 @@ class BlindServer:
             index, side, taken = int(check_number(trial, whole=True)), as_side(choice), check_number(seconds)
         except ValueError as error:
             raise _refused("no answer") from error
-        if index not in session.given and index != session.following:
+        if session.complete or (index not in session.given and index != session.following):
             raise _refused("that was not asked")
         if session.given.get(index) != side:
             await self._take(session, index, side, round(taken, 2))

@@ -112,11 +112,10 @@ class Session:
     def begin(cls, plan: Plan, observer: str, answers: Sequence[Answer]) -> Session:
         """The run that the observer has not finished, or a new one."""
         begun, last = latest_session(answers, observer, plan.digest)
-        if last:
-            unfinished = cls(last[0].session, observer, plan.trials(observer, begun - 1))
-            unfinished.given = {a.trial: a.choice for a in last if unfinished.has(a)}
-            if not unfinished.complete:
-                return unfinished
+        for run in range(begun):  # not always the last: files may have been merged
+            found = cls(last[0].session, observer, plan.trials(observer, run), {a.trial: a.choice for a in last})
+            if not found.complete and all(map(found.has, last)):
+                return found
         return cls(secrets.token_hex(4), observer, plan.trials(observer, begun))
 
     def has(self, answer: Answer) -> bool:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from irn_video.codecs.encoders import EncoderSettings
-from irn_video.codecs.errors import IrnError, SourceMismatch
+from irn_video.codecs.errors import ClosedPipe, IrnError, SourceMismatch
 from irn_video.codecs.picture import Layout, Picture, VideoFormat
 from irn_video.codecs.reading.reader import VideoReader
 from irn_video.codecs.writing.writer import VideoWriter
@@ -35,10 +35,6 @@ SETTINGS = EncoderSettings(crf=6, preset="ultrafast", tune="zerolatency", keyint
 """Of what is shown, the same for all."""
 _BLOCK, _APART = 16, 2  # luma lines: whole macroblocks, and enough between two that filters do not mix them
 _KEPT = 4
-
-
-class Stopped(IrnError):
-    """Nobody wants it any more."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +110,7 @@ class Showings:
         """The video of a showing; None where there is none of the name. Call it from one thread."""
         if (showing := self._named.get(name)) is None:
             return None
-        if name in self._made:
+        if name in self._made and not _failed(self._made[name]):
             self._made.move_to_end(name)
         else:
             self._made[name] = self._maker.submit(self._make, showing)
@@ -140,7 +136,7 @@ def write_showing(showing: Showing, path: Path, stopping: threading.Event | None
 
     Raises:
         SourceMismatch: one of them ends before the others.
-        Stopped: the event was set before it was done.
+        ClosedPipe: the event was set before it was done.
         IrnError: of reader and writer, see there.
     """
     clip, paths = showing.clip, showing.paths()
@@ -162,7 +158,7 @@ def write_showing(showing: Showing, path: Path, stopping: threading.Event | None
         try:
             for index, pictures in enumerate(zip(*readers, strict=True)):
                 if stopping is not None and stopping.is_set():
-                    raise Stopped("the comparison has ended")
+                    raise ClosedPipe("nobody watches any more")
                 turned = [_turned(convert(picture, samples), clip.turns) for picture in pictures]
                 planes = stacked(turned, samples, height, width)
                 writer.write(Picture(planes, samples.layout, 8, color, index, video.time_base, duration=1))
@@ -180,7 +176,11 @@ def _turned(picture: Picture, quarters: int) -> Picture:
     return replace(picture, planes=(y, u, v))
 
 
+def _failed(made: Future[Path]) -> bool:
+    return made.done() and made.exception() is not None
+
+
 def _remove(made: Future[Path]) -> None:
-    if made.exception() is None:
+    if not _failed(made):
         with suppress(OSError):
             made.result().unlink()

@@ -393,6 +393,11 @@ class TestSession:
             assert Session.begin(replace(PLAN, question="Other?"), "Ada", given).following == 0
             one = answer(trial.a, trial.b, index, session=session.name, clip=trial.clip)
             given.append(replace(one, observer="Ada", plan=PLAN.digest))
+        # Nobody goes on with what another machine has begun in another order, or answers it anew.
+        others = [replace(one, session="other") for one in given[:3]]
+        assert Session.begin(PLAN, "Ada", [*given, *others]).name == "other"
+        others[1] = replace(others[1], a=others[1].b, b=others[1].a)
+        assert Session.begin(PLAN, "Ada", [*given, *others]).name not in ("other", session.name)
         again = Session.begin(PLAN, "Ada", given)
         assert again.name != session.name
         assert again.trials == PLAN.trials("Ada", 1)
@@ -493,6 +498,8 @@ class TestServer:
         assert {standing["method"] for standing in scores["overall"]["standings"]} == set(NAMES[:3])
         assert json.loads((folder / "scores.json").read_text())["questions"] == [scores]
         assert len(talker.finished) == 1
+        late = {"session": session, "trial": 0, "choice": "b", "seconds": 1}
+        assert talker.ask("/answer", late)[0] == 400  # names are known now
 
     def test_panes_are_as_they_are_told(self, talker: Talker, videos: Path, tmp_path: Path) -> None:
         begun = talker.post("/begin", observer="")
@@ -609,10 +616,13 @@ class TestServer:
         with Talker(tmp_path, Plan(clips=(clip,), question=QUESTION)).talking() as talker:
             told = talker.post("/begin", observer="")["trials"][0]
             status, text, _ = talker.ask(told["video"])
-        assert status == 500
-        assert b"lanzette" not in text
-        assert len(talker.said) == 1
-        assert "no such file" in talker.said[0]
+            assert status == 500
+            assert b"lanzette" not in text
+            assert len(talker.said) == 1
+            assert "no such file" in talker.said[0]
+            for path in clip.methods.values():
+                path.symlink_to(next(iter(find_clips(videos)[1].methods.values())))
+            assert talker.ask(told["video"])[0] == 200  # it is tried again
 
     def test_only_the_last_videos_are_kept(self, talker: Talker) -> None:
         videos = list(dict.fromkeys(trial["video"] for trial in talker.post("/begin", observer="")["trials"]))
