@@ -142,6 +142,7 @@ def test_both_play_in_step(browser: Any, pair: Path) -> None:
     assert {who(one["a"]) for one in seen}.isdisjoint({who(one["b"]) for one in seen})
 
 
+@pytest.mark.slow
 def test_browsers_that_do_not_tell_of_frames_play_in_step_too(browser: Any, pair: Path) -> None:
     context = browser.new_context()
     context.add_init_script("delete HTMLVideoElement.prototype.requestVideoFrameCallback")
