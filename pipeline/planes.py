@@ -7,6 +7,7 @@ done with them here is written once, in what the two have in common. PyTorch is 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
@@ -180,6 +181,23 @@ def crop(planes: Planes[Array], layout: Layout, height: int, width: int) -> Plan
     """The top left part of this size."""
     a, b, c = (p[..., :h, :w] for p, (h, w) in zip(planes, layout.plane_shapes(height, width), strict=True))
     return a, b, c
+
+
+def stacked(pictures: Sequence[Picture], samples: Samples, height: int, width: int) -> tuple[Plane, Plane, Plane]:
+    """Pictures one below the other as planes of one, each with its last row and column repeated up to this size.
+
+    Args:
+        pictures: from top to bottom, none of them larger.
+        samples: of the planes; pictures are converted where they have others.
+        height, width: of each, in luma samples that the subsampling divides.
+    """
+    shown = [convert(picture, samples).planes for picture in pictures]
+    shapes = samples.layout.plane_shapes(height, width)
+    y, u, v = (
+        np.concatenate([np.pad(p[n], ((0, h - p[n].shape[0]), (0, w - p[n].shape[1])), "edge") for p in shown])
+        for n, (h, w) in enumerate(shapes)
+    )
+    return y, u, v
 
 
 def _to_rgb(planes: Planes[Array], samples: Samples) -> Planes[Array]:

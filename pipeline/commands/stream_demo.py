@@ -10,9 +10,10 @@ from typing import Any
 
 import click
 from irn_video.codecs.errors import BadOption
+from irn_video.pipeline.commandline.extras import needing_aiohttp
 from irn_video.pipeline.commandline.help import Command, option
 from irn_video.pipeline.commandline.options import device_options
-from irn_video.pipeline.commands.stream_shared import page, say, send_options, stream_options, summary
+from irn_video.pipeline.commands.stream_shared import say, send_options, stream_options, summary
 
 
 @click.command(cls=Command, examples=("input.mp4 --loss 1% --delay 50ms",))
@@ -112,7 +113,7 @@ def demo(
     from irn_video.pipeline.live.thinning import thin_out
     from irn_video.sender.camera import Camera
 
-    shown = page("demo")
+    shown = needing_aiohttp("live.demo")
     conditions = LinkConditions(_share(loss), _seconds(delay), _rate(link_rate))
     settings = shown.DemoOptions(
         send=send_options(**options),

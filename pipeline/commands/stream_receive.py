@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from irn_video.pipeline.commandline.extras import needing_aiohttp
 from irn_video.pipeline.commandline.help import Command, option
 from irn_video.pipeline.commandline.options import device_options, look_option
-from irn_video.pipeline.commands.stream_shared import page, say, summary
+from irn_video.pipeline.commands.stream_shared import say, summary
 
 if TYPE_CHECKING:
     from irn_video.receiver.live import LivePicture
@@ -109,7 +110,7 @@ def receive(url: str, as_json: bool, display: bool, web: int | None, host: str, 
         if display:
             shows.append(_in_window(dial))
         if web is not None:
-            watch = page().Watch(host, dial, measured=settings.source is not None)
+            watch = needing_aiohttp("live.watch").Watch(host, dial, measured=settings.source is not None)
             say(f"open {stack.enter_context(watch.running(web))}")
             shows.append(watch.show)
         found = receive_live(where, settings, dial=dial, show=_all(shows), say=say, advise=advice.append)

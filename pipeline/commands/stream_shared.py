@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import click
-from irn_video.codecs.errors import BadOption
 from irn_video.pipeline.commandline.config import settled
 from irn_video.pipeline.commandline.help import option
 from irn_video.pipeline.commandline.options import SCALE_WORDS, Function, as_scale, bitrate, combined, tier_option
@@ -68,16 +66,6 @@ def send_options(scale: float | str, **options: Any) -> LiveSendOptions:
     if options["model"] is None and not isinstance(scale, str):
         options["model"] = network_of(scale, options["tier"])
     return LiveSendOptions(**options)
-
-
-def page(name: str = "watch") -> Any:
-    """The part of the page that is needed; aiohttp is an extra."""
-    try:
-        return import_module(f"irn_video.pipeline.live.{name}")
-    except ModuleNotFoundError as error:
-        if error.name != "aiohttp":
-            raise
-        raise BadOption("the page needs aiohttp", hint="pip install aiohttp") from error
 
 
 def summary(found: LiveStatistics) -> str:

@@ -15,6 +15,7 @@ import click
 from irn_video.pipeline.commandline.help import Group, option
 from irn_video.pipeline.commandline.progress import progress
 from irn_video.pipeline.commandline.running import PartialResult, run_command, warn
+from irn_video.pipeline.commands.study_compare import compare
 
 if TYPE_CHECKING:
     from irn_video.pipeline.study.plan import StudyConfig
@@ -164,16 +165,7 @@ def report(folder: Path) -> None:
     _conclude(folder, results)
 
 
-@command.command()
-@click.argument("before", type=_FOLDER)
-@click.argument("after", type=_FOLDER)
-def compare(before: Path, after: Path) -> None:
-    """What changed from the study in BEFORE to that in AFTER: BD-rate of each method against itself, by clip."""
-    from irn_video.pipeline.study.report import changes
-    from irn_video.pipeline.study.results import read_results
-
-    for line in changes(read_results(before), read_results(after)):
-        click.echo(line)
+command.add_command(compare)
 
 
 @command.command()

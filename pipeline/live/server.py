@@ -3,48 +3,34 @@
 Where a browser may restore the frames itself, a second page, the modules of the player (receiver/web), what they need
 (`runtime.py`) and a second WebSocket with the LR stream are served too.
 
-What a browser may do is bounded: pages of other sites are refused (Origin, RFC 6455 10.2) and so are names that do not
-belong to this server (DNS rebinding), messages are small and few, a slow browser skips to the next keyframe.
+What a browser may do is bounded: see `serving.site`, which holds for WebSockets too (RFC 6455 10.2); messages are small
+and few, a slow browser skips to the next keyframe.
 """
 
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import json
-import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.resources import files
-from importlib.resources.abc import Traversable
 from typing import Any
-from urllib.parse import urlsplit
 
 from aiohttp import WSCloseCode, WSMsgType, web
-from irn_video.codecs.errors import BadOption, IrnError, LinkFailed
+from irn_video.codecs.errors import BadOption, IrnError
 from irn_video.pipeline.live.runtime import BrowserRuntime
 from irn_video.pipeline.live.wall import Fragment
+from irn_video.pipeline.serving.site import HEADERS, LOCAL, POLICY, Site, add_page
 
 Setting = Callable[[str, object], None]
 """Called with the name and the value of a setting that a browser wants; raises BadOption for what cannot be."""
 
-_TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
-_POLICY = (
-    "default-src 'self'; media-src 'self' blob:; connect-src 'self' ws: wss:; img-src 'self' data:; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
-_HEADERS = {
-    "Content-Security-Policy": _POLICY,
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-cache",
-}
 # Threads of WebAssembly share memory, which browsers allow only to pages that let nothing of other sites in.
 _ISOLATED_HEADERS = {
-    **_HEADERS,
-    "Content-Security-Policy": f"{_POLICY}; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self' blob:",
+    **HEADERS,
+    "Content-Security-Policy": f"{POLICY}; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self' blob:",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Embedder-Policy": "require-corp",
 }
@@ -53,7 +39,6 @@ _MESSAGES_PER_SECOND = 20
 _MAX_CLIENTS = 16
 _BEHIND = 100  # items that may wait for a browser
 _HEARTBEAT_SECONDS = 10.0
-_LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
 
 
 @dataclass(frozen=True)
@@ -118,9 +103,10 @@ class PageServer:
         restoring: browsers that get the LR stream now.
     """
 
-    def __init__(self, setting: Setting, host: str = "127.0.0.1", runtime: BrowserRuntime | None = None) -> None:
-        self._setting, self._host, self._runtime = setting, host, runtime
-        self._loop = asyncio.new_event_loop()
+    def __init__(self, setting: Setting, host: str = LOCAL, runtime: BrowserRuntime | None = None) -> None:
+        self._setting, self._runtime = setting, runtime
+        self._site = Site(host)
+        self._loop = self._site.loop
         self._clients: set[_Client] = set()
         self._restoring: set[_Client] = set()
         self._start: tuple[str, bytes] | None = None
@@ -142,16 +128,8 @@ class PageServer:
         Raises:
             LinkFailed: the port is taken, or the address is not of this machine.
         """
-        runner = web.AppRunner(self._application(), access_log=None, handler_cancellation=True, shutdown_timeout=1)
-        thread = threading.Thread(target=self._loop.run_forever, name="irn-page", daemon=True)
-        thread.start()
-        try:
-            yield self._wait(self._listen(runner, port))
-        finally:
-            self._wait(runner.cleanup())
-            self._loop.call_soon_threadsafe(self._loop.stop)
-            thread.join()
-            self._loop.close()
+        with self._site.serving(self._application(), port) as address:
+            yield address
 
     def begin(self, start: Mapping[str, object], head: bytes) -> None:
         """A video begins: what the page has to know about it, and its first bytes."""
@@ -190,53 +168,17 @@ class PageServer:
         for client in self._restoring:
             client.small(picture)
 
-    def _wait(self, what: Any) -> Any:
-        return asyncio.run_coroutine_threadsafe(what, self._loop).result()
-
-    async def _listen(self, runner: web.AppRunner, port: int) -> str:
-        await runner.setup()
-        try:
-            await web.TCPSite(runner, self._host, port).start()
-        except OSError as error:
-            raise LinkFailed(
-                f"cannot serve at {self._host}:{port}: {error.strerror}", hint="choose another port"
-            ) from error
-        port = runner.addresses[0][1]
-        host = "127.0.0.1" if self._host in ("0.0.0.0", "::") else self._host
-        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
     def _application(self) -> web.Application:
-        application = web.Application(middlewares=[self._guarded])
+        application = self._site.application()
         application.router.add_get("/socket", self._socket)
-        application.router.add_get("/favicon.ico", _nothing)
         pages = files("irn_video.pipeline.live")
-        _add_page(application, pages / "page", _HEADERS)
+        add_page(application, pages / "page", HEADERS)
         if self._runtime is not None:
-            _add_page(application, pages / "browser_page", _ISOLATED_HEADERS)
-            _add_page(application, files("irn_video.receiver") / "web", _ISOLATED_HEADERS, "/irn-player/")
+            add_page(application, pages / "browser_page", _ISOLATED_HEADERS)
+            add_page(application, files("irn_video.receiver") / "web", _ISOLATED_HEADERS, "/irn-player/")
             application.router.add_get("/lr", self._lr_socket)
             self._runtime.add_to(application, _ISOLATED_HEADERS)
         return application
-
-    @web.middleware
-    async def _guarded(self, request: web.Request, handler: Any) -> web.StreamResponse:
-        if not self._is_ours(request.host):
-            raise web.HTTPForbidden(text="this name is not of this server", headers=_HEADERS)
-        origin = request.headers.get("Origin")
-        if origin is not None and urlsplit(origin).netloc != request.host:
-            raise web.HTTPForbidden(text="pages of other sites are not served", headers=_HEADERS)
-        response: web.StreamResponse = await handler(request)
-        return response
-
-    def _is_ours(self, host: str) -> bool:
-        """The address that was asked for, or any where every address is served: names can be made to point here."""
-        name = urlsplit(f"//{host}").hostname or ""
-        if name in (*_LOCAL_NAMES, self._host):
-            return True
-        try:
-            return self._host in ("0.0.0.0", "::") and bool(ipaddress.ip_address(name))
-        except ValueError:
-            return False
 
     async def _socket(self, request: web.Request) -> web.StreamResponse:
         client = _Client()
@@ -269,7 +211,7 @@ async def _served(
 ) -> web.WebSocketResponse:
     """One of a bounded number of clients, from its coming until it goes."""
     if len(clients) >= _MAX_CLIENTS:
-        raise web.HTTPServiceUnavailable(text="too many browsers watch", headers=_HEADERS)
+        raise web.HTTPServiceUnavailable(text="too many browsers watch", headers=HEADERS)
     socket = web.WebSocketResponse(max_msg_size=_MESSAGE_BYTES, heartbeat=_HEARTBEAT_SECONDS, compress=False)
     clients.add(client)
     try:
@@ -303,25 +245,6 @@ def _wanted(message: str) -> tuple[str, object]:
     if not isinstance(found, dict) or not isinstance(name := found.get("set"), str) or "value" not in found:
         raise BadOption("a message that sets nothing")
     return name, found["value"]
-
-
-def _add_page(application: web.Application, folder: Traversable, headers: Mapping[str, str], under: str = "/") -> None:
-    for file in folder.iterdir():
-        suffix = file.name[file.name.rfind(".") :]
-        if suffix in _TYPES:
-            path = under if file.name == "index.html" else f"{under}{file.name}"
-            application.router.add_get(path, _file(file.read_bytes(), _TYPES[suffix], headers))
-
-
-def _file(data: bytes, kind: str, headers: Mapping[str, str]) -> Any:
-    async def handler(_: web.Request) -> web.Response:
-        return web.Response(body=data, content_type=kind, charset="utf-8", headers=headers)
-
-    return handler
-
-
-async def _nothing(_: web.Request) -> web.Response:
-    return web.Response(status=204, headers=_HEADERS)
 
 
 async def _feed(socket: web.WebSocketResponse, client: _Client) -> None:

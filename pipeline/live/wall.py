@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 import av
-import numpy as np
 from irn_video.codecs.bitstream.avc import avc_name
 from irn_video.codecs.encoders import EncoderSettings, make_encoder
 from irn_video.codecs.picture import Layout, Picture, VideoFormat
 from irn_video.codecs.writing.picture_stream import PictureStream
-from irn_video.pipeline.planes import Samples, carried_color, convert, resolved_color
+from irn_video.pipeline.planes import Samples, carried_color, resolved_color, stacked
 
 _CLOCK = Fraction(1, 90_000)
 _CRF = 18
@@ -84,10 +83,8 @@ class Wall:
     def add(self, pictures: Sequence[Picture], index: int) -> list[Fragment]:
         """One more stack, from top to bottom; indices rise. What comes out is mostly the one before."""
         self._first = index if self._first is None else self._first
-        shown = [convert(picture, self._samples) for picture in pictures]
-        planes = [np.concatenate([_even(p.planes[n], *self._size(n)) for p in shown]) for n in range(3)]
         stack = Picture(
-            planes=(planes[0], planes[1], planes[2]),
+            planes=stacked(pictures, self._samples, self.height, self.width),
             layout=Layout.YUV420,
             bit_depth=8,
             color=self._samples.color,
@@ -110,9 +107,6 @@ class Wall:
     def _pts(self, index: int) -> int:
         return round((index - (self._first or 0)) / (self._rate * _CLOCK))
 
-    def _size(self, plane: int) -> tuple[int, int]:
-        return (self.height // 2, self.width // 2) if plane else (self.height, self.width)
-
 
 class _Sink:
     """A file that is taken away piece by piece."""
@@ -128,8 +122,3 @@ class _Sink:
         data = bytes(self._data)
         self._data.clear()
         return data
-
-
-def _even(plane: np.ndarray, height: int, width: int) -> np.ndarray:
-    """With its last row and column repeated where the video has more."""
-    return np.pad(plane, ((0, height - plane.shape[0]), (0, width - plane.shape[1])), "edge")

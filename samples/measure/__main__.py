@@ -26,6 +26,7 @@ MEASUREMENTS = (
     "wavelet",
     "perceptual",
     "picture",
+    "blind",
     "bench",
     "speed",
     "shader",

@@ -175,16 +175,6 @@ def wait_for(condition: Callable[[], Any], seconds: float = 10) -> None:
         time.sleep(0.05)
 
 
-@pytest.fixture(scope="module")
-def browser(chromium: str) -> Iterator[Any]:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
-        yield opened
-        opened.close()
-
-
 # Elements of tiles that do not hold their text, or lie outside of their tile.
 CUT_OFF = """() => [...document.querySelectorAll(".tile")].filter((tile) => tile.checkVisibility()).flatMap((tile) => {
   const room = tile.getBoundingClientRect();

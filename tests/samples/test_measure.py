@@ -15,16 +15,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from irn_video.codecs.errors import BadOption
+from irn_video.codecs.errors import BadOption, OutputRefused
 from irn_video.codecs.picture import ColorSpec, Layout, Picture
 from irn_video.codecs.reading.reader import VideoReader
+from irn_video.pipeline.blind.entrants import find_clips
 from irn_video.pipeline.engine.packed import PackedRescaler
 from irn_video.pipeline.engine.rescaler import Rescaler
 from irn_video.pipeline.network.constants import sampled_channels
 from irn_video.pipeline.system.opencv import cv2
 
 import measure
-from measure import bdrate, calibration, choice, perceptual, presets, rates, stages, tuning
+from measure import bdrate, blind, calibration, choice, perceptual, presets, rates, stages, tuning
 from measure.__main__ import MEASUREMENTS, main
 from measure.clips import moving_clip
 from measure.commands import Run
@@ -363,3 +364,24 @@ def test_calibration_of_a_true_spread(clip: Path, monkeypatch: pytest.MonkeyPatc
     for _, band in calibration._of_frame(rescaler, source, received):
         assert band.ratios / band.samples == pytest.approx(1, abs=0.05)
         assert band.errors == pytest.approx(band.variances, rel=0.1)
+
+
+def test_a_folder_for_a_blind_comparison(clip: Path, tmp_path: Path) -> None:
+    points = blind.fill(clip, tmp_path, ["lanczos-x2", "bicubic-x2"], 24, tolerance=0.1)
+    sizes = [point.bytes for point in points.values()]
+    assert max(sizes) / min(sizes) < 1.1**2
+    (found,) = find_clips(tmp_path)  # of one size, rate and length; the streams are no clip
+    assert list(found.methods) == ["bicubic-x2", "full", "lanczos-x2"]
+    assert found.reference is not None
+    assert planes(found.reference) == planes(clip)
+    for name, kept in (("full", "full_size.mp4"), ("lanczos-x2", "lanczos-x2.mp4")):
+        stream = tmp_path / ".streams" / "moving" / kept
+        shown = stream if name == "full" else rates.restored_video(stream, name, tmp_path / "again.mkv")
+        assert planes(found.methods[name]) == planes(shown)
+    with pytest.raises(OutputRefused, match="moving: it exists"):
+        blind.fill(clip, tmp_path, ["lanczos-x2"], 24)
+
+
+def planes(path: Path) -> list[bytes]:
+    with VideoReader(path) as reader:
+        return [b"".join(plane.tobytes() for plane in picture.planes) for picture in reader]
