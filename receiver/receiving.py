@@ -156,7 +156,8 @@ def receive(
         if say is not None:
             against = f"measured against {options.source or meter.source.info.path}" if meter else ""
             against = against or f"not measured: {unmeasured}"
-            say(said_stream(reader.info) + f"{rescaler.name} on {rescaler.where}; {against}")
+            look = f", look {shown}" if (shown := options.look or card.look) else ""
+            say(said_stream(reader.info) + f"{rescaler.name}{look} on {rescaler.where}; {against}")
         scorer = stack.enter_context(Scorer(scored, output))
         started = time.monotonic()
         total = _total(reader.info, options)

@@ -97,7 +97,8 @@ class Video:
     def at(self, seconds: float) -> RestoredFrame:
         """The frame that is shown at a time, on the clock of `Frame.pts_seconds`.
 
-        Decoding starts at the keyframe before it. It is the same frame, to the sample, that a loop gives; in a damaged
+        Decoding starts at the keyframe before it. It is the same frame, to the sample, that a loop gives, but for the
+        noise of looks other than `faithful`, which goes along with what moved in the frames before; and in a damaged
         stream its latent may be another one, since that goes by how many frames could be decoded before.
 
         Raises:

@@ -120,7 +120,8 @@ def _card_lines(card: StreamCard, trouble: str) -> Iterator[tuple[str, str]]:
         rate = f"at {card.bitrate / 1000:g} kb/s"
     else:
         rate = f"at CRF {card.crf:g}" if card.crf is not None else ""
-    yield "sent", f"{card.codec} {rate}".strip() + f"; temperature {card.latent_std:g}, seed {card.seed}"
+    look = f"; look {card.look}" if card.look else ""
+    yield "sent", f"{card.codec} {rate}".strip() + f"{look}; temperature {card.latent_std:g}, seed {card.seed}"
 
 
 def _speed_words(speed: Speed) -> str:

@@ -13,6 +13,9 @@ from irn_video.codecs.errors import BadOption, BadWeights
 from irn_video.codecs.reading.card_search import find_card
 from irn_video.codecs.reading.reader import VideoReader
 from irn_video.pipeline import Rescaler, Restoration
+from irn_video.pipeline.commands import info as info_command
+from irn_video.pipeline.commands import receive as receive_command
+from irn_video.pipeline.commands import send as send_command
 from irn_video.pipeline.engine.packed import PackedRescaler
 from irn_video.pipeline.network.spec import NetworkSpec
 from irn_video.pipeline.planes import Samples
@@ -153,6 +156,17 @@ def test_what_the_sender_chose_is_shown_unless_the_receiver_chooses(moving: Path
     between = restored(real, tmp_path, look="balanced")
     assert not same(between, shown)
     assert not same(between, faithful)
+
+
+def test_people_are_told_the_look(moving: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lr = tmp_path / "lr.mkv"
+    assert send_command.main([str(moving), str(lr), "--crf", "30", "--look", "balanced"]) == 0
+    assert info_command.main([str(lr)]) == 0
+    assert "look balanced; temperature 0.5" in capsys.readouterr().out
+    assert receive_command.main([str(lr), str(tmp_path / "x.mkv"), "--look", "real"]) == 0
+    assert "irn-h264-x2, look real on" in capsys.readouterr().err
+    assert receive_command.main([str(lr), str(tmp_path / "y.mkv"), "--look", "nice"]) == 2
+    assert "faithful" in capsys.readouterr().err
 
 
 def test_the_report_of_a_verified_look_is_that_of_the_receiver(moving: Path, tmp_path: Path) -> None:

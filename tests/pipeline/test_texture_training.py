@@ -9,19 +9,20 @@ import pytest
 import torch
 from irn_video.codecs.errors import BadConfig
 from irn_video.pipeline.network import CodecAwareRescaler
+from irn_video.pipeline.network.constants import LOG_STD_RANGE
 from irn_video.pipeline.network.packed import pack
 from irn_video.pipeline.network.spec import NetworkSpec
 from irn_video.pipeline.training.config import CodecConfig, PerceptualConfig, TrainConfig, load_config
 from irn_video.pipeline.training.samples import CodedGroups, Samples
 from irn_video.pipeline.training.sequences import SequenceSource, find_files
 from irn_video.pipeline.training.tasks import make_task
-from irn_video.pipeline.training.texture_task import TextureTask, local_strength, luma_bands
+from irn_video.pipeline.training.texture_task import TextureTask, local_power, luma_bands
 
 TINY = TrainConfig(
     "tiny-plus",
     NetworkSpec("codec-aware", width=8, depth=1),
     codec=CodecConfig(crf_min=18, crf_max=30, presets=("ultrafast",), frames=3),
-    perceptual=PerceptualConfig(adversarial=0.1, features=0.1, strength=4.0, noise=1.0, width=8),
+    perceptual=PerceptualConfig(adversarial=0.1, features=0.1, strength=4.0, width=8),
     temperature=1.0,
     crop=64,
     batch=4,
@@ -68,7 +69,41 @@ def test_each_part_moves_what_it_should(source: SequenceSource, batch: Samples) 
     assert reached("critic") == (False, False, True)
     assert reached("noise") == (False, True, False)
     for name in ("squares", "strength", "adversarial", "features"):
-        assert reached(name) == (True, True, False), name
+        assert reached(name) == (True, False, False), name
+
+
+def test_noise_fills_what_the_mean_lacks(source: SequenceSource, batch: Samples) -> None:
+    """The spread learns the strength of the source's details where nothing is known, and to be silent where all is."""
+    task, network = TextureTask(TINY, source), TINY.network.build()
+    assert isinstance(network, CodecAwareRescaler)
+    assert network.restorer.spread is not None
+    optimizer = torch.optim.Adam(network.restorer.spread.parameters(), 0.05)
+    parts = []
+    for _ in range(80):
+        parts.append(task.loss(network, batch, torch.Generator().manual_seed(0)).parts["noise"])
+        optimizer.zero_grad()
+        parts[-1].backward()
+        optimizer.step()
+    assert parts[-1] < 0.5 * parts[0]
+    with torch.inference_mode():
+        drawn = network.predict(batch.lr.float() / 255, batch.qp).std.square().mean((0, 2, 3))[:12]
+    missing = batch.target.float().square().mean((0, 2, 3))[6:18]
+    assert 0.4 < drawn.sum() / missing.sum() < 1.2
+
+
+def test_a_spread_that_is_too_large_comes_back(batch: Samples) -> None:
+    network = TINY.network.build()
+    assert isinstance(network, CodecAwareRescaler)
+    assert network.restorer.spread is not None
+    torch.nn.init.constant_(network.restorer.spread.bias, 3.0)  # type: ignore[arg-type]
+    lr = batch.lr.float() / 255
+    prediction = network.predict(lr, batch.qp)
+    prediction.std.sum().backward()
+    assert network.restorer.spread.bias is not None
+    assert (network.restorer.spread.bias.grad[:12] > 0).all()  # type: ignore[index]
+    with torch.inference_mode():
+        assert torch.equal(network.predict(lr, batch.qp).log_std, prediction.log_std)
+    assert prediction.log_std[:, :12].max() == LOG_STD_RANGE[1]
 
 
 def test_chroma_is_neither_drawn_nor_judged(source: SequenceSource, batch: Samples) -> None:
@@ -86,9 +121,9 @@ def test_chroma_is_neither_drawn_nor_judged(source: SequenceSource, batch: Sampl
 
 def test_weaker_details_are_weaker_everywhere() -> None:
     bands = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0)) - 0.5
-    assert local_strength(bands).shape == (1, 3, 8, 8)
-    assert (local_strength(bands) > 1.9 * local_strength(bands / 2)).all()
-    assert local_strength(torch.full((1, 3, 32, 32), 0.2)).allclose(torch.tensor(0.2), atol=1e-4)
+    assert local_power(bands).shape == (1, 3, 8, 8)
+    assert torch.allclose(local_power(bands), 4 * local_power(bands / 2))
+    assert local_power(torch.full((1, 3, 32, 32), 0.2)).allclose(torch.tensor(0.04))
 
 
 @pytest.mark.parametrize("scale", [2, 4])
