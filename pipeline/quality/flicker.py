@@ -25,33 +25,61 @@ _STILL = 0.5  # samples that a static place may move
 # Of the source's change around a sample, root mean square, levels of 8 bits. On the training clips nine tenths of what
 # does not move, grain and all, change less, and what the flow lost changes more.
 _TRUSTED_CHANGE = 6.0
+_LEAST_SHARE = 0.01  # of all samples: with a moving camera a few seem to stand still
+_LEAST_CHANGE = 0.1 * 2 / 12  # mean square; a tenth of what rounding two frames to 8 bits leaves
 _AROUND = 9  # samples: so many that single ones of a restored video's noise are not chosen by the source's
 
 
 @dataclass(frozen=True)
-class Change:
-    """Sums of squared changes of a clip or a part of it, in levels of 8 bits squared.
+class Sums:
+    """Squared changes added up, in levels of 8 bits squared.
 
     Attributes:
-        static: of the source and of the restored video where the source stands still.
-        followed: of both wherever the flow can be trusted.
+        source, restored: of each.
+        samples: how many.
     """
 
-    static: tuple[float, float] = (0.0, 0.0)
-    followed: tuple[float, float] = (0.0, 0.0)
+    source: float = 0.0
+    restored: float = 0.0
+    samples: int = 0
+
+    def __add__(self, other: Sums) -> Sums:
+        return Sums(self.source + other.source, self.restored + other.restored, self.samples + other.samples)
+
+
+@dataclass(frozen=True)
+class Change:
+    """How much a clip or a part of it changes.
+
+    Attributes:
+        static: where the source stands still.
+        followed: wherever the flow can be trusted.
+        samples: all there are.
+    """
+
+    static: Sums = Sums()
+    followed: Sums = Sums()
+    samples: int = 0
 
     def __add__(self, other: Change) -> Change:
-        return Change(_sum(self.static, other.static), _sum(self.followed, other.followed))
+        return Change(self.static + other.static, self.followed + other.followed, self.samples + other.samples)
 
     @property
     def static_ratio(self) -> float | None:
-        """Of root mean squares in static places, 1 is the source's own; None without any, or where none changes."""
-        return _ratio(*self.static)
+        """Of root mean squares in static places, 1 is the source's own.
+
+        None where less than 1 % of all samples are static, or the source hardly changes there, as after strong coding.
+        """
+        return self._ratio(self.static)
 
     @property
     def followed_ratio(self) -> float | None:
         """The same wherever the flow can be trusted."""
-        return _ratio(*self.followed)
+        return self._ratio(self.followed)
+
+    def _ratio(self, sums: Sums) -> float | None:
+        enough = sums.samples > _LEAST_SHARE * self.samples and sums.source > _LEAST_CHANGE * sums.samples
+        return float((sums.restored / sums.source) ** 0.5) if enough else None
 
 
 def flicker(source: Pair, restored: Pair, bit_depth: int = 8) -> Change:
@@ -83,7 +111,7 @@ def flicker(source: Pair, restored: Pair, bit_depth: int = 8) -> Change:
     still = np.hypot(flow[..., 0], flow[..., 1]) < _STILL
     static = _sums(now - before, now_restored - before_restored, still)
     warped, warped_restored = _warped((before, before_restored), flow)
-    return Change(static, _sums(now - warped, now_restored - warped_restored, np.ones_like(still)))
+    return Change(static, _sums(now - warped, now_restored - warped_restored, np.ones_like(still)), now.size)
 
 
 def _flow(before: NDArray[np.uint8], now: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -100,20 +128,12 @@ def _warped(planes: tuple[NDArray[np.float32], ...], flow: NDArray[np.float32]) 
     return [cv2().remap(p, *places, cv2().INTER_CUBIC, borderMode=cv2().BORDER_REPLICATE) for p in planes]
 
 
-def _sums(source: NDArray[np.float32], restored: NDArray[np.float32], where: NDArray[np.bool_]) -> tuple[float, float]:
+def _sums(source: NDArray[np.float32], restored: NDArray[np.float32], where: NDArray[np.bool_]) -> Sums:
     around = cv2().boxFilter(source * source, -1, (_AROUND, _AROUND))
     mask = (where & (around < _TRUSTED_CHANGE**2)).astype(np.uint8)
     own, other = (float(cv2().norm(change, cv2().NORM_L2SQR, mask)) for change in (source, restored))
-    return own, other
+    return Sums(own, other, int(mask.sum()))
 
 
 def _levels(plane: Plane, bit_depth: int) -> NDArray[np.float32]:
     return plane.astype(np.float32) / np.float32(1 << (bit_depth - 8))
-
-
-def _sum(one: tuple[float, float], other: tuple[float, float]) -> tuple[float, float]:
-    return one[0] + other[0], one[1] + other[1]
-
-
-def _ratio(source: float, restored: float) -> float | None:
-    return float((restored / source) ** 0.5) if source > 0 else None

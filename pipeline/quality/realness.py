@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from irn_video.codecs.reading.reader import VideoReader
 from irn_video.pipeline.flow import ahead
 from irn_video.pipeline.planes import Samples, carried_color, convert
 from irn_video.pipeline.quality.flicker import Change, flicker
+from irn_video.pipeline.quality.metrics import REAL_METRICS
 from irn_video.pipeline.quality.texture import COARSE, EDGE, FINE, FLAT, TEXTURE, Energies, texture
 
 _RATIOS = {
@@ -20,23 +21,27 @@ _RATIOS = {
     "flat_fine": (FLAT, FINE),
     "edge_fine": (EDGE, FINE),
 }
+_CHANGES = ("flicker", "flicker_static")
 
 
-def measure_realness(restored: Path, source: Path) -> dict[str, float | None]:
-    """All measures by name, of all frames of `restored` against the first frames of `source`; None where undefined.
+def measure_realness(restored: Path, source: Path, wanted: Collection[str] = REAL_METRICS) -> dict[str, float | None]:
+    """Those `wanted`, of all frames of `restored` against the first ones of `source`, by name; None where undefined.
 
     Raises:
         SourceMismatch: the source has fewer frames, or others.
     """
     energies, change = Energies(), Change()
     before: tuple[Plane, Plane] | None = None
-    for own, other, bit_depth in luma_pairs(restored, source):
-        energies += texture(own, other, bit_depth)
-        if before is not None:
+    textures, changes = (bool({*names} & {*wanted}) for names in (_RATIOS, _CHANGES))
+    for own, other, bit_depth in luma_pairs(restored, source) if textures or changes else ():
+        if textures:
+            energies += texture(own, other, bit_depth)
+        if changes and before is not None:
             change += flicker((before[0], own), (before[1], other), bit_depth)
         before = own, other
     ratios = {name: energies.ratio(*which) for name, which in _RATIOS.items()}
-    return {**ratios, "flicker": change.followed_ratio, "flicker_static": change.static_ratio}
+    ratios |= dict(zip(_CHANGES, (change.followed_ratio, change.static_ratio), strict=True))
+    return {name: ratios[name] for name in wanted}
 
 
 def luma_pairs(restored: Path, source: Path) -> Iterator[tuple[Plane, Plane, int]]:

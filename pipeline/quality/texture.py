@@ -27,6 +27,7 @@ _STEP = 4  # sides are cut to a multiple, for two levels
 # railings, outlines and stripes among the edges.
 _FLAT_GRADIENT = 1.5  # root mean square, levels of 8 bits a sample
 _EDGE_COHERENCE = 0.85  # (λ1 − λ2) / (λ1 + λ2) of the tensor
+_LEAST_ENERGY = 0.1 * 3 / 12  # of the details of a place; a tenth of what rounding to 8 bits leaves there
 _NEAR = 4.0  # standard deviation of the tensor's window, samples
 _LOW = (0.026748757411, -0.016864118443, -0.078223266529, 0.266864118443, 0.602949018236)
 _HIGH = (0.091271763114, -0.057543526229, -0.591271763114, 1.11508705)
@@ -44,18 +45,21 @@ class Energies:
 
     Attributes:
         source, restored: (3, 2), in levels of 8 bits squared; columns are `FINE` and `COARSE`.
+        places: (3, 2), how many there are, each with three details.
     """
 
     source: NDArray[np.float64] = field(default_factory=_nothing)
     restored: NDArray[np.float64] = field(default_factory=_nothing)
+    places: NDArray[np.float64] = field(default_factory=_nothing)
 
     def __add__(self, other: Energies) -> Energies:
-        return Energies(self.source + other.source, self.restored + other.restored)
+        return Energies(self.source + other.source, self.restored + other.restored, self.places + other.places)
 
     def ratio(self, place: int, band: int) -> float | None:
-        """Of energies, 1 is the source's own; None where the source has none."""
+        """Of energies, 1 is the source's own; None where the source has no such place, or next to no detail there."""
         own = float(self.source[place, band])
-        return float(self.restored[place, band]) / own if own > 0 else None
+        enough = own > _LEAST_ENERGY * self.places[place, band]
+        return float(self.restored[place, band]) / own if enough else None
 
 
 def texture(source: Plane, restored: Plane, bit_depth: int = 8) -> Energies:
@@ -77,7 +81,8 @@ def texture(source: Plane, restored: Plane, bit_depth: int = 8) -> Energies:
         return Energies()
     own, other = (_levels(plane, bit_depth) for plane in (source, restored))
     places = places_of(own)
-    return Energies(_energies(own, places), _energies(other, places))
+    counts = [np.bincount(where.ravel(), minlength=3) for where in _by_band(places)]
+    return Energies(_energies(own, places), _energies(other, places), np.stack(counts, 1).astype(np.float64))
 
 
 def places_of(luma: _Float) -> NDArray[np.uint8]:
@@ -104,10 +109,14 @@ def _levels(plane: Plane, bit_depth: int) -> _Float:
 
 def _energies(luma: _Float, places: NDArray[np.uint8]) -> NDArray[np.float64]:
     found = []
-    for where in (places, places[::2, ::2]):
+    for where in _by_band(places):
         luma, details = _split(luma)
         found.append(np.bincount(where.ravel(), details.ravel(), 3))
     return np.stack(found, 1)
+
+
+def _by_band(places: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    return places, places[::2, ::2]
 
 
 def _split(luma: _Float) -> tuple[_Float, _Float]:

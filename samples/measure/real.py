@@ -3,14 +3,15 @@
 python samples/measure real CLIP... [--model irn-h264-x2 --model lanczos-x2 --model full] [--crf 27] [--temperature 0,1]
 
 A model is a network, a weights file, `lanczos-x2` and the like, or `full` for H.264 at full size; all at the same CRF,
-x264 at preset medium. Ratios are of the source's own, 1 is as the source; see `pipeline/quality/realness.py`.
+x264 at preset medium. Ratios are of the source's own, 1 is as the source; see `pipeline/quality/realness.py`. With
+`--classifier` the last table has the error of one classifier for all clips together; see `classifier.py` there.
 """
 
 from __future__ import annotations
 
 import statistics
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from irn_video.codecs.encoders import EncoderSettings
 from irn_video.codecs.errors import BadOption
 from irn_video.codecs.kernels import RESAMPLERS
 from irn_video.codecs.writing.output import check_output
+from irn_video.pipeline.quality.classifier import STEPS, Crops, classifier_error, crops_of_files
 from irn_video.pipeline.quality.libvmaf import measure_files
 from irn_video.pipeline.quality.metrics import metric_label
 from irn_video.pipeline.quality.realness import measure_realness
@@ -40,6 +42,7 @@ from measure.rates import MAX_CRF, PRESET, label_of, weights_file
 from measure.tables import table
 
 _OF_FILES = ("vmaf", "vmaf_neg")
+_PAIRS = (2048, 1024)  # of each clip: seven have enough to learn from
 
 
 @dataclass(frozen=True)
@@ -77,12 +80,28 @@ class Way:
     temperatures: tuple[float | None, ...]
 
 
-def measure(clip: Path, way: Way, frames: int | None) -> Iterator[Shown]:
-    """Sent once, restored at each temperature."""
+def measure(clip: Path, way: Way, frames: int | None, pairs: tuple[int, int]) -> Iterator[tuple[Shown, Crops]]:
+    """Sent once, restored at each temperature; with crops for a classifier, see `crops_of_files`."""
     with tempfile.TemporaryDirectory(prefix="real-") as folder:
         for temperature, kbps, video in restored(clip, way, Path(folder), frames):
-            scores = {**_means(measure_files(video, clip, Path(folder), _OF_FILES)), **measure_realness(video, clip)}
-            yield Shown(clip.name, label_of(way.model), way.crf, temperature, kbps, scores)
+            by_frame = measure_files(video, clip, Path(folder), _OF_FILES)
+            scores = {**_means(by_frame), **measure_realness(video, clip)}
+            shown = Shown(clip.name, label_of(way.model), way.crf, temperature, kbps, scores)
+            yield shown, crops_of_files(video, clip, len(by_frame), pairs=pairs)
+
+
+def measure_all(
+    clips: Sequence[Path], way: Way, frames: int | None, steps: int | None
+) -> tuple[list[Shown], dict[str, float | None]]:
+    """One way on all clips, and the error of one classifier for all of them together, if there are `steps`."""
+    found, crops = list[Shown](), dict[str, Crops]()
+    pairs = _PAIRS if steps is not None else (0, 0)
+    for clip in clips:
+        click.echo(f"{clip.name}: {way.model}, CRF {way.crf:g}", err=True)
+        for shown, own in measure(clip, way, frames, pairs):
+            found.append(shown)
+            crops[shown.way] = crops[shown.way] + own if shown.way in crops else own
+    return found, {} if steps is None else {name: classifier_error(both, steps) for name, both in crops.items()}
 
 
 def restored(clip: Path, way: Way, folder: Path, frames: int | None) -> Iterator[tuple[float | None, float, Path]]:
@@ -111,8 +130,8 @@ def _mean(values: Iterable[float | None]) -> float | None:
     return statistics.fmean(known) if known else None
 
 
-def tables(shown: Sequence[Shown], *, markdown: bool) -> str:
-    """A block for each clip and one of means over the clips that have a value."""
+def tables(shown: Sequence[Shown], errors: Mapping[str, float | None], *, markdown: bool) -> str:
+    """A block for each clip and one of means over the clips that have a value; errors of the classifier by way."""
     names = list(shown[0].scores)
     head = ["kb/s", *map(metric_label, names)]
     clips, ways = (list(dict.fromkeys(getattr(one, what) for one in shown)) for what in ("clip", "way"))
@@ -120,6 +139,9 @@ def tables(shown: Sequence[Shown], *, markdown: bool) -> str:
     if len(clips) > 1:
         means = [_row(way, [one for one in shown if one.way == way], names) for way in ways]
         blocks.append([[f"mean of {len(clips)} clips", *head], *means])
+    if errors:
+        of_all = [[way, "–" if error is None else f"{error:.1f}"] for way, error in errors.items()]
+        blocks.append([["one classifier for all clips", "error, %"], *of_all])
     return "\n\n".join(table(block, markdown=markdown) for block in blocks)
 
 
@@ -139,6 +161,9 @@ def _temperatures(context: click.Context, option: click.Parameter, text: str | N
 @click.option("--crf", callback=numbers(highest=MAX_CRF), default="27", show_default=True, help="Of the streams.")
 @click.option("--temperature", "temperatures", callback=_temperatures, metavar="A,B",
               help="Of the latents [default: the network's].")  # fmt: skip
+@click.option("--classifier", "steps", is_flag=False, flag_value=STEPS, type=click.IntRange(1), metavar="[STEPS]",
+              help=f"Train one network for each way to tell restored crops of all clips from those of the source, and "
+              f"give its error: 50 % cannot be told. Minutes for each [steps: {STEPS}].")  # fmt: skip
 @frames_option
 @json_options
 @markdown_option
@@ -147,6 +172,7 @@ def command(
     models: tuple[str, ...],
     crf: tuple[float, ...],
     temperatures: tuple[float | None, ...],
+    steps: int | None,
     frames: int | None,
     json_path: Path | None,
     overwrite: bool,
@@ -162,12 +188,12 @@ def command(
         for model in dict.fromkeys(models)
         for one in crf
     ]
-    shown = list[Shown]()
-    for clip in clips:
-        for way in ways:
-            click.echo(f"{clip.name}: {way.model}, CRF {way.crf:g}", err=True)
-            shown += measure(clip, way, frames)
+    shown, errors = list[Shown](), dict[str, float | None]()
+    for way in ways:
+        own, told = measure_all(clips, way, frames, steps)
+        shown += own
+        errors |= told
     if json_path is not None:
         found = {"schema": 1, "command": "real", "shown": [asdict(one) for one in shown]}
-        write_json(json_path, found, clips, overwrite)
-    click.echo(tables(shown, markdown=markdown))
+        write_json(json_path, {**found, "classifier": {"steps": steps, "errors": errors}}, clips, overwrite)
+    click.echo(tables(shown, errors, markdown=markdown))

@@ -363,3 +363,33 @@ def test_calibration_of_a_true_spread(clip: Path, monkeypatch: pytest.MonkeyPatc
     for _, band in calibration._of_frame(rescaler, source, received):
         assert band.ratios / band.samples == pytest.approx(1, abs=0.05)
         assert band.errors == pytest.approx(band.variances, rel=0.1)
+
+
+class TestReal:
+    def test_whole_commands(self, clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """Full size, resampling, and a network at two temperatures; and a classifier for each of these ways."""
+        path = tmp_path / "real.json"
+        models = [word for name in ("full", "lanczos-x2", "irn-h264-x2-lite") for word in ("--model", name)]
+        other = clip.with_name("other.mkv")
+        other.write_bytes(clip.read_bytes())
+        options = ["--temperature", "0,1", "--frames", "5", "--json", str(path), "--markdown", "--classifier", "1"]
+        assert main(["real", str(clip), str(other), *models, *options]) == 0
+        *clips, mean, told = capsys.readouterr().out.split("\n\n")
+        assert [block.split(" | ")[0] for block in clips] == ["| moving.mkv", "| other.mkv"]
+        names = [line.split(" | ")[0].removeprefix("| ") for line in mean.splitlines()[2:]]
+        ways = ["full, CRF 27", "lanczos-x2, CRF 27"]
+        ways += [f"irn-h264-x2-lite, CRF 27, temperature {temperature}" for temperature in (0, 1)]
+        assert names == ways
+        assert [line.split(" | ")[0].removeprefix("| ") for line in told.splitlines()[2:]] == ways
+        written = json.loads(path.read_text())
+        assert set(written["classifier"]["errors"]) == set(ways)
+        first = written["shown"][0]["scores"]
+        assert {"psnr_y", "vmaf", "vmaf_neg", "texture_fine", "flicker"} < set(first)
+        finest = [one["scores"]["texture_fine"] for one in written["shown"] if one["clip"] == "moving.mkv"]
+        full, lanczos, calm, drawn = finest
+        assert lanczos < full
+        assert calm < drawn
+
+    def test_names_have_to_differ(self, clip: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["real", str(clip), str(clip)]) == 2
+        assert "two clips have the same name" in capsys.readouterr().err
