@@ -65,7 +65,7 @@ class Crops:
 def crops_of_files(
     restored: Path, source: Path, frames: int, *, pairs: tuple[int, int] = PAIRS, seed: int = 0
 ) -> Crops:
-    """Crops of a clip; none where it is too short (4 frames) or too small (64 samples) to keep places and times apart.
+    """Crops of a clip; none of a clip too short (4 frames) or too small (two blocks) to keep places and times apart.
 
     Args:
         restored: the video.
@@ -80,9 +80,8 @@ def crops_of_files(
     rng = np.random.default_rng(seed)
     wanted = [_spread(*ends, min(most, n)) for ends, most, n in zip(_times(frames), _FRAMES, pairs, strict=True)]
     found: tuple[list[Crop], list[Crop]] = ([], [])
-    before: tuple[NDArray[np.float32], ...] | None = None
-    for index, (own, other, bit_depth) in enumerate(luma_pairs(restored, source)):
-        used = {*wanted[0], *wanted[1]}
+    used, before = {*wanted[0], *wanted[1]}, None
+    for index, (own, other, bit_depth) in enumerate(luma_pairs(restored, source) if used else ()):
         if not used & {index, index + 1}:
             continue
         now = details(own, bit_depth), details(other, bit_depth)

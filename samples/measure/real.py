@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import statistics
 import tempfile
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -101,7 +102,16 @@ def measure_all(
         for shown, own in measure(clip, way, frames, pairs):
             found.append(shown)
             crops[shown.way] = crops[shown.way] + own if shown.way in crops else own
-    return found, {} if steps is None else {name: classifier_error(both, steps) for name, both in crops.items()}
+    return found, {} if steps is None else {name: _error(name, both, steps) for name, both in crops.items()}
+
+
+def _error(way: str, crops: Crops, steps: int) -> float | None:
+    began = time.process_time()
+    error = classifier_error(crops, steps)
+    taken = time.process_time() - began
+    told = "too little to learn from" if error is None else f"{error:.1f} % wrong"
+    click.echo(f"{way}: classifier of {steps} steps, {told}, {taken:.0f} s of processor time", err=True)
+    return error
 
 
 def restored(clip: Path, way: Way, folder: Path, frames: int | None) -> Iterator[tuple[float | None, float, Path]]:
