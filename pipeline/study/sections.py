@@ -159,10 +159,14 @@ def realness(study: Study) -> list[str]:
         "<p>The streams that are shown above. Texture: wavelet energy of the luma, of the source's own, in the finest "
         "band and the next one, where the source has texture, is flat, or has an edge. Flicker: change from frame to "
         "frame along the source's motion, of the source's own, everywhere and where the source stands still. 1 is as "
-        "the source. Classifier: how many in a hundred crops, of the source and of the restored clip, a small network "
-        "takes for the other kind after training to tell them apart; 50 is no difference to see.</p>"
+        "the source.</p>"
     )
-    return ["<h2>How real it looks</h2>", intro, table(heads, rows)] if shown else []
+    told = (
+        "<p>Classifier: how many in a hundred crops, of the source and of the restored clip, a small network takes for "
+        "the other kind after training to tell them apart; 50 is no difference to see.</p>"
+    )
+    notes = [intro, *([told] if CLASSIFIER in shown else [])]
+    return ["<h2>How real it looks</h2>", *notes, table(heads, rows)] if shown else []
 
 
 def _number(value: float | None) -> str:

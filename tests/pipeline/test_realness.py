@@ -186,6 +186,11 @@ class TestFlicker:
         assert ten.static_ratio == pytest.approx(eight.static_ratio, rel=0.02)
         assert ten.static.source == pytest.approx(eight.static.source, rel=0.05)
 
+    @pytest.mark.parametrize("size", [(32, 32), (33, 700), (141, 35)])
+    def test_odd_frames(self, size: tuple[int, int]) -> None:
+        frames = [plane(128 + noise(seed, 3, size)) for seed in (1, 2)]
+        assert flicker((frames[0], frames[1]), (frames[0], frames[1])).samples == frames[0].size
+
     def test_small_frames_and_other_sizes(self) -> None:
         small = plane(noise(0, 9, (31, 64)) + 128)
         assert flicker((small, small), (small, small)) == Change()
