@@ -42,11 +42,13 @@ def complete_tunes(context: click.Context, _parameter: click.Parameter, incomple
     return _listed(_words_of(context, "tunes"), incomplete)
 
 
-def complete_metrics(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+def complete_metrics(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Metrics, with commas between them."""
-    from irn_video.pipeline.quality.metrics import METRICS, metric_option
+    from irn_video.pipeline.quality.metrics import CLASSIFIER, METRICS, STUDY_METRICS, metric_option
 
-    return _listed(("psnr", *map(metric_option, METRICS)), incomplete)
+    in_study = context.command.name == "run"
+    known = (*STUDY_METRICS, "texture", "all", CLASSIFIER) if in_study else METRICS
+    return _listed(("psnr", *map(metric_option, known)), incomplete)
 
 
 def complete_scales(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:

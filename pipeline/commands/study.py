@@ -111,7 +111,9 @@ _workers = click.option(
     "--metrics",
     callback=_words,
     metavar="A,B",
-    help="psnr-y,psnr-yuv,ssim,ms-ssim,vmaf,vmaf-neg,xpsnr, or psnr for all PSNRs [default: all].",
+    help="psnr-y,psnr-yuv,ssim,ms-ssim,vmaf,vmaf-neg,xpsnr; of the source's own: texture-fine,texture-coarse,flat-fine,"
+    "edge-fine,flicker,flicker-static; or psnr, texture, all for many [default: all]. classifier, which is not among "
+    "all, trains a small network for minutes on each stream.",
 )
 @click.option("--frames", type=click.IntRange(1), metavar="N", help="Only the first N frames of each clip.")
 @click.option(

@@ -13,18 +13,26 @@ from irn_video.codecs.errors import BadOption
 PSNR_METRICS = ("psnr_y", "psnr_u", "psnr_v", "psnr_yuv", "psnr_rgb")
 """In dB, per plane and together; `psnr` is typed for all of them."""
 METRICS = (*PSNR_METRICS, "ssim", "ms_ssim", "vmaf", "vmaf_neg", "xpsnr_y")
-"""Every metric of a video."""
+"""Every metric of a frame; more is better."""
+TEXTURE_METRICS = ("texture_fine", "texture_coarse", "flat_fine", "edge_fine")
+"""Of a video as a whole, of the source's own; `texture` is typed for all of them."""
+REAL_METRICS = (*TEXTURE_METRICS, "flicker", "flicker_static")
+"""Of a video as a whole, of the source's own: 1 is the best."""
+CLASSIFIER = "classifier"
+"""Of a video as a whole, in per cent: takes minutes, so it is measured where it is named."""
+STUDY_METRICS = (*METRICS, *REAL_METRICS)
+"""What a study measures unless told otherwise; `all` is typed for them."""
 
-_ALL_PSNR = "psnr"
+_GROUPS = {"psnr": PSNR_METRICS, "texture": TEXTURE_METRICS, "all": STUDY_METRICS}
 _SHORT = {"xpsnr": "xpsnr_y"}
-_UNITS = dict.fromkeys((*PSNR_METRICS, "xpsnr_y"), "dB")
+_UNITS = {**dict.fromkeys((*PSNR_METRICS, "xpsnr_y"), "dB"), CLASSIFIER: "%"}
 
 
 def parse_metrics(text: str, known: Sequence[str] = METRICS) -> tuple[str, ...]:
     """Names in what is typed, each once, in the order typed: `psnr-y,VMAF_NEG` → `("psnr_y", "vmaf_neg")`.
 
     Args:
-        text: names with commas between them; `psnr` stands for every PSNR that is known.
+        text: names with commas between them; `psnr`, `texture` and `all` stand for those of them that are known.
         known: names that may be asked for here.
 
     Raises:
@@ -47,7 +55,7 @@ def metric_label(name: str, *, unit: bool = False) -> str:
 
 def _named(word: str, known: Sequence[str]) -> list[str]:
     plain = word.strip().lower().replace("-", "_")
-    if plain == _ALL_PSNR and (every := [name for name in known if name in PSNR_METRICS]):
+    if every := [name for name in known if name in _GROUPS.get(plain, ())]:
         return every
     name = _SHORT.get(plain, plain)
     if name not in known:

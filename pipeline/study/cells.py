@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import statistics
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,9 @@ from irn_video.codecs.writing.writer import VideoWriter, WriteSummary
 from irn_video.pipeline.flow import ahead
 from irn_video.pipeline.planes import Samples, convert
 from irn_video.pipeline.quality.libvmaf import PERCEPTUAL, Scores, measure_files
+from irn_video.pipeline.quality.metrics import CLASSIFIER, REAL_METRICS
 from irn_video.pipeline.quality.psnr import compare
+from irn_video.pipeline.quality.realness import measure_realness
 from irn_video.pipeline.study.cost import Cost, Stage, Watch
 from irn_video.pipeline.study.crops import crops_of
 from irn_video.pipeline.study.methods import FULL, Method
@@ -44,6 +47,7 @@ class Measurement:
         seconds: of video.
         width, height: of the restored pictures.
         frames: metrics of each picture by name; None where there is no error, or no definition.
+        whole: metrics of all of them together, likewise.
         cost: what it took.
         encoder: what the encoder says of itself, see `encoder_words`.
         pixel_format: of the stream, as FFmpeg names it.
@@ -64,6 +68,7 @@ class Measurement:
     encoder: str = ""
     pixel_format: str = ""
     crops: tuple[str, ...] = ()
+    whole: Scores = field(default_factory=dict)
 
     @property
     def kbps(self) -> float:
@@ -78,6 +83,12 @@ class Measurement:
     def values(self, metric: str) -> list[float]:
         """Of the pictures that have one."""
         return [value for frame in self.frames if (value := frame.get(metric)) is not None]
+
+    def value(self, metric: str) -> float | None:
+        """Mean over the pictures that have one, or that of all of them together."""
+        if metric in self.whole:
+            return self.whole[metric]
+        return statistics.fmean(values) if (values := self.values(metric)) else None
 
     def as_json(self) -> dict[str, Any]:
         """Everything."""
@@ -110,6 +121,7 @@ def measure_cell(cell: Cell, folder: Path) -> Measurement:
     shown = stream if full else restored
     if wanted := [name for name in PERCEPTUAL if name in cell.metrics]:
         frames = _with_perceptual(frames, measure_files(shown, cell.clip, folder, wanted), cell)
+    whole = _of_all_frames(cell, shown, len(frames))
     crops = crops_of(shown, cell.clip, len(frames))
     coded, words = probe(stream), encoder_words(stream)
     restored.unlink(missing_ok=True)
@@ -129,6 +141,7 @@ def measure_cell(cell: Cell, folder: Path) -> Measurement:
         encoder=words,
         pixel_format=pixel_format(coded.layout, coded.bit_depth),
         crops=crops,
+        whole=whole,
     )
 
 
@@ -206,6 +219,16 @@ def receive_options(method: Method) -> ReceiveOptions:
     if method.upscaler is not None:
         return ReceiveOptions(upscaler=method.upscaler)
     return ReceiveOptions(model=method.sender if method.is_file else None)
+
+
+def _of_all_frames(cell: Cell, shown: Path, count: int) -> Scores:
+    """Metrics of a clip as a whole."""
+    found = measure_realness(shown, cell.clip, [name for name in REAL_METRICS if name in cell.metrics])
+    if CLASSIFIER in cell.metrics:
+        from irn_video.pipeline.quality.classifier import classifier_error, crops_of_files  # takes PyTorch's seconds
+
+        found[CLASSIFIER] = classifier_error(crops_of_files(shown, cell.clip, count))
+    return found
 
 
 def _with_perceptual(frames: list[Scores], scores: list[Scores], cell: Cell) -> list[Scores]:

@@ -13,7 +13,7 @@ from irn_video.codecs.encoders import ENCODERS, EncoderSettings, make_encoder, w
 from irn_video.codecs.errors import BadOption
 from irn_video.pipeline.commandline.toml import read_toml
 from irn_video.pipeline.quality.libvmaf import PERCEPTUAL
-from irn_video.pipeline.quality.metrics import METRICS, parse_metrics
+from irn_video.pipeline.quality.metrics import CLASSIFIER, REAL_METRICS, STUDY_METRICS, parse_metrics
 from irn_video.pipeline.restoring import file_digest
 from irn_video.pipeline.study.methods import FULL, Method
 from irn_video.pipeline.system import ffmpeg_binary
@@ -30,6 +30,7 @@ BY_SCALE, BOTH = "by-scale", "both"
 """Presets of studies: that of each method's scale, and one study with the same preset and one with those."""
 _SCHEMA = 5  # of a cell's result: a new number makes old ones count no more
 _LEAST_POINTS = 4
+_KNOWN = (*STUDY_METRICS, CLASSIFIER)
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ class StudyConfig:
     pixel_format: str | None = None
     crfs: tuple[float, ...] = ()
     bitrates: tuple[int, ...] = ()
-    metrics: tuple[str, ...] = METRICS
+    metrics: tuple[str, ...] = STUDY_METRICS
     frames: int | None = None
     extend: bool = True
 
@@ -73,7 +74,7 @@ class StudyConfig:
         names = [clip.name for clip in self.clips]
         if len(set(names)) < len(names):
             raise BadOption("two clips have the same name", hint="rename one")
-        object.__setattr__(self, "metrics", parse_metrics(",".join(self.metrics)))
+        object.__setattr__(self, "metrics", parse_metrics(",".join(self.metrics), _KNOWN))
         if self.crfs and self.bitrates:
             raise BadOption("crfs and bitrates exclude each other", hint="give one of them")
         if 0 < len(set(self.crfs or self.bitrates)) < _LEAST_POINTS:
@@ -123,8 +124,8 @@ class StudyConfig:
     def cell(self, clip: Path, method: Method, encoder: EncoderSettings) -> Cell:
         """One measurement; its encoder names its preset."""
         encoder = with_preset(encoder, method.scale if self.preset == BY_SCALE else 1)
-        perceptual = tuple(name for name in PERCEPTUAL if name in self.metrics)
-        return Cell(clip, method, encoder, self.frames, perceptual)
+        optional = tuple(name for name in (*PERCEPTUAL, *REAL_METRICS, CLASSIFIER) if name in self.metrics)
+        return Cell(clip, method, encoder, self.frames, optional)
 
     def cells(self) -> tuple[Cell, ...]:
         """All of the ladders."""
@@ -154,7 +155,7 @@ class Cell:
         method: how it is sent.
         encoder: of the stream.
         frames: only the first so many pictures.
-        metrics: of `PERCEPTUAL`; PSNR is always measured.
+        metrics: of `PERCEPTUAL`, `REAL_METRICS` and the classifier; PSNR is always measured.
     """
 
     clip: Path

@@ -13,7 +13,7 @@ from typing import Any
 from irn_video.codecs.errors import StudyFailed
 from irn_video.codecs.writing.output import atomic_path
 from irn_video.pipeline.quality.curves import bd_rate
-from irn_video.pipeline.quality.metrics import metric_label
+from irn_video.pipeline.quality.metrics import METRICS, metric_label
 from irn_video.pipeline.study import drawing
 from irn_video.pipeline.study.conclusions import Comparison, comparisons, hull_savings, mean_rates
 from irn_video.pipeline.study.plots import Plot, plots
@@ -28,6 +28,7 @@ from irn_video.pipeline.study.sections import (
     matrix,
     pairs,
     percent,
+    realness,
     savings,
     settings,
     steadiness,
@@ -83,7 +84,7 @@ def write_report(folder: Path, study: Study) -> None:
     with atomic_path(folder / COMPARISONS, overwrite=True) as part, part.open("w", newline="") as file:
         table = csv.DictWriter(file, [field.name for field in fields(Comparison)])
         table.writeheader()
-        table.writerows(asdict(one) for one in comparisons(study, study.metrics))
+        table.writerows(asdict(one) for one in comparisons(study, _rising(study)))
     with atomic_path(folder / CONCLUSIONS, overwrite=True) as part:
         part.write_text(json.dumps(_conclusions(study), indent=1) + "\n")
     with atomic_path(folder / REPORT, overwrite=True) as part:
@@ -91,10 +92,15 @@ def write_report(folder: Path, study: Study) -> None:
 
 
 def _conclusions(study: Study) -> dict[str, Any]:
-    hulls, rates = hull_savings(study, study.metrics), mean_rates(study, study.metrics)
+    hulls, rates = hull_savings(study, _rising(study)), mean_rates(study, _rising(study))
     found = {"hulls": [asdict(one) for one in hulls], "rates": [asdict(one) for one in rates]}
     same_time = None if study.same_time is None else _conclusions(study.same_time)
     return {"schema": 1, "preset": study.settings.get("preset"), **found, "same_time": same_time}
+
+
+def _rising(study: Study) -> list[str]:
+    """Metrics of which more is better: only they have a bit rate at equal quality."""
+    return [metric for metric in study.metrics if metric in METRICS]
 
 
 def _page(study: Study, drawings: Mapping[str, Mapping[str, tuple[Plot, str]]]) -> str:
@@ -115,6 +121,7 @@ def _page(study: Study, drawings: Mapping[str, Mapping[str, tuple[Plot, str]]]) 
         *(comparison(study, model, anchor, judged) for model, anchor in pairs(study)),
         *crossings(study, claimed),
         *hull_tables(study, claimed),
+        *realness(study),
         *steadiness(study),
         "<h2>Cost</h2>",
         *drawn(drawings.get("", {})),

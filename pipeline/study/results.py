@@ -17,6 +17,7 @@ from irn_video.codecs.encoders import EncoderSettings, with_preset
 from irn_video.codecs.errors import StudyFailed
 from irn_video.codecs.writing.output import atomic_path
 from irn_video.pipeline.quality.curves import Curve
+from irn_video.pipeline.quality.metrics import METRICS
 from irn_video.pipeline.study.cells import Measurement
 from irn_video.pipeline.study.crops import source_crops
 from irn_video.pipeline.study.levels import shown_rates
@@ -25,7 +26,8 @@ from irn_video.pipeline.study.plan import BY_SCALE, StudyConfig, versions
 from irn_video.pipeline.study.runner import Outcome
 from irn_video.pipeline.study.workers import Failure
 
-SCHEMA = 4
+SCHEMA = 5
+_READ = (4, 5)  # 4 has no `whole`
 RESULTS, TABLE = "results.json", "results.csv"
 _LOW_SHARE, _DIGITS = 0.05, 4
 
@@ -193,7 +195,7 @@ class Study:
 
     def curve(self, clip: str, method: str, metric: str) -> Curve:
         """Mean of a metric over kbit/s; without points where no picture has a value."""
-        pairs = [(p.kbps, statistics.fmean(v)) for p in self.points(clip, method) if (v := p.values(metric))]
+        pairs = [(p.kbps, value) for p in self.points(clip, method) if (value := p.value(metric)) is not None]
         return Curve.through(pairs)
 
 
@@ -232,7 +234,7 @@ def write_results(folder: Path, study: Study) -> None:
             for point in one.measurements
         }
         for key, point in points.items():
-            means = [statistics.fmean(v) if (v := point.values(name)) else "" for name in study.metrics]
+            means = ["" if (value := point.value(name)) is None else value for name in study.metrics]
             table.writerow([*key, point.kbps, point.bpp, *means, point.cost.cpu_seconds])
 
 
@@ -245,7 +247,7 @@ def read_results(folder: Path) -> Study:
     path = folder / RESULTS
     try:
         entry = json.loads(path.read_text())
-        if entry["schema"] != SCHEMA:
+        if entry["schema"] not in _READ:
             raise StudyFailed(f"results of version {entry['schema']}", path=path, hint="run the study again")
         return _from_json(entry)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -290,11 +292,11 @@ def _as_json(study: Study) -> dict[str, Any]:
 
 def _rounded(point: Measurement) -> Measurement:
     """As exact as anybody needs, in half the space."""
-    frames = tuple(
-        {name: None if value is None else round(value, _DIGITS) for name, value in frame.items()}
-        for frame in point.frames
+    *frames, whole = (
+        {name: None if value is None else round(value, _DIGITS) for name, value in scores.items()}
+        for scores in (*point.frames, point.whole)
     )
-    return replace(point, frames=frames)
+    return replace(point, frames=tuple(frames), whole=whole)
 
 
 def _lines(entries: Mapping[str, Any]) -> str:
@@ -307,7 +309,9 @@ def _lines(entries: Mapping[str, Any]) -> str:
 
 
 def _point(point: Measurement, metrics: Sequence[str]) -> dict[str, Any]:
-    summary = {name: asdict(statistics_of(v)) if (v := point.values(name)) else None for name in metrics}
+    summary = {
+        name: asdict(statistics_of(v)) if (v := point.values(name)) else None for name in metrics if name in METRICS
+    }
     return {**point.as_json(), "kbps": point.kbps, "bpp": point.bpp, "summary": summary}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from html import escape
 
-from irn_video.pipeline.quality.metrics import metric_label
+from irn_video.pipeline.quality.metrics import CLASSIFIER, REAL_METRICS, metric_label
 from irn_video.pipeline.study.cells import Measurement
 from irn_video.pipeline.study.conclusions import (
     Comparison,
@@ -145,6 +145,34 @@ def _hull_table(study: Study, saving: HullSaving) -> str:
     return f"<h3>{metric_label(saving.metric)}</h3>" + table(heads, rows)
 
 
+def realness(study: Study) -> list[str]:
+    """How real the frames look at each clip's levels."""
+    shown = [metric for metric in (*REAL_METRICS, CLASSIFIER) if metric in study.metrics]
+    rows = [
+        [clip, point.method, f"{point.kbps:.0f}", *(_number(point.value(metric)) for metric in shown)]
+        for clip in study.clips
+        for level in study.levels(clip)
+        for point in level.points
+    ]
+    heads = ["clip", "method", "kb/s", *(metric_label(metric, unit=True) for metric in shown)]
+    intro = (
+        "<p>The streams that are shown above. Texture: wavelet energy of the luma, of the source's own, in the finest "
+        "band and the next one, where the source has texture, is flat, or has an edge. Flicker: change from frame to "
+        "frame along the source's motion, of the source's own, everywhere and where the source stands still. 1 is as "
+        "the source.</p>"
+    )
+    told = (
+        "<p>Classifier: how many in a hundred crops, of the source and of the restored clip, a small network takes for "
+        "the other kind after training to tell them apart; 50 is no difference to see.</p>"
+    )
+    notes = [intro, *([told] if CLASSIFIER in shown else [])]
+    return ["<h2>How real it looks</h2>", *notes, table(heads, rows)] if shown else []
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f}"
+
+
 def steadiness(study: Study) -> list[str]:
     """Quality over the frames at each clip's levels."""
     shown = [metric for metric in ("psnr_y", "vmaf_neg") if metric in study.metrics]
@@ -156,10 +184,10 @@ def steadiness(study: Study) -> list[str]:
     ]
     heads = ["clip", "method", "kb/s", "bits a pixel"]
     for metric in shown:
-        heads += [metric_label(metric), "harmonic mean", "5th percentile", "least", "flicker"]
+        heads += [metric_label(metric), "harmonic mean", "5th percentile", "least", "unsteadiness"]
     intro = (
-        "<p>The streams that are shown above, over their frames; flicker is the standard deviation of the change from "
-        "one frame to the next.</p>"
+        "<p>The streams that are shown above, over their frames; unsteadiness is the standard deviation of the change "
+        "from one frame to the next.</p>"
     )
     return ["<h2>Steadiness</h2>", intro, table(heads, rows)] if shown else []
 
@@ -170,7 +198,7 @@ def _spread(point: Measurement, metric: str) -> list[str]:
         return ["–"] * 5
     found = statistics_of(values)
     numbers = (found.mean, found.harmonic, found.low, found.min, found.flicker)
-    return ["–" if number is None else f"{number:.2f}" for number in numbers]
+    return [_number(number) for number in numbers]
 
 
 def costs(study: Study) -> str:

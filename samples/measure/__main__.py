@@ -21,6 +21,7 @@ MEASUREMENTS = (
     "tuning",
     "temperature",
     "calibration",
+    "real",
     "coring",
     "presets",
     "wavelet",

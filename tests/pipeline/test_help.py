@@ -196,6 +196,12 @@ def test_metrics_are_completed() -> None:
     assert [item.value for item in found] == ["psnr-y,vmaf", "psnr-y,vmaf-neg"]
 
 
+def test_metrics_of_studies_are_completed() -> None:
+    completion = BashComplete(irn.command, {}, "irn", "_IRN_COMPLETE")
+    found = completion.get_completions(["study", "run", "--metrics"], "vmaf,fl")
+    assert [item.value for item in found] == ["vmaf,flat-fine", "vmaf,flicker", "vmaf,flicker-static"]
+
+
 def test_completing_a_network_is_quick() -> None:
     code = (
         "import sys; from irn_video.pipeline.commands.irn import command; "

@@ -8,7 +8,15 @@ import sys
 import pytest
 from irn_video.codecs.errors import BadOption
 from irn_video.pipeline.quality.libvmaf import PERCEPTUAL
-from irn_video.pipeline.quality.metrics import METRICS, metric_label, metric_option, parse_metrics
+from irn_video.pipeline.quality.metrics import (
+    CLASSIFIER,
+    METRICS,
+    STUDY_METRICS,
+    TEXTURE_METRICS,
+    metric_label,
+    metric_option,
+    parse_metrics,
+)
 from irn_video.pipeline.quality.psnr import PictureError
 
 
@@ -35,6 +43,18 @@ def test_both_spellings_are_understood(typed: str, names: tuple[str, ...]) -> No
 def test_others_are_refused(typed: str) -> None:
     with pytest.raises(BadOption, match=r"no metric .*known: psnr-y, .*, ms-ssim, vmaf, vmaf-neg, xpsnr\)$"):
         parse_metrics(typed)
+
+
+def test_studies_know_more() -> None:
+    """Of all frames together; the classifier is not among `all`."""
+    known = (*STUDY_METRICS, CLASSIFIER)
+    assert parse_metrics("texture,flicker", known) == (*TEXTURE_METRICS, "flicker")
+    assert parse_metrics("all", known) == STUDY_METRICS
+    assert parse_metrics("all,classifier", known) == known
+    assert parse_metrics("all") == METRICS
+    with pytest.raises(BadOption, match="no metric 'texture'"):
+        parse_metrics("texture")
+    assert metric_label(CLASSIFIER, unit=True) == "CLASSIFIER, %"
 
 
 def test_only_what_is_known_here() -> None:

@@ -27,6 +27,7 @@ from irn_video.codecs.errors import BadConfig, BadOption, MissingFile, UnknownMo
 from irn_video.codecs.scales import SCALES
 from irn_video.pipeline.commands.study import main
 from irn_video.pipeline.quality.libvmaf import PERCEPTUAL, measure_files
+from irn_video.pipeline.quality.metrics import REAL_METRICS
 from irn_video.pipeline.study import workers as worker_processes
 from irn_video.pipeline.study.cells import Measurement, encode_full_size, measure_cell
 from irn_video.pipeline.study.crops import source_crops
@@ -51,6 +52,9 @@ class TestPlan:
         typed = replace(config, metrics=("psnr-y", "VMAF_NEG", "xpsnr"))
         assert typed.metrics == ("psnr_y", "vmaf_neg", "xpsnr_y")
         assert typed.cells()[0].metrics == ("vmaf_neg", "xpsnr_y")
+        assert "flicker_static" in config.cells()[0].metrics
+        assert "classifier" not in config.cells()[0].metrics
+        assert replace(config, metrics=("psnr", "classifier")).cells()[0].metrics == ("classifier",)
         assert config.cells()[0].label == "moving.mp4 full CRF 20"
         rates = replace(config, bitrates=(800_000, 100_000, 200_000, 400_000))
         assert [e.bitrate for e in rates.ladder(Method("full"))] == [100_000, 200_000, 400_000, 800_000]
@@ -312,6 +316,21 @@ def test_one_metric_is_what_it_is_among_all(clips: Any, tmp_path: Path) -> None:
         expected = [{"psnr_y", name, "vmaf"} if name not in ("vmaf", "vmaf_neg") else {"psnr_y", name}] * 3
         assert [set(scores) for scores in alone] == expected
         assert [scores[name] for scores in alone] == [scores[name] for scores in all_of_them]
+
+
+@pytest.mark.parametrize("method", ["full", "bicubic-x2"])
+def test_measures_of_all_frames_together(method: str, moving: Path, tmp_path: Path) -> None:
+    """They are those of the frames that are shown, and come back from the store."""
+    settings = EncoderSettings(crf=24.0, preset="ultrafast")
+    found = measure_cell(Cell(moving, Method(method), settings, 4, ("psnr", *REAL_METRICS)), tmp_path)
+    assert tuple(found.whole) == REAL_METRICS
+    assert found.value("texture_fine") == found.whole["texture_fine"]
+    assert found.value("psnr_y") == pytest.approx(statistics.fmean(found.values("psnr_y")))
+    assert found.value("vmaf") is None
+    assert Measurement.from_json(json.loads(json.dumps(found.as_json()))) == found
+    ratios = [value for value in found.whole.values() if value is not None]
+    assert ratios
+    assert all(0 < ratio < 3 for ratio in ratios)
 
 
 def test_full_size_of_odd_pictures_is_padded_for_the_encoder(clips: Any, tmp_path: Path) -> None:

@@ -252,6 +252,44 @@ class TestReport:
         assert name.startswith("full, ")
         assert rest[0] == "frame: 0"
 
+    def test_measures_of_all_frames_together(self, made_up: MadeUp, tmp_path: Path) -> None:
+        """Columns and a table; of them there is no bit rate at equal quality, and less is not worse."""
+        study = made_up(0.2, clips=1)
+        real = {"texture_fine": 0.4321, "flicker_static": None, "classifier": 12.3456}
+        points = tuple(replace(point, whole=real) for point in study.measurements)
+        study = replace(study, measurements=points, metrics=("psnr_y", "vmaf", *real))
+        write_results(tmp_path, study)
+        write_report(tmp_path, study)
+        assert read_results(tmp_path) == study
+        with (tmp_path / "results.csv").open() as file:
+            rows = list(csv.DictReader(file))
+        assert {(row["texture_fine"], row["flicker_static"], row["classifier"]) for row in rows} == {
+            ("0.4321", "", "12.3456")
+        }
+        judged = {line.split(",")[3] for line in (tmp_path / "comparisons.csv").read_text().splitlines()[1:]}
+        assert judged == {"psnr_y", "vmaf"}
+        conclusions = json.loads((tmp_path / "conclusions.json").read_text())
+        assert {one["metric"] for name in ("hulls", "rates") for one in conclusions[name]} == judged
+        page = (tmp_path / "report.html").read_text()
+        _, _, section = page.partition("<h2>How real it looks</h2>")
+        table = section[: section.index("</table>")]
+        heads = ["clip", "method", "kb/s", "TEXTURE-FINE", "FLICKER-STATIC", "CLASSIFIER, %"]
+        assert re.findall("<th>(.*?)</th>", table) == heads
+        assert table.count("<td>0.43</td><td>–</td><td>12.35</td>") == sum(
+            len(level.points) for level in study.levels("clip0.mkv")
+        )
+        write_report(tmp_path, made_up(0.2, clips=1))
+        assert "How real it looks" not in (tmp_path / "report.html").read_text()
+
+    def test_results_of_the_schema_before_are_read(self, made_up: MadeUp, tmp_path: Path) -> None:
+        study = made_up(0.2, clips=1)
+        write_results(tmp_path, study)
+        entry = json.loads((tmp_path / "results.json").read_text())
+        for one in entry["points"]:
+            assert one.pop("whole") == {}
+        (tmp_path / "results.json").write_text(json.dumps(entry | {"schema": 4}))
+        assert read_results(tmp_path) == study
+
     def test_it_speaks_of_frames(self, made_up: MadeUp, tmp_path: Path) -> None:
         write_report(tmp_path, made_up(0.2, clips=1))
         page = (tmp_path / "report.html").read_text()

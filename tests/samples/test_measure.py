@@ -25,7 +25,7 @@ from irn_video.pipeline.network.constants import sampled_channels
 from irn_video.pipeline.system.opencv import cv2
 
 import measure
-from measure import bdrate, blind, calibration, choice, perceptual, presets, rates, stages, tuning
+from measure import bdrate, blind, calibration, choice, perceptual, presets, rates, real, stages, tuning
 from measure.__main__ import MEASUREMENTS, main
 from measure.clips import moving_clip
 from measure.commands import Run
@@ -385,3 +385,34 @@ def test_a_folder_for_a_blind_comparison(clip: Path, tmp_path: Path) -> None:
 def planes(path: Path) -> list[bytes]:
     with VideoReader(path) as reader:
         return [b"".join(plane.tobytes() for plane in picture.planes) for picture in reader]
+
+
+class TestReal:
+    def test_whole_commands(
+        self, clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Full size, and a network at two temperatures; and a classifier for each of these ways."""
+        monkeypatch.setattr(real, "_PAIRS", (16, 8))
+        path = tmp_path / "real.json"
+        models = [word for name in ("full", "irn-h264-x2-lite") for word in ("--model", name)]
+        other = clip.with_name("other.mkv")
+        other.write_bytes(clip.read_bytes())
+        options = ["--temperature", "0,1", "--frames", "5", "--json", str(path), "--markdown", "--classifier", "1"]
+        assert main(["real", str(clip), str(other), *models, *options]) == 0
+        *clips, mean, told = capsys.readouterr().out.split("\n\n")
+        assert [block.split(" | ")[0] for block in clips] == ["| moving.mkv", "| other.mkv"]
+        names = [line.split(" | ")[0].removeprefix("| ") for line in mean.splitlines()[2:]]
+        ways = ["full, CRF 27", *(f"irn-h264-x2-lite, CRF 27, temperature {drawn}" for drawn in (0, 1))]
+        assert names == ways
+        assert [line.split(" | ")[0].removeprefix("| ") for line in told.splitlines()[2:]] == ways
+        written = json.loads(path.read_text())
+        assert set(written["classifier"]["errors"]) == set(ways)
+        first = written["shown"][0]["scores"]
+        assert {"psnr_y", "vmaf", "vmaf_neg", "texture_fine", "flicker"} < set(first)
+        finest = [one["scores"]["texture_fine"] for one in written["shown"] if one["clip"] == "moving.mkv"]
+        full, calm, drawn = finest
+        assert calm < min(full, drawn)
+
+    def test_names_have_to_differ(self, clip: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["real", str(clip), str(clip)]) == 2
+        assert "two clips have the same name" in capsys.readouterr().err
