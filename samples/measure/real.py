@@ -4,7 +4,8 @@ python samples/measure real CLIP... [--model irn-h264-x2 --model lanczos-x2 --mo
 
 A model is a network, a weights file, `lanczos-x2` and the like, or `full` for H.264 at full size; all at the same CRF,
 x264 at preset medium. Ratios are of the source's own, 1 is as the source; see `pipeline/quality/realness.py`. With
-`--classifier` the last table has the error of one classifier for all clips together; see `classifier.py` there.
+`--peer MODEL` and several CRFs there are BD-rates against it. With `--classifier` the last table has the error of one
+classifier for all clips together; see `classifier.py` there.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from irn_video.codecs.errors import BadOption
 from irn_video.codecs.kernels import RESAMPLERS
 from irn_video.codecs.writing.output import check_output
 from irn_video.pipeline.quality.classifier import STEPS, Crops, classifier_error, crops_of_files
+from irn_video.pipeline.quality.curves import Curve, bd_rate
 from irn_video.pipeline.quality.libvmaf import measure_files
 from irn_video.pipeline.quality.metrics import metric_label
 from irn_video.pipeline.quality.realness import measure_realness
@@ -40,9 +42,11 @@ from measure.options import (
     write_json,
 )
 from measure.rates import MAX_CRF, PRESET, label_of, weights_file
-from measure.tables import table
+from measure.tables import percent, table
 
 _OF_FILES = ("vmaf", "vmaf_neg")
+_RATED = ("psnr_y", *_OF_FILES)
+_LEAST_POINTS = 3
 _PAIRS = (2048, 1024)  # of each clip: seven have enough to learn from
 
 
@@ -68,8 +72,16 @@ class Shown:
     @property
     def way(self) -> str:
         """Model, CRF and temperature, for people."""
-        at = "" if self.temperature is None else f", temperature {self.temperature:g}"
-        return f"{self.model}, CRF {self.crf:g}{at}"
+        return f"{self.model}, CRF {self.crf:g}{self._at}"
+
+    @property
+    def method(self) -> str:
+        """The same without the CRF."""
+        return self.model + self._at
+
+    @property
+    def _at(self) -> str:
+        return "" if self.temperature is None else f", temperature {self.temperature:g}"
 
 
 @dataclass(frozen=True)
@@ -155,6 +167,35 @@ def tables(shown: Sequence[Shown], errors: Mapping[str, float | None], *, markdo
     return "\n\n".join(table(block, markdown=markdown) for block in blocks)
 
 
+def bd_table(shown: Sequence[Shown], peer: str, *, markdown: bool) -> str:
+    """BD-rates of each method against a peer, by clip, and their means.
+
+    Raises:
+        BadOption: the peer was not measured.
+    """
+    methods, clips = (list(dict.fromkeys(getattr(one, what) for one in shown)) for what in ("method", "clip"))
+    if peer not in methods:
+        raise BadOption(f"{peer} was not measured", hint=f"one of {', '.join(methods)}")
+    blocks = []
+    for method in (method for method in methods if method != peer):
+        lines = [[f"{method} against {peer}", *map(metric_label, _RATED)]]
+        rates = [[_bd(shown, clip, (peer, method), metric) for metric in _RATED] for clip in clips]
+        means = [None if None in column else sum(column) / len(column) for column in zip(*rates, strict=True)]
+        for name, row in zip((*clips, "mean"), (*rates, means), strict=True):
+            lines.append([name, *map(percent, row)])
+        blocks.append(table(lines, markdown=markdown))
+    return "\n\n".join(blocks)
+
+
+def _bd(shown: Sequence[Shown], clip: str, methods: tuple[str, str], metric: str) -> float | None:
+    of_clip = [one for one in shown if one.clip == clip]
+    curves = (
+        Curve.through((one.kbps, one.scores[metric] or 0.0) for one in of_clip if one.method == method)
+        for method in methods
+    )
+    return bd_rate(*curves)
+
+
 def _row(way: str, shown: Sequence[Shown], names: Sequence[str]) -> list[str]:
     values = [_mean(one.scores[name] for one in shown) for name in names]
     rate = statistics.fmean(one.kbps for one in shown)
@@ -174,6 +215,7 @@ def _temperatures(context: click.Context, option: click.Parameter, text: str | N
 @click.option("--classifier", "steps", is_flag=False, flag_value=STEPS, type=click.IntRange(1), metavar="[STEPS]",
               help=f"Train one network for each way to tell restored crops of all clips from those of the source, and "
               f"give its error: 50 % cannot be told. Minutes for each [steps: {STEPS}].")  # fmt: skip
+@click.option("--peer", metavar="MODEL", help="Give BD-rates of the others against this one; needs three CRFs or more.")
 @frames_option
 @json_options
 @markdown_option
@@ -183,6 +225,7 @@ def command(
     crf: tuple[float, ...],
     temperatures: tuple[float | None, ...],
     steps: int | None,
+    peer: str | None,
     frames: int | None,
     json_path: Path | None,
     overwrite: bool,
@@ -193,6 +236,8 @@ def command(
         raise BadOption("two clips have the same name", hint="rename one")
     if json_path is not None:
         check_output(json_path, clips, overwrite)
+    if peer is not None and (peer not in models or len(crf) < _LEAST_POINTS):
+        raise BadOption(f"BD-rates against {peer} need it among the models, and three CRFs", hint=f"--model {peer}")
     ways = [
         Way(model, one, (None,) if model == FULL or model in RESAMPLERS else temperatures)
         for model in dict.fromkeys(models)
@@ -207,3 +252,5 @@ def command(
         found = {"schema": 1, "command": "real", "shown": [asdict(one) for one in shown]}
         write_json(json_path, {**found, "classifier": {"steps": steps, "errors": errors}}, clips, overwrite)
     click.echo(tables(shown, errors, markdown=markdown))
+    if peer is not None:
+        click.echo("\n" + bd_table(shown, label_of(peer), markdown=markdown))
