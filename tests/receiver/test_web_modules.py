@@ -101,6 +101,8 @@ def cards(card: StreamCard) -> list[dict[str, str]]:
     return [
         {"payload": replace(card, model="irn-h264-x2").to_payload().hex(), "why": ""},
         {"payload": payload(version=1), "why": ""},
+        {"payload": replace(card, model="irn-h264-x2", look="real", version=4).to_payload().hex(), "why": ""},
+        {"payload": payload(version=4, look=5), "why": "look"},
         {"payload": payload(version=9), "why": "version 9; a newer player is needed"},
         {"payload": payload(width=10**9), "why": "make no sense"},
         {"payload": payload(scale=0), "why": "make no sense"},
@@ -156,4 +158,4 @@ def test_modules(fixtures: Path) -> None:
         timeout=120,
     )
     assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]
-    assert f"# tests {len(STREAMS) + 20}" in done.stdout
+    assert f"# tests {len(STREAMS) + 23}" in done.stdout

@@ -7,6 +7,7 @@ import test from "node:test";
 import { AccessUnits, unitsOf } from "../../../receiver/web/access_unit.js";
 import { BadCard, cardOf } from "../../../receiver/web/card.js";
 import { Track } from "../../../receiver/web/demuxing.js";
+import { Networks } from "../../../receiver/web/networks.js";
 import { BadUpdate, tuned } from "../../../receiver/web/weights.js";
 
 const MUTATIONS = 1000;
@@ -66,6 +67,17 @@ for (const { payload, why } of fixtures.cards) {
     else assert.equal((await cardOf(bytes(payload))).model, "irn-h264-x2");
   });
 }
+
+test("a look chooses among networks of the same sender", () => {
+  const entry = (scale, macs) => ({ digest: "ab", scale, macs_up: macs });
+  const networks = new Networks("", { a: entry(2, 5), "a-plus": entry(2, 5), lite: entry(2, 1), b: entry(2, 9), other: entry(4, 1) }, 0);
+  assert.deepEqual(networks.ladder("a", "ab"), ["a", "lite"]);
+  assert.deepEqual(networks.ladder("a", "ab", "faithful"), ["a", "lite"]);
+  assert.deepEqual(networks.ladder("a", "ab", "real"), ["a-plus", "a", "lite"]);
+  assert.deepEqual(networks.ladder("b", "ab", "real"), ["b", "a", "lite"]);
+  assert.deepEqual(networks.ladder("a-plus", "ab"), ["a-plus", "lite"]);
+  assert.throws(() => networks.ladder("a", "cd", "real"), /other weights/);
+});
 
 test("tuned weights are those of the sender to the bit", () => {
   for (const { message, changed } of fixtures.updates) {
