@@ -91,15 +91,19 @@ class Restorer(nn.Module):
         nn.init.zeros_(self.last.weight)
         nn.init.zeros_(self.last.bias)  # type: ignore[arg-type]
         self.spread = nn.Conv2d(width, latent, 1) if latent else None
-        if self.spread is not None:
-            nn.init.zeros_(self.spread.weight)
-            nn.init.constant_(self.spread.bias, -4.0)  # type: ignore[arg-type]
+        self.begin_spread()
 
     def forward(self, cells: Tensor, qp: Tensor) -> tuple[Tensor, Tensor]:
         """What it sees (N, seen, h, w), qp (1 or N,) → corrections (N, corrected, h, w), log-std (N, latent, h, w)."""
         x, condition = self.features(cells, qp)
         log_std = x[:, :0] if self.spread is None else self.spread(x.detach())
         return (self.last(x) + self.shortcut(cells, condition)) * DETAIL, log_std
+
+    def begin_spread(self) -> None:
+        """The same spread everywhere."""
+        if self.spread is not None:
+            nn.init.zeros_(self.spread.weight)
+            nn.init.constant_(self.spread.bias, -4.0)  # type: ignore[arg-type]
 
     def features(self, cells: Tensor, qp: Tensor) -> tuple[Tensor, Tensor]:
         """What the last layer sees, (N, width, h, w), and the condition that modulates the others."""

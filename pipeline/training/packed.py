@@ -143,6 +143,10 @@ class PackedTask(Task[Any]):
         """Those of the other task."""
         return self._task.frozen(network)
 
+    def begin(self, network: InvertibleRescaler) -> None:
+        """As the other task does."""
+        self._task.begin(network)
+
     def rates(self, network: InvertibleRescaler) -> Rates:
         """Those of the other task."""
         return self._task.rates(network)

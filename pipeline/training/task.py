@@ -75,6 +75,9 @@ class Task(Protocol, Generic[Batch]):
         """Parts of the network that this task does not train."""
         return []
 
+    def begin(self, network: InvertibleRescaler) -> None:
+        """Change what has to be another in a network of other training that a run starts from."""
+
     def rates(self, network: InvertibleRescaler) -> Rates:
         """Groups of parameters that require a gradient, each with a factor on config.learning_rate."""
         return everything(network)

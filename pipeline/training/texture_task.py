@@ -13,7 +13,7 @@ from functools import cached_property
 
 import torch
 import torch.nn.functional as F
-from irn_video.pipeline.network import InvertibleRescaler
+from irn_video.pipeline.network import CodecAwareRescaler, InvertibleRescaler
 from irn_video.pipeline.network.constants import DETAIL, LUMA, PACKED, QP_CENTRE, QP_SPREAD
 from irn_video.pipeline.training.codec_task import PLANE_WEIGHTS, CodecTask
 from irn_video.pipeline.training.critics import SLOPE, difference, relativistic, without_weights_gradient
@@ -108,6 +108,11 @@ class TextureTask(CodecTask):
         total = parts["squares"] + parts["noise"] + parts["critic"] + perceptual.strength * parts["strength"]
         total = total + perceptual.adversarial * parts["adversarial"] + perceptual.features * parts["features"]
         return Loss(total, errors.detach()[:, 0].sum(), plain[:, 0].sum(), parts)
+
+    def begin(self, network: InvertibleRescaler) -> None:
+        """The spread starts anew: that of likelihood is beyond its range at edges, and would take long to come back."""
+        assert isinstance(network, CodecAwareRescaler)
+        network.restorer.begin_spread()
 
     def rates(self, network: InvertibleRescaler) -> Rates:
         """The critic has its own."""

@@ -104,6 +104,7 @@ class Trainer:
         self.network = config.network.build().train()
         if start is not None:
             start_from(self.network, config.network, start)
+            self.task.begin(self.network)
         self._start = f"{start.card.name} {start.sha256[:8]}" if start else ""
         self.network.to(self._device)
         if self._device.type == "cuda":  # on the CPU it gains nothing for dense blocks

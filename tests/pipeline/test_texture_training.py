@@ -91,6 +91,17 @@ def test_noise_fills_what_the_mean_lacks(source: SequenceSource, batch: Samples)
     assert 0.4 < drawn.sum() / missing.sum() < 1.2
 
 
+def test_the_spread_starts_anew(source: SequenceSource) -> None:
+    network = TINY.network.build()
+    assert isinstance(network, CodecAwareRescaler)
+    assert network.restorer.spread is not None
+    fresh = {name: weight.clone() for name, weight in network.state_dict().items()}
+    torch.nn.init.normal_(network.restorer.spread.weight)
+    torch.nn.init.normal_(network.restorer.spread.bias)  # type: ignore[arg-type]
+    TextureTask(TINY, source).begin(network)
+    assert all(torch.equal(weight, fresh[name]) for name, weight in network.state_dict().items())
+
+
 def test_a_spread_that_is_too_large_comes_back(batch: Samples) -> None:
     network = TINY.network.build()
     assert isinstance(network, CodecAwareRescaler)
