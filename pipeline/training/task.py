@@ -77,6 +77,7 @@ class Task(Protocol, Generic[Batch]):
 
     def begin(self, network: InvertibleRescaler) -> None:
         """Change what has to be another in a network of other training that a run starts from."""
+        return
 
     def rates(self, network: InvertibleRescaler) -> Rates:
         """Groups of parameters that require a gradient, each with a factor on config.learning_rate."""
