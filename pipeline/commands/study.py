@@ -107,7 +107,7 @@ _workers = click.option(
 @click.option("--keyint", type=int, metavar="N", help="Largest distance of keyframes [default: the codec's].")
 @click.option("--crf", "crfs", callback=_numbers, metavar="A,B", help="At least four [default: a ladder by scale].")
 @click.option("--bitrates", callback=_words, metavar="A,B", help="Such as 400k,800k,1.6M,3M instead of --crf.")
-@click.option(
+@option(
     "--metrics",
     callback=_words,
     metavar="A,B",

@@ -22,8 +22,8 @@ Pair = tuple[Plane, Plane]
 """Luma of a frame and of the one after it."""
 _LEAST_SIDE = 32  # DIS has patches of 8 samples on a picture of a quarter of the size
 _STILL = 0.5  # samples that a static place may move
-# Of the source's change around a sample, root mean square, levels of 8 bits. On the training clips nine tenths of what
-# does not move, grain and all, change less, and what the flow lost changes more.
+# Of the source's change around a sample, root mean square, levels of 8 bits. On all training clips but one, held by
+# hand, nine tenths of what does not move, grain and all, change less; what the flow lost changes more.
 _TRUSTED_CHANGE = 6.0
 _LEAST_SHARE = 0.01  # of all samples: with a moving camera a few seem to stand still
 _LEAST_CHANGE = 0.1 * 2 / 12  # mean square; a tenth of what rounding two frames to 8 bits leaves
