@@ -1,6 +1,6 @@
 """How real restored clips look: texture and flicker of the source's own beside VMAF, VMAF-NEG and PSNR-Y.
 
-python samples/measure real CLIP... [--model irn-h264-x2 --model lanczos-x2 --model full] [--crf 27] [--temperature 0,1]
+python samples/measure real CLIP... [--model irn-h264-x2 --model lanczos-x2 --model full] [--crf 27] [--look real]
 
 A model is a network, a weights file, `lanczos-x2` and the like, or `full` for H.264 at full size; all at the same CRF,
 x264 at preset medium. Ratios are of the source's own, 1 is as the source; see `pipeline/quality/realness.py`. With
@@ -22,6 +22,7 @@ from irn_video.codecs.encoders import EncoderSettings
 from irn_video.codecs.errors import BadOption
 from irn_video.codecs.kernels import RESAMPLERS
 from irn_video.codecs.writing.output import check_output
+from irn_video.pipeline.options import LatentOptions
 from irn_video.pipeline.quality.classifier import STEPS, Crops, classifier_error, crops_of_files
 from irn_video.pipeline.quality.curves import Curve, bd_rate
 from irn_video.pipeline.quality.libvmaf import measure_files
@@ -29,6 +30,7 @@ from irn_video.pipeline.quality.metrics import metric_label
 from irn_video.pipeline.quality.realness import measure_realness
 from irn_video.pipeline.study.cells import encode_full_size
 from irn_video.pipeline.study.methods import FULL
+from irn_video.pipeline.zoo.looks import LOOKS
 from irn_video.receiver import ReceiveOptions, receive
 from irn_video.sender import SendOptions, send
 
@@ -57,7 +59,8 @@ class Shown:
     Attributes:
         clip, model: their names.
         crf: of the stream.
-        temperature: of the latents, None for the network's own.
+        temperature: of the latents, None for the network's own, or the look's.
+        look: of the network, None for its own.
         kbps: of the stream's video packets.
         scores: by name, means over the frames or of all frames together; None where undefined.
     """
@@ -68,6 +71,7 @@ class Shown:
     temperature: float | None
     kbps: float
     scores: dict[str, float | None]
+    look: str | None = None
 
     @property
     def way(self) -> str:
@@ -81,25 +85,27 @@ class Shown:
 
     @property
     def _at(self) -> str:
-        return "" if self.temperature is None else f", temperature {self.temperature:g}"
+        look = f", {self.look}" if self.look else ""
+        return look if self.temperature is None else f"{look}, temperature {self.temperature:g}"
 
 
 @dataclass(frozen=True)
 class Way:
-    """How a clip is sent and restored: see `Shown`."""
+    """How a clip is sent, and restored in one way after another: see `Shown`."""
 
     model: str
     crf: float
-    temperatures: tuple[float | None, ...]
+    shown: tuple[LatentOptions, ...]
 
 
 def measure(clip: Path, way: Way, frames: int | None, pairs: tuple[int, int]) -> Iterator[tuple[Shown, Crops]]:
     """Sent once, restored at each temperature; with crops for a classifier, see `crops_of_files`."""
     with tempfile.TemporaryDirectory(prefix="real-") as folder:
-        for temperature, kbps, video in restored(clip, way, Path(folder), frames):
+        for latents, kbps, video in restored(clip, way, Path(folder), frames):
             by_frame = measure_files(video, clip, Path(folder), _OF_FILES)
             scores = {**_means(by_frame), **measure_realness(video, clip)}
-            shown = Shown(clip.name, label_of(way.model), way.crf, temperature, kbps, scores)
+            name, temperature, look = label_of(way.model), latents.temperature, latents.look
+            shown = Shown(clip.name, name, way.crf, temperature, kbps, scores, look)
             yield shown, crops_of_files(video, clip, len(by_frame), pairs=pairs)
 
 
@@ -126,21 +132,21 @@ def _error(way: str, crops: Crops, steps: int) -> float | None:
     return error
 
 
-def restored(clip: Path, way: Way, folder: Path, frames: int | None) -> Iterator[tuple[float | None, float, Path]]:
-    """Temperature, kbit/s, and a video of the frames as they are shown, which is gone with the next one."""
+def restored(clip: Path, way: Way, folder: Path, frames: int | None) -> Iterator[tuple[LatentOptions, float, Path]]:
+    """What was asked for, kbit/s, and a video of the frames as they are shown, which is gone with the next one."""
     stream, video = folder / "stream.mkv", folder / "restored.mkv"
     encoder = EncoderSettings(crf=way.crf, preset=PRESET)
     if way.model == FULL:
         written = encode_full_size(clip, stream, encoder, frames)
-        yield None, written.video_bytes * 8 / 1000 / written.seconds, stream
+        yield LatentOptions(), written.video_bytes * 8 / 1000 / written.seconds, stream
         return
     sent = send(clip, stream, SendOptions(model=way.model, frames=frames, overwrite=True, **asdict(encoder))).written
-    for temperature in way.temperatures:
+    for latents in way.shown:
         options = ReceiveOptions(
-            model=weights_file(way.model), temperature=temperature, codec="ffv1", frames=frames, overwrite=True
+            model=weights_file(way.model), codec="ffv1", frames=frames, overwrite=True, **asdict(latents)
         )
         receive(stream, video, options)
-        yield temperature, sent.video_bytes * 8 / 1000 / sent.seconds, video
+        yield latents, sent.video_bytes * 8 / 1000 / sent.seconds, video
 
 
 def _means(scores: Sequence[dict[str, float | None]]) -> dict[str, float | None]:
@@ -212,6 +218,8 @@ def _temperatures(context: click.Context, option: click.Parameter, text: str | N
 @click.option("--crf", callback=numbers(highest=MAX_CRF), default="27", show_default=True, help="Of the streams.")
 @click.option("--temperature", "temperatures", callback=_temperatures, metavar="A,B",
               help="Of the latents [default: the network's].")  # fmt: skip
+@click.option("--look", "looks", multiple=True, type=click.Choice(list(LOOKS)),
+              help="Show networks in this look; give it again for another.")  # fmt: skip
 @click.option("--classifier", "steps", is_flag=False, flag_value=STEPS, type=click.IntRange(1), metavar="[STEPS]",
               help=f"Train one network for each way to tell restored crops of all clips from those of the source, and "
               f"give its error: 50 % cannot be told. Minutes for each [steps: {STEPS}].")  # fmt: skip
@@ -224,6 +232,7 @@ def command(
     models: tuple[str, ...],
     crf: tuple[float, ...],
     temperatures: tuple[float | None, ...],
+    looks: tuple[str, ...],
     steps: int | None,
     peer: str | None,
     frames: int | None,
@@ -238,8 +247,9 @@ def command(
         check_output(json_path, clips, overwrite)
     if peer is not None and (peer not in models or len(crf) < _LEAST_POINTS):
         raise BadOption(f"BD-rates against {peer} need it among the models, and three CRFs", hint=f"--model {peer}")
+    latents = tuple(LatentOptions(look=look, temperature=drawn) for look in looks or (None,) for drawn in temperatures)
     ways = [
-        Way(model, one, (None,) if model == FULL or model in RESAMPLERS else temperatures)
+        Way(model, one, (LatentOptions(),) if model == FULL or model in RESAMPLERS else latents)
         for model in dict.fromkeys(models)
         for one in crf
     ]
