@@ -63,7 +63,7 @@ class Rung:
         if self.model is not None:
             words.setdefault("tier", None)
         if self.model == "full":
-            words |= {"adapt": None, "adapt_budget": None, "quantisers": False}
+            words |= {"adapt": None, "adapt_budget": None, "quantisers": False, "look": None}
         return replace(given, **words)
 
 

@@ -353,6 +353,10 @@ class TestFile:
         with pytest.raises(BadConfig, match=said):
             self.read(tmp_path, text)
 
+    def test_a_look_is_not_for_plain_coding(self) -> None:
+        given = SendOptions(look="real")
+        assert [rung.options(given).look for rung in (PLAIN, Rung(scale=2, crf=22))] == [None, "real"]
+
     def test_a_network_that_is_not_there_is_noticed_first(
         self, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
