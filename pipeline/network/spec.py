@@ -57,6 +57,8 @@ class NetworkSpec:
         )
         if not in_range:
             raise BadWeights(f"network sizes out of range: {self}")
+        if self.scale == int(self.scale):  # a TOML file's comes as a float, and stream cards have whole numbers
+            object.__setattr__(self, "scale", int(self.scale))
 
     def build(self) -> InvertibleRescaler:
         """A new network with untrained weights, in evaluation mode."""

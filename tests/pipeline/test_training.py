@@ -184,3 +184,11 @@ class TestCommand:
         folders = ["--images", str(photos), "--validate", str(photos)]
         assert main([str(config), *folders, "--out", str(tmp_path / "run"), "--device", "cpu"]) == 2
         assert "is trained on" in capsys.readouterr().err
+
+
+def test_whole_scales_are_whole_numbers(tmp_path: Path) -> None:
+    """TOML's come as floats where 1.5 may stand too, and the card of a stream has 2, not 2.0."""
+    path = tmp_path / "x.toml"
+    for text, kind in (("2", int), ("4", int), ("1.5", float)):
+        path.write_text(f'name = "x"\ncrop = 144\n[network]\nfamily = "codec-aware"\nscale = {text}\n')
+        assert type(load_config(path).network.scale) is kind
