@@ -277,6 +277,7 @@ def test_zoom_is_exact_and_both_move_together(browser: Any, pair: Path) -> None:
         assert dragged == other == pytest.approx(moved + 20, abs=2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [390, 1400])
 def test_it_fits_on_screens(browser: Any, pair: Path, width: int) -> None:
     fits = "document.documentElement.scrollWidth <= innerWidth"

@@ -44,6 +44,7 @@ class TestError:
     def test_the_source_cannot_be_told_from_itself(self) -> None:
         assert classifier_error(crops(grain(0), grain(0)), 4) == 50
 
+    @pytest.mark.slow
     def test_as_good_grain_can_hardly_be_told(self) -> None:
         found = classifier_error(crops(grain(0), grain(1)), STEPS)
         assert found is not None
@@ -55,6 +56,7 @@ class TestError:
         assert found is not None
         assert found < 15
 
+    @pytest.mark.slow
     def test_grain_that_stands_still_is_told(self) -> None:
         """Each frame alone is as real as the source's."""
         found = classifier_error(crops(grain(0), grain(1, 1) * 6), STEPS)

@@ -318,7 +318,7 @@ class TestPicture:
         words = ["picture", str(clip), str(path), "--crf", "30", "--frame", "5", "--place", "96,40,32,24"]
         assert main(words) == 0
         head, *rows, said = capsys.readouterr().out.splitlines()
-        assert head.split() == ["CRF", "kB", "kb/s", "PSNR-Y", "PSNR-YUV", "VMAF-NEG"]
+        assert head.split() == ["CRF", "kB", "kb/s", "PSNR-Y", "PSNR-YUV", "VMAF", "VMAF-NEG"]
         assert [row.split()[0] for row in rows] == ["H.264", "Lanczos", "irn-h264-x2"]
         sizes = [float(row.split()[2]) for row in rows]
         assert max(sizes) <= 1.03 * min(sizes)  # 1 % either way, and the rounding of what is printed
