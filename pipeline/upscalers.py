@@ -15,7 +15,8 @@ from irn_video.codecs.scales import enlarged
 from irn_video.pipeline.engine.rescaler import Rescaler, Restoration
 from irn_video.pipeline.options import LatentOptions, RestoringOptions, check_temperature, check_types
 from irn_video.pipeline.restoring import check_size, restoration_of
-from irn_video.pipeline.zoo.looks import check_look
+from irn_video.pipeline.zoo.looks import LOOKS, check_look, has_look
+from irn_video.pipeline.zoo.registry import model_names
 
 UPSCALERS = ("model", "lanczos", "bicubic", "rcan")
 _OF_FILES = (".safetensors", ".pt", ".pth")
@@ -105,6 +106,8 @@ def load_for(
     Raises:
         WeightsMismatch, BadCard, UnknownModel, BadWeights, MissingFile, BadOption: see `load_as_made`, `Rescaler.load`.
     """
+    if look is None and not _is_here(card):
+        raise BadCard(f"{card.model} has no look {card.look!r} here", hint="choose another: --look faithful")
     load = partial(
         Rescaler.load, device=device, precision=precision, threads=threads, reuse=reuse, look=look or card.look
     )
@@ -149,6 +152,13 @@ def load_as_made(
             hint="give those weights with --model FILE" if name is None else "leave --model out, or give those weights",
         )
     return rescaler
+
+
+def _is_here(card: StreamCard) -> bool:
+    """Whether the look that a card asks for is there; a network that is not is for others to miss."""
+    if card.look is None:
+        return True
+    return card.look in LOOKS and (card.model not in model_names() or has_look(card.model, card.look))
 
 
 def load_rcan_for(card: StreamCard, weights: Path, *, device: str, precision: str) -> Rescaler:

@@ -1,8 +1,9 @@
 """Codec-aware networks made to look real: detail that is as strong as the source's, be it known or drawn.
 
-The least squared error makes faint what is not sure. Here the drawn latent (temperature 1) is judged by a critic that
-sees what arrived and its quantiser as well, and its local strength is held to the source's; the squared error stays in
-the loss, so that no more is drawn, or made stronger, than these two ask for. Luma alone: grain has next to no colour.
+The least squared error makes faint what is not sure. Here the mean's local strength is held to the source's, as far as
+the squared error, which stays in the loss, lets it; the spread is what strength is then still missing; and a draw
+(temperature 1) is judged by a critic that sees what arrived and its quantiser as well. Luma alone: grain has next to no
+colour.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ class DetailCritic(nn.Module):
 
 
 class TextureTask(CodecTask):
-    """The codec task's squared error of a draw, a conditional relativistic critic and the strength of details."""
+    """The codec task's squared error, the strength of details, and a conditional relativistic critic."""
 
     @cached_property
     def critic(self) -> DetailCritic:

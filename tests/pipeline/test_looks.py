@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from irn_video.codecs.errors import BadOption, BadWeights
+from irn_video.codecs.errors import BadCard, BadOption, BadWeights, UnknownModel
 from irn_video.codecs.reading.card_search import find_card
 from irn_video.codecs.reading.reader import VideoReader
 from irn_video.pipeline import Rescaler, Restoration
@@ -19,6 +19,7 @@ from irn_video.pipeline.commands import send as send_command
 from irn_video.pipeline.engine.packed import PackedRescaler
 from irn_video.pipeline.network.spec import NetworkSpec
 from irn_video.pipeline.planes import Samples
+from irn_video.pipeline.upscalers import load_for
 from irn_video.pipeline.zoo.card import ModelCard, Weights, network_of, read_weights, write_model
 from irn_video.pipeline.zoo.looks import LOOKS, has_look, names_with_looks, with_look
 from irn_video.pipeline.zoo.registry import load_weights
@@ -167,6 +168,19 @@ def test_people_are_told_the_look(moving: Path, tmp_path: Path, capsys: pytest.C
     assert "irn-h264-x2, look real on" in capsys.readouterr().err
     assert receive_command.main([str(lr), str(tmp_path / "y.mkv"), "--look", "nice"]) == 2
     assert "faithful" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("model", "look"), [("irn-h264-x2", "from the future"), ("irn-h264-x2-lite", "real")])
+def test_a_card_asks_for_what_is_not_here(model: str, look: str, moving: Path, tmp_path: Path) -> None:
+    """The stream can still be shown, and told about, otherwise."""
+    sent = send(moving, tmp_path / "lr.mkv", SendOptions(model=model, crf=30)).card
+    card = replace(sent, look=look, version=4)
+    with pytest.raises(BadCard, match=rf"{model} has no look {look!r} here .*--look faithful"):
+        load_for(card, None, device="cpu", precision="auto")
+    assert load_for(card, None, device="cpu", precision="auto", look="faithful").name == model
+    unknown = replace(card, model="nobody-has-it", look="real")
+    with pytest.raises(UnknownModel, match="nobody-has-it"):
+        load_for(unknown, None, device="cpu", precision="auto")
 
 
 def test_the_report_of_a_verified_look_is_that_of_the_receiver(moving: Path, tmp_path: Path) -> None:
