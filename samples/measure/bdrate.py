@@ -16,14 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import click
-from irn_video.codecs.errors import BadOption
 from irn_video.codecs.kernels import RESAMPLERS
-from irn_video.codecs.writing.output import check_output
 from irn_video.pipeline.quality.curves import Crossover, Curve, bd_rate, crossover
 from irn_video.pipeline.zoo import find_model
 from irn_video.pipeline.zoo.card import read_card
 
 from measure.options import (
+    check_clips,
     clips_argument,
     frames_option,
     json_options,
@@ -168,10 +167,7 @@ def command(
     markdown: bool,
 ) -> None:
     """Compare networks with the Lanczos pair and with H.264 at full size on CLIPS: BD-rates and crossovers."""
-    if len({clip.name for clip in clips}) < len(clips):
-        raise BadOption("two clips have the same name", hint="rename one")
-    if json_path is not None:
-        check_output(json_path, clips, overwrite)
+    check_clips(clips, json_path, overwrite=overwrite)
     models_and_peer = (peer, *models)
     curves = measure(
         clips, models_and_peer, crf, full, frames, lambda text: click.echo(text, err=True), vmaf_neg=vmaf_neg

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
-from irn_video.codecs.writing.output import atomic_path
+from irn_video.codecs.errors import BadOption
+from irn_video.codecs.writing.output import atomic_path, check_output
 from irn_video.pipeline.commandline.help import option
 from irn_video.pipeline.zoo import DEFAULT_MODEL
 
@@ -30,6 +31,19 @@ def numbers(*, least: int = 1, highest: float = math.inf) -> Callable[[Any, clic
         return values
 
     return parse
+
+
+def check_clips(clips: Sequence[Path], json_path: Path | None, *, overwrite: bool) -> None:
+    """Refuse clips that tables could not tell apart, and a JSON file that cannot be written, before the work.
+
+    Raises:
+        BadOption: two have the same name.
+        OutputRefused, UnwritableOutput: see `check_output`.
+    """
+    if len({clip.name for clip in clips}) < len(clips):
+        raise BadOption("two clips have the same name", hint="rename one")
+    if json_path is not None:
+        check_output(json_path, clips, overwrite)
 
 
 def sizes(_: Any, option: click.Parameter, text: str) -> tuple[tuple[int, int], ...]:

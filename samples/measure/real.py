@@ -21,7 +21,6 @@ import click
 from irn_video.codecs.encoders import EncoderSettings
 from irn_video.codecs.errors import BadOption
 from irn_video.codecs.kernels import RESAMPLERS
-from irn_video.codecs.writing.output import check_output
 from irn_video.pipeline.options import LatentOptions
 from irn_video.pipeline.quality.classifier import STEPS, Crops, classifier_error, crops_of_files
 from irn_video.pipeline.quality.curves import Curve, bd_rate
@@ -35,6 +34,7 @@ from irn_video.receiver import ReceiveOptions, receive
 from irn_video.sender import SendOptions, send
 
 from measure.options import (
+    check_clips,
     clips_argument,
     frames_option,
     json_options,
@@ -241,10 +241,7 @@ def command(
     markdown: bool,
 ) -> None:
     """How real CLIPS look, restored by each model at the same CRF: texture and flicker of the source's own."""
-    if len({clip.name for clip in clips}) < len(clips):
-        raise BadOption("two clips have the same name", hint="rename one")
-    if json_path is not None:
-        check_output(json_path, clips, overwrite)
+    check_clips(clips, json_path, overwrite=overwrite)
     if peer is not None and (peer not in models or len(crf) < _LEAST_POINTS):
         raise BadOption(f"BD-rates against {peer} need it among the models, and three CRFs", hint=f"--model {peer}")
     latents = tuple(LatentOptions(look=look, temperature=drawn) for look in looks or (None,) for drawn in temperatures)
